@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits.h - every bound of the system on one screen. Bytes, counts or milliseconds as said.
+ * A resource that a caller controls is checked against its line here before any work is done for it.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* names and documents */
+#define LIM_SPIFFE_ID 2048	   /* bytes of a SPIFFE ID (SPIFFE-ID 2.3) */
+#define LIM_TRUST_DOMAIN 255	   /* bytes of a trust domain name (SPIFFE-ID 2.3) */
+#define LIM_HINT 1024		   /* bytes of a hint (Workload API 8) */
+#define LIM_DOC_NAME 253	   /* bytes of metadata.name */
+#define LIM_POLICY_FILE (1u << 20) /* bytes of one policy file */
+#define LIM_POLICY_FILES 4096	   /* files in the policy directory */
+#define LIM_DOCS 20000		   /* documents in all */
+#define LIM_DOC_JSON (64u << 10)   /* bytes of one normal-form document */
+#define LIM_SELECTOR_SETS 64	   /* maps in selectors[] */
+#define LIM_SELECTOR_KEYS 32	   /* keys in one map */
+#define LIM_SELECTOR_VALUES 64	   /* values of one key */
+#define LIM_SELECTOR_VALUE 1024	   /* bytes of one value */
+#define LIM_DNS_NAMES 32	   /* dnsNames of one identity */
+#define LIM_DNS_NAME 253	   /* bytes of one DNS name */
+
+/* IPC */
+#define LIM_IPC_INLINE (32u << 10) /* bytes of a message body in the socket; above, a sealed memfd */
+#define LIM_IPC_BODY (8u << 20)	   /* bytes of a message body at all */
+#define LIM_IPC_QUEUE (16u << 20)  /* bytes waiting for one sibling; above, the sibling counts as dead */
+#define LIM_IPC_FDS 4		   /* descriptors in one message */
+
+/* fronts and connections */
+#define LIM_FRONTS 1024		       /* fronts alive at once */
+#define LIM_SET_IDENTITIES 64	       /* identities in one identity set */
+#define LIM_CONNS 8192		       /* connections in all */
+#define LIM_CONNS_PER_UID 4096	       /* connections of one uid */
+#define LIM_CONNS_ANON 256	       /* connections of callers without identity */
+#define LIM_FRONT_IDLE_MS 60000	       /* a front without connections exits */
+#define LIM_FIRST_REQUEST_MS 10000     /* a connection without a complete request */
+#define LIM_CUT_MS 100		       /* core cuts a connection that its front did not end */
+#define LIM_DRAIN_MS 3000	       /* a draining stop */
+#define LIM_STREAMS 100		       /* concurrent streams of one connection */
+#define LIM_HEADER_BYTES 8192	       /* header list of one request */
+#define LIM_HEADERS 64		       /* header fields of one request */
+#define LIM_GRPC_MESSAGE (64u << 10)   /* bytes of one request message */
+#define LIM_GRPC_RESPONSE (4u << 20)   /* bytes of one response message (clients' default) */
+#define LIM_GRPC_ERROR 512	       /* bytes of grpc-message (8 KiB header lists at the client) */
+#define LIM_CONN_OUT (64u << 10)       /* bytes queued for one connection beyond shared messages */
+#define LIM_WHOAMI (16u << 10)	       /* bytes of the WhoAmI document of one connection */
+
+/* X.509 */
+#define LIM_CHAIN (64u << 10)	  /* bytes of one SVID chain, DER */
+#define LIM_BUNDLE (1u << 20)	  /* bytes of one trust bundle, DER */
+#define LIM_KEY_DER 4096	  /* bytes of one PKCS#8 key */
+#define LIM_SEALED (256u << 10)	  /* bytes of the sealed authority state */
+#define LIM_IDENTITIES 20000	  /* identities that svid-keys holds keys for */
+
+/* attestation */
+#define LIM_ATTEST_WORKERS 2	/* svid-attest processes */
+#define LIM_ATTEST_MS 2000	/* deadline of one attest request; then the worker is killed */
+#define LIM_ATTEST_QUEUE 256	/* attest requests waiting */
+#define LIM_PATH 4096		/* bytes of a path */
+
+/* audit and logs */
+#define LIM_LOG_LINE 4096	/* bytes of one log line */
+#define LIM_AUDIT_LINE (32u << 10) /* bytes of one audit record */
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lists.h - how lists travel inside a BLOB of a message: items one after another until the end.
+ *
+ * A reader loops while (list.len) and checks slice_ok() of the list after each item.
+ */
+#ifndef IPC_LISTS_H
+#define IPC_LISTS_H
+
+#include "agent/base/buf.h"
+#include "agent/base/limits.h"
+
+/* One identity of a front's set. Slices borrow from the message. */
+struct set_entry {
+	uint32_t identity;   /* number that core and keys use */
+	uint64_t generation; /* of key and chain */
+	struct slice spiffe_id;
+	struct slice hint; /* may be empty */
+	struct slice chain; /* DER, leaf first */
+	int64_t not_after;  /* wall clock, seconds */
+};
+
+/** list_put_str() / list_get_str() - a list of strings. */
+void list_put_str(struct buf *b, struct slice s);
+struct slice list_get_str(struct slice *list, size_t max);
+
+/** list_put_entry() / list_get_entry() - a list of set entries; on a malformed one @list is failed. */
+void list_put_entry(struct buf *b, const struct set_entry *e);
+struct set_entry list_get_entry(struct slice *list);
+
+/* One federated bundle. */
+struct fed_bundle {
+	struct slice trust_domain_id; /* "spiffe://td" */
+	struct slice bundle;	      /* DER */
+};
+
+/** list_put_fed() / list_get_fed() - a list of federated bundles. */
+void list_put_fed(struct buf *b, const struct fed_bundle *f);
+struct fed_bundle list_get_fed(struct slice *list);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h - numbers that programs share: roles, descriptor numbers and kinds, tiers, key types. */
+#ifndef IPC_PLAN_H
+#define IPC_PLAN_H
+
+/* The programs that svidd starts. Order is the index into its role table. */
+enum role_id {
+	ROLE_CORE,
+	ROLE_KEYS,
+	ROLE_ATTEST, /* index 0 .. LIM_ATTEST_WORKERS - 1 */
+	ROLE_FRONT,  /* index = front number */
+	ROLE_POLICY, /* svid compile, runs and ends */
+	ROLE_COUNT,
+};
+
+/* Descriptors at exec: 0 and 1 are /dev/null, 2 the log. Everything else comes by message. */
+enum fixed_fd {
+	FD_CHANNEL = 3,	     /* core, keys, attest: pair with svidd; front: with core; compiler: with core */
+	FD_FRONT_KEYS = 4,   /* front: pair with keys */
+	FD_FRONT_WORDS = 5,  /* front: validity words, mapped read-only and closed before ready */
+	FD_POLICY_DIR = 4,   /* compiler: the policy directory (O_DIRECTORY) */
+	FD_POLICY_AGENT = 5, /* compiler: svid.yaml, open for reading */
+};
+
+/* What a P_FD message carries; FD_KIND_MAP uses arg = enum svid_map of kmod/uapi/svid.h's provider list. */
+enum fd_kind {
+	FD_KIND_PUBLIC = 1, /* listener of the Workload API */
+	FD_KIND_ADMIN,	    /* listener of admin.sock */
+	FD_KIND_STATE_DIR,  /* O_DIRECTORY, core's own */
+	FD_KIND_AUDIT,	    /* audit log, append */
+	FD_KIND_MAP,	    /* BPF map; arg says which (agent/parent/bpf.h and agent/core/provider.h agree) */
+	FD_KIND_ITER,	    /* BPF iterator link; arg says which */
+	FD_KIND_POLICY_DIR, /* for inotify only */
+};
+
+/* How callers are identified, strongest first (DESIGN.md 3). */
+enum svid_tier {
+	TIER_AUTO,
+	TIER_BPF_LSM,
+	TIER_BPF_FENTRY,
+	TIER_KMOD,
+	TIER_BPF_TP,
+	TIER_SOCKET,
+	TIER_COUNT,
+};
+
+/** tier_name() - "bpf-lsm" and so on; "?" when out of range. */
+const char *tier_name(unsigned int tier);
+
+/** role_name_of() - "svid-core" and so on; "?" when out of range. */
+const char *role_name_of(unsigned int role);
+
+enum key_type {
+	KEY_EC_P256,
+	KEY_EC_P384,
+	KEY_RSA_2048,
+	KEY_TYPE_COUNT,
+};
+
+/* Requests on admin.sock. */
+enum admin_what {
+	ADMIN_STATUS = 1,
+	ADMIN_EXPLAIN, /* arg: pid */
+	ADMIN_BUNDLE,
+	ADMIN_POLICY,
+	ADMIN_RELOAD,
+};
+
+#endif

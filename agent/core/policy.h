@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy.h - which identities a caller gets: facts in, an ordered set of identities out. svid-core.
+ *
+ * Pure: no I/O, no clock. Documents come from docs.h. A fact that could not be found out is stated
+ * with its error; a selector that needs it does not match and the match says so (A24).
+ */
+#ifndef CORE_POLICY_H
+#define CORE_POLICY_H
+
+#include "agent/base/buf.h"
+#include "agent/base/limits.h"
+#include "agent/base/slice.h"
+#include "agent/ipc/plan.h"
+#include "kmod/uapi/svid.h"
+
+/* What is known of one caller. Slices borrow from whoever made the facts. */
+struct facts {
+	const struct svid_conn *conn; /* kernel record; for attestation: socket, filled from SO_PEERCRED */
+	unsigned int tier;	      /* enum svid_tier */
+	int path_err;		      /* 0, or why path is unknown (-ERR_CHANGED, -ENOENT, ...) */
+	struct slice path;	      /* the executable as the agent sees it */
+	int names_err;
+	struct slice user, group;
+	struct slice groups; /* list of strings (lists.h), parallel to the conn's supplementary groups */
+	int cgroup_err;
+	struct slice cgroup; /* v2 path, "/system.slice/app.service" */
+	struct slice unit;   /* systemd unit of that path, empty when none */
+};
+
+/* One WorkloadIdentity document that is in force. Owned by struct policy. */
+struct identity {
+	uint32_t number; /* stable while the document keeps its SPIFFE ID; never reused in this process */
+	char *name;	 /* metadata.name */
+	char *spiffe_id;
+	char *hint; /* "" when none */
+	int priority;
+	uint32_t x509_ttl; /* seconds */
+	enum key_type key_type;
+	char **dns_names;
+	size_t n_dns_names;
+	char **federates_with; /* trust domain names */
+	size_t n_federates_with;
+	bool stale; /* last good version of a document that does not validate now */
+	void *rules; /* private to policy.c */
+};
+
+struct policy;
+
+/* The result for one caller: identities in order, the default first. */
+struct match {
+	const struct identity *ids[LIM_SET_IDENTITIES];
+	size_t n;
+	bool not_traced_waived; /* tier bpf-tp cannot see tracing: the default was not enforced */
+};
+
+/**
+ * policy_match() - evaluate all documents for one caller.
+ * @explain: NULL, or a buf that gets a JSON array, one object per document: {"name","spiffe_id",
+ *           "matched":bool,"sets":[{"matched":bool,"selectors":[{"key","wanted","found","ok":bool,
+ *           "why"}]}],"require":[{"rule","ok","why"}]}, values escaped.
+ * Errors: none; more than LIM_SET_IDENTITIES matches keep the first in order.
+ */
+void policy_match(const struct policy *p, const struct facts *f, struct match *ret_match, struct buf *explain);
+
+/** policy_by_number() - the identity with this number, NULL when its document is gone. */
+const struct identity *policy_by_number(const struct policy *p, uint32_t number);
+
+/** policy_count() - how many identities are in force; *ret_stale of them are stale. */
+size_t policy_count(const struct policy *p, size_t *ret_stale);
+
+/** policy_at() - the identity at position @i (0 .. policy_count() - 1), ordered by priority, then name. */
+const struct identity *policy_at(const struct policy *p, size_t i);
+
+#endif

@@ -21,25 +21,32 @@
 
 struct mount_row {
 	const char *type, *source, *target, *options;
-	unsigned long flags;
 };
 
-/* The host's own disk cannot be written: what must be writable is memory, or memory over the host's files. */
+/*
+ * The host's own disk cannot be written: what must be writable is memory, or memory over the host's files. A row without a
+ * type only makes the directory.
+ */
 static const struct mount_row mounts[] = {
-	{ "proc", "proc", "/proc", NULL, 0 },
-	{ "sysfs", "sysfs", "/sys", NULL, 0 },
-	{ "devtmpfs", "devtmpfs", "/dev", NULL, 0 },
-	{ "devpts", "devpts", "/dev/pts", "ptmxmode=0666", 0 },
-	{ "tmpfs", "tmpfs", "/dev/shm", "mode=1777", 0 },
-	{ "cgroup2", "cgroup2", "/sys/fs/cgroup", NULL, 0 },
-	{ "bpf", "bpf", "/sys/fs/bpf", "mode=0700", 0 },
-	{ "securityfs", "securityfs", "/sys/kernel/security", NULL, 0 },
-	{ "debugfs", "debugfs", "/sys/kernel/debug", NULL, 0 },
-	{ "tracefs", "tracefs", "/sys/kernel/tracing", NULL, 0 },
-	{ "tmpfs", "tmpfs", "/run", "mode=0755", 0 },
-	{ "overlay", "etc", "/etc", "lowerdir=/etc,upperdir=/run/vm/etc,workdir=/run/vm/etc-work", 0 },
-	{ "overlay", "var", "/var", "lowerdir=/var,upperdir=/run/vm/var,workdir=/run/vm/var-work", 0 },
-	{ "tmpfs", "tmpfs", "/tmp", "mode=1777", 0 },
+	{ "proc", "proc", "/proc", NULL },
+	{ "sysfs", "sysfs", "/sys", NULL },
+	{ "devtmpfs", "devtmpfs", "/dev", NULL },
+	{ "devpts", "devpts", "/dev/pts", "ptmxmode=0666" },
+	{ "tmpfs", "tmpfs", "/dev/shm", "mode=1777" },
+	{ "cgroup2", "cgroup2", "/sys/fs/cgroup", NULL },
+	{ "bpf", "bpf", "/sys/fs/bpf", "mode=0700" },
+	{ "securityfs", "securityfs", "/sys/kernel/security", NULL },
+	{ "debugfs", "debugfs", "/sys/kernel/debug", NULL },
+	{ "tracefs", "tracefs", "/sys/kernel/tracing", NULL },
+	{ "tmpfs", "tmpfs", "/run", "mode=0755" },
+	{ NULL, NULL, "/run/vm", NULL },
+	{ NULL, NULL, "/run/vm/etc", NULL },
+	{ NULL, NULL, "/run/vm/etc-work", NULL },
+	{ NULL, NULL, "/run/vm/var", NULL },
+	{ NULL, NULL, "/run/vm/var-work", NULL },
+	{ "overlay", "etc", "/etc", "lowerdir=/etc,upperdir=/run/vm/etc,workdir=/run/vm/etc-work" },
+	{ "overlay", "var", "/var", "lowerdir=/var,upperdir=/run/vm/var,workdir=/run/vm/var-work" },
+	{ "tmpfs", "tmpfs", "/tmp", "mode=1777" },
 };
 
 static void must(int result, const char *what)
@@ -66,7 +73,7 @@ static void load_modules(void)
 
 static void enter_host_tree(void)
 {
-	must(mount("host", "/host", "9p", MS_RDONLY, "trans=virtio,version=9p2000.L,msize=524288,cache=loose"),
+	must(mount("host", "/host", "9p", MS_RDONLY, "trans=virtio,version=9p2000.L,msize=512000,cache=loose"),
 	     "9p");
 	must(chdir("/host"), "/host");
 	must(mount(".", "/", NULL, MS_MOVE, NULL), "move root");
@@ -75,19 +82,39 @@ static void enter_host_tree(void)
 
 static void mount_all(void)
 {
-	static const char *const layers[] = { "/run/vm", "/run/vm/etc", "/run/vm/etc-work", "/run/vm/var",
-					      "/run/vm/var-work" };
-
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		const struct mount_row *m = &mounts[i];
 
-		if (m->source[0] == 'e' && m->source[1] == 't')
-			for (size_t j = 0; j < sizeof(layers) / sizeof(layers[0]); j++)
-				must(mkdir(layers[j], 0755), layers[j]);
 		if (mkdir(m->target, 0755) < 0 && errno != EEXIST && errno != EROFS)
 			warn("mkdir %s", m->target);
-		must(mount(m->source, m->target, m->type, m->flags, m->options), m->target);
+		if (m->type)
+			must(mount(m->source, m->target, m->type, 0, m->options), m->target);
 	}
+}
+
+static void link_descriptors(void)
+{
+	must(symlink("/proc/self/fd", "/dev/fd"), "/dev/fd");
+	must(symlink("fd/0", "/dev/stdin"), "/dev/stdin");
+	must(symlink("fd/1", "/dev/stdout"), "/dev/stdout");
+	must(symlink("fd/2", "/dev/stderr"), "/dev/stderr");
+}
+
+/* A checkout under /tmp or /run would have vanished below the memory just mounted there. */
+static void show_again(int tree, const char *path)
+{
+	char link[32], part[4096];
+
+	if (access(path, F_OK) == 0)
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", tree);
+	for (size_t i = 1; path[i - 1] && i < sizeof(part); i++) {
+		if (path[i] && path[i] != '/')
+			continue;
+		snprintf(part, sizeof(part), "%.*s", (int)i, path);
+		mkdir(part, 0755);
+	}
+	must(mount(link, path, NULL, MS_BIND, NULL), path);
 }
 
 static void loopback_up(void)
@@ -136,13 +163,17 @@ static int wait_for(pid_t pid)
 
 int main(int argc, char **argv)
 {
-	int port, result, code;
+	int tree, port, result, code;
 
-	if (argc != 2)
-		errx(1, "no job named on the kernel command line");
+	if (argc != 3)
+		errx(1, "the kernel command line must name the job and the tree");
 	load_modules();
 	enter_host_tree();
+	tree = open(argv[2], O_PATH | O_CLOEXEC);
+	must(tree, argv[2]);
 	mount_all();
+	show_again(tree, argv[2]);
+	link_descriptors();
 	loopback_up();
 	port = open_port("/dev/ttyS1");
 	result = open_port("/dev/ttyS2");

@@ -4,7 +4,7 @@
 # the initramfs. Usage: kernels.sh [6.1|6.12]... (both by default). What is there is left alone; run.sh calls this itself.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-vm=${VM_DIR:-$(cd "$here/../.." && pwd)/build/vm}
+vm=$(cd "$here/../.." && pwd)/build/vm
 modules='virtio_pci 9pnet_virtio 9p overlay fuse'
 
 meta_package() {
@@ -59,7 +59,7 @@ fetch() {
 pack() {
 	tree=$(mktemp -d "$vm/pack.XXXXXX")
 	mkdir "$tree/modules" "$tree/host"
-	"${CC:-cc}" -O2 -Wall -Wextra -static -o "$tree/init" "$here/init.c"
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o "$tree/init" "$here/init.c"
 	# shellcheck disable=SC2086 # a list
 	modprobe -d "$vm/$1" -S "$(cat "$vm/$1/release")" -a --show-depends $modules |
 		awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$tree/order"

@@ -5,19 +5,22 @@
 # Exit codes of its own: 2 usage, 124 timeout, 125 no result or a bad kernel log. See README.md.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-vm=${VM_DIR:-$(cd "$here/../.." && pwd)/build/vm}
+repo=$(cd "$here/../.." && pwd)
+vm=$repo/build/vm
 
 say() { echo "vm $name: $*" >&2; }
+
+quote() { printf '%s\n' "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"; }
 
 # The command as a shell script: argv survives whatever it holds, and the working directory is the caller's.
 write_job() {
 	quoted=
 	for arg; do
-		quoted="$quoted '$(printf %s. "$arg" | sed "s/'/'\\\\''/g; \$s/\\.\$//")'"
+		quoted="$quoted $(quote "$arg")"
 	done
 	cat <<-END
 	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM=dumb VM=$version
-	cd '$(pwd | sed "s/'/'\\\\''/g")' || exit 125
+	cd $(quote "$PWD") || exit 125
 	exec$quoted
 	END
 }
@@ -31,7 +34,7 @@ boot() {
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=host,mount_tag=host \
 		-kernel "$vm/$version/vmlinux" -initrd "$vm/$version/initramfs" \
-		-append "console=ttyS0 panic=-1 reboot=t oops=panic panic_on_warn=1 slub_debug=FZPU nowatchdog $append -- $run/job" \
+		-append "console=ttyS0 panic=-1 reboot=t oops=panic panic_on_warn=1 slub_debug=FZPU nowatchdog $append -- $run/job $repo" \
 		</dev/null
 }
 

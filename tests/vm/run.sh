@@ -21,59 +21,69 @@ write_job() {
 	cat <<-END
 	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM=dumb VM=$version
 	cd $(quote "$PWD") || exit 125
+	${VM_SETTLE:+sleep "$VM_SETTLE"}
 	exec$quoted
 	END
 }
 
 boot() {
 	# shellcheck disable=SC2086 # VM_QEMU is a list of options
-	timeout --foreground -k 5 "$limit" qemu-system-x86_64 \
-		-machine q35,accel=tcg -cpu max -smp "${VM_SMP:-2}" -m "${VM_MEMORY:-1024}" ${VM_QEMU:-} \
+	exec timeout --foreground -k 5 "$limit" qemu-system-x86_64 \
+		-machine q35,accel=tcg -cpu "${VM_CPU:-max}" -smp "${VM_SMP:-2}" -m "${VM_MEMORY:-1024}" ${VM_QEMU:-} \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-serial "file:$run/log" -serial stdio -serial "file:$run/code" \
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=host,mount_tag=host \
 		-kernel "$vm/$version/vmlinux" -initrd "$vm/$version/initramfs" \
-		-append "console=ttyS0 panic=-1 reboot=t oops=panic panic_on_warn=1 slub_debug=FZPU nowatchdog $append -- $run/job $repo" \
-		</dev/null
+		-append "$fixed $append -- $run/job $repo" </dev/null
+}
+
+# Sets code: what the command gave, if the kernel has nothing to say against it.
+judge() {
+	code=125
+	if [ "$1" -eq 124 ]; then
+		code=124
+		say "timeout after $limit s; kernel log: $log"
+	elif grep -aE -m 1 -A 20 '(WARNING|\<BUG|Oops): |\<BUG |Kernel panic|general protection fault' "$log" >&2; then
+		say "bad kernel log: $log"
+	elif [ -s "$run/code" ]; then
+		code=$(tr -cd 0-9 <"$run/code")
+	else
+		tail -n 5 "$log" >&2
+		say "no result (qemu exit $1); kernel log: $log"
+	fi
 }
 
 [ $# -gt 1 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
+fixed='console=ttyS0 panic=-1 reboot=t oops=panic panic_on_warn=1 slub_debug=FZPU nowatchdog'
 version=$1 name=$1 append='' limit=300
 shift
-while [ $# -gt 0 ]; do
+while [ $# -gt 1 ]; do
 	case $1 in
-	--append) append=$2; shift 2 ;;
-	--timeout) limit=$2; shift 2 ;;
-	--name) name=$2; shift 2 ;;
-	--) shift; break ;;
-	-*) say "unknown option $1"; exit 2 ;;
+	--append) append="$append $2" ;;
+	--timeout) limit=$2 ;;
+	--name) name=$2 ;;
 	*) break ;;
 	esac
+	shift 2
 done
+case ${1:-} in
+--) shift ;;
+-*) say "unknown option $1"; exit 2 ;;
+esac
 [ $# -gt 0 ] || { say "no command"; exit 2; }
 
 "$here/kernels.sh" "$version"
+log=$vm/$name.log
 run=$(mktemp -d "$vm/run.XXXXXX")
 trap 'rm -rf "$run"' EXIT
-trap 'exit 130' INT TERM
+trap 'kill "$machine"; mv "$run/log" "$log"; exit 130' INT TERM HUP
+: >"$run/log"
 write_job "$@" >"$run/job"
+boot &
+machine=$!
 status=0
-boot || status=$?
-log=$vm/$name.log
-mv "$run/log" "$log" 2>/dev/null || :
-
-if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
-	say "timeout after $limit s; kernel log: $log"
-	exit 124
-fi
-if grep -aE 'WARNING: |BUG[: ]|Oops|Kernel panic|general protection fault' "$log" >&2; then
-	say "bad kernel log: $log"
-	exit 125
-fi
-if ! [ -s "$run/code" ]; then
-	tail -n 5 "$log" >&2
-	say "no result (qemu exit $status); kernel log: $log"
-	exit 125
-fi
-exit "$(tr -cd 0-9 <"$run/code")"
+wait "$machine" || status=$?
+mv "$run/log" "$log"
+judge "$status"
+exit "$code"

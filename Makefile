@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+# svidd: one Makefile for everything. `make help` lists what a person types.
+#
+#   V=1          show commands          SAN=1   address and undefined behaviour sanitizers (build/san)
+#   CC=clang     another compiler       T=name  only the tests whose file name contains it
+#   STRICT=1     a skipped test fails   YES=1   do not ask before installing packages
+
+VERSION = 0.1.0
+CC      = gcc
+CLANG   = clang
+Q       = $(if $(V),,@)
+SAN    ?=
+O      ?= build$(if $(SAN),/san)$(if $(filter clang,$(CC)),/clang)
+PREFIX ?= /usr
+DESTDIR ?=
+
+say     = @printf '  %-7s %s\n' '$(1)' '$(2)'
+
+WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
+          $(if $(CI),-Werror)
+HARDEN  = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DSVID_SAN)
+comma  := ,
+CPPFLAGS = -I. -I$(O) -D_GNU_SOURCE -DSVID_VERSION='"$(VERSION)"' -DSVID_BIN='"$(O)/bin"'
+CFLAGS  = -std=gnu11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) $(FUZZFLAGS)
+LDFLAGS = -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(FUZZFLAGS)
+
+# A folder is a trust domain and a program: each program names the folders and libraries it may use.
+objs    = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard $(1)/*.c)))
+BASE    = $(call objs,agent/base) $(call objs,agent/ipc)
+SANDBOX = $(call objs,agent/sandbox)
+PB      = $(patsubst workloadapi/%.proto,$(O)/gen/%.pb-c.o,$(wildcard workloadapi/*.proto))
+
+PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid
+svidd_OBJS       = $(call objs,agent/parent) $(BASE)
+svidd_LIBS       = -lbpf
+svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(SANDBOX)
+svid-core_LIBS   = -lbpf -lsqlite3 -ljansson -lseccomp
+svid-attest_OBJS = $(call objs,agent/attest) $(BASE) $(SANDBOX)
+svid-attest_LIBS = -lseccomp
+svid-keys_OBJS   = $(call objs,agent/keys) $(BASE) $(SANDBOX)
+svid-keys_LIBS   = -lcrypto -lseccomp -lpthread
+svid-front_OBJS  = $(call objs,workloadapi) $(PB) $(BASE) $(SANDBOX)
+svid-front_LIBS  = -lnghttp2 -lprotobuf-c -lseccomp
+# The front is static: one front per identity set must stay small. Sanitizers need it dynamic.
+svid-front_LINK  = $(if $(SAN),-pie,-static-pie)
+svid_OBJS        = $(call objs,agent/cli) $(PB) $(BASE) $(SANDBOX)
+svid_LIBS        = -lyaml -ljansson -lnghttp2 -lprotobuf-c -lcrypto -lseccomp
+BINS             = $(PROGRAMS:%=$(O)/bin/%)
+
+BPF_SRC  = $(wildcard kmod/bpf/*.bpf.c)
+SKELS    = $(patsubst kmod/bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRC))
+PB_H     = $(PB:.o=.h)
+
+.PHONY: all help deps quickstart check check-all bench lint fuzz vm install clean tests compile_commands
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(BINS) # build every program into build/bin
+
+help: # this list
+	@grep -hE '^[a-z_-]+:.* # ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_-]+):.* # (.*)/  make \1\t\2/' | expand -t 26
+
+# Generated headers must be there before the first compile; afterwards the .d files know better.
+$(call objs,agent/parent): | $(SKELS)
+
+$(O)/%.o: %.c Makefile | $(PB_H)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Generated C is not ours to format: no extra warnings.
+$(O)/gen/%.pb-c.o: $(O)/gen/%.pb-c.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -O2 -g $(HARDEN) $(SANFLAGS) $(FUZZFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h &: workloadapi/%.proto
+	$(call say,PROTOC,$<)
+	$(Q)mkdir -p $(O)/gen
+	$(Q)protoc-c -I workloadapi --c_out=$(O)/gen $<
+
+$(O)/gen/vmlinux.h:
+	$(call say,BTF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@
+
+BPF_ARCH = $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+$(O)/bpf/%.bpf.o: kmod/bpf/%.bpf.c Makefile | $(O)/gen/vmlinux.h
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Werror -D__TARGET_ARCH_$(BPF_ARCH) -I. -I$(O) -Ikmod/bpf \
+		-MMD -MP -c $< -o $@.tmp
+	$(Q)bpftool gen object $@ $@.tmp
+
+$(O)/gen/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)bpftool gen skeleton $< name $(subst -,_,$*)_bpf > $@
+
+define program
+$(O)/bin/$(1): $$($(1)_OBJS)
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) $$(or $$($(1)_LINK),-pie) $$($(1)_OBJS) $$($(1)_LIBS) -o $$@
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# Tests say what they link in their first lines: "links: agent/core/policy.c agent/keys" (a folder
+# means all of it but main.c).
+links      = $(shell sed -n '1,6s@.*links: \(.*\)\*/@\1@p' $(1))
+link_objs  = $(foreach l,$(1),$(if $(filter %.c,$(l)),$(O)/$(l:.c=.o),$(filter-out %/main.o,$(call objs,$(l)))))
+TEST_LIBS  = -lcmocka -lcrypto -lsqlite3 -ljansson -lyaml -lnghttp2 -lprotobuf-c -lbpf -lseccomp -lpthread
+TEST_SRC   = $(sort $(wildcard tests/unit/*_test.c tests/fault/*_test.c tests/role/*_test.c))
+TEST_BINS  = $(TEST_SRC:%.c=$(O)/%)
+FUZZ_BINS  = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+
+define test_program
+$(O)/$(basename $(1)): $(O)/$(1:.c=.o) $$(sort $$(call link_objs,$$(call links,$(1)))) $$(BASE) $$(PB)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TEST_LIBS) -o $$@
+endef
+$(foreach t,$(TEST_SRC) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
+
+# Small programs that stand alone: attackers, the floor server, the conformance runner.
+define tool
+$(O)/bin/$(2): $$(call objs,$(1)) $$(BASE) $(3)
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TOOL_LIBS) -o $$@
+endef
+TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -luring -lpthread
+$(eval $(call tool,conformance,svid-conformance,$$(PB)))
+$(eval $(call tool,tests/attack,svid-attack,$$(PB)))
+$(eval $(call tool,tests/bench,svid-bench,$$(PB)))
+TOOLS = $(foreach d,conformance:svid-conformance tests/attack:svid-attack tests/bench:svid-bench,\
+        $(if $(wildcard $(firstword $(subst :, ,$(d)))/*.c),$(O)/bin/$(lastword $(subst :, ,$(d)))))
+
+tests: $(BINS) $(TEST_BINS) $(TOOLS)
+
+deps: # install the Debian packages that building and testing need
+	$(Q)agent/dist/deps.sh $(if $(YES),--yes)
+
+quickstart: # build, run svidd in the foreground, show what it does
+	$(Q)YES=$(YES) agent/dist/quickstart.sh
+
+check: # all tests of the tiers, each with its time; STRICT=1 fails on a skip
+	$(Q)STRICT=$(STRICT) T=$(T) MAKE='$(MAKE)' tests/check.sh
+
+check-all: # check, and the slow rest
+	$(Q)STRICT=$(STRICT) ALL=1 MAKE='$(MAKE)' tests/check.sh
+
+lint: # style, banned functions, sizes, docstrings, includes, licences, protocol table
+	$(Q)tests/lint/lint.sh
+
+bench: $(BINS) $(TOOLS) # the figures of DESIGN.md 13 against a floor server
+	$(Q)tests/bench/bench.sh
+
+fuzz-build:
+	$(Q)$(MAKE) --no-print-directory O=build/fuzz CC=$(CLANG) SAN=1 \
+		FUZZFLAGS='-fsanitize=fuzzer-no-link' fuzz-bins
+fuzz-bins: LDFLAGS += -fsanitize=fuzzer
+fuzz-bins: $(FUZZ_BINS)
+.PHONY: fuzz-build fuzz-bins
+
+fuzz: fuzz-build # every fuzz target for SECONDS (default 10)
+	$(Q)tests/fuzz/run.sh
+
+vm: all # attack tests on stock Debian kernels under QEMU
+	$(Q)tests/vm/kernels.sh
+	$(Q)tests/check.sh vm
+
+install: all # programs, units and man pages below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/svid $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(O)/bin/svid $(DESTDIR)$(PREFIX)/bin/svid
+	install -m 0755 $(O)/bin/svidd $(DESTDIR)$(PREFIX)/sbin/svidd
+	install -m 0755 $(filter-out %/svid %/svidd,$(BINS)) $(DESTDIR)$(PREFIX)/lib/svid/
+	ln -sf ../../bin/svid $(DESTDIR)$(PREFIX)/lib/svid/svid
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system agent/dist/svidd.service
+	install -D -m 0644 agent/dist/svid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/svid.conf
+	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
+
+compile_commands: # compile_commands.json for editors
+	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs 'split("\n") | map(select(length > 0) \
+		| {directory: "$(CURDIR)", command: ., file: (capture("-c (?<f>[^ ]+)").f)})' > compile_commands.json
+
+clean: # remove build/ but for cached kernels and clients
+	rm -rf build/bin build/san build/fuzz build/gen build/bpf build/agent build/workloadapi build/tests build/conformance
+
+-include $(shell find $(O) -name '*.d' -not -path '*/vm/*' 2>/dev/null)

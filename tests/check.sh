@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the test tiers in order, fast to slow, and adds up their counts. `tests/check.sh [TIER...]`.
+#
+# A tier is a function below whose command ends with a line "N passed, N failed, N skipped".
+# Its whole output is in build/check/TIER.log; a failing tier's last lines are shown.
+# STRICT=1: a skip fails. T=name: only tests whose name contains it. ALL=1: the slow rest too.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+MAKE=${MAKE:-make}
+export STRICT=${STRICT:-} T=${T:-} ALL=${ALL:-}
+TIERS="lint build unit san role e2e attack conformance fuzz vm"
+LOGS=build/check
+mkdir -p "$LOGS"
+
+tier_lint() { tests/lint/lint.sh; }
+tier_build() {
+	$MAKE -s -j"$(nproc)" tests && $MAKE -s -j"$(nproc)" SAN=1 tests && $MAKE -s -j"$(nproc)" CC=clang all &&
+		echo "3 passed, 0 failed, 0 skipped"
+}
+tier_unit() { python3 tests/lib/programs.py build/tests/unit build/tests/fault; }
+tier_san() { python3 tests/lib/programs.py build/san/tests/unit build/san/tests/fault build/san/tests/role; }
+tier_role() { python3 tests/lib/programs.py build/tests/role tests/role; }
+tier_e2e() { python3 tests/lib/programs.py tests/e2e; }
+tier_attack() { python3 tests/lib/programs.py tests/attack; }
+tier_conformance() { python3 tests/lib/programs.py tests/conformance; }
+tier_fuzz() { $MAKE -s -j"$(nproc)" fuzz; }
+tier_vm() { python3 tests/lib/programs.py tests/vm; }
+
+# Prints "passed failed skipped" of the last summary line in a log.
+counts() {
+	sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/p' "$1" | tail -n 1 |
+		awk '{ print $1, $2, ($3 == "" ? 0 : $3) }'
+}
+
+total_passed=0 total_failed=0 total_skipped=0
+run_tier() {
+	local name=$1 log=$LOGS/$1.log start=$SECONDS rc passed failed skipped
+	printf '%-12s ' "$name"
+	"tier_$name" >"$log" 2>&1 </dev/null
+	rc=$?
+	read -r passed failed skipped <<<"$(counts "$log")"
+	: "${passed:=0}" "${failed:=0}" "${skipped:=0}"
+	# A tier that broke before it could count, or that ran nothing, has failed.
+	if [ $rc -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+	if [ $((passed + failed + skipped)) -eq 0 ]; then failed=1; fi
+	if [ -n "$STRICT" ]; then failed=$((failed + skipped)); fi
+	printf '%4d s  %5d passed  %3d failed  %3d skipped\n' $((SECONDS - start)) "$passed" "$failed" "$skipped"
+	grep -hE '^ *(skipped: |skip )' "$log" | sort -u | head -20
+	if [ "$failed" -gt 0 ]; then
+		echo "--- $log:"
+		grep -nE 'FAIL|FAILED|not ok|error:|Error|runtime error|AddressSanitizer' "$log" | head -40
+		tail -n 40 "$log"
+		echo "---"
+	fi
+	total_passed=$((total_passed + passed))
+	total_failed=$((total_failed + failed))
+	total_skipped=$((total_skipped + skipped))
+}
+
+for tier in ${*:-$TIERS}; do run_tier "$tier"; done
+echo
+if [ -f "$LOGS/attack-table.txt" ]; then cat "$LOGS/attack-table.txt"; echo; fi
+echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
+[ "$total_failed" -eq 0 ]

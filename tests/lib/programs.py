@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every test program in the given folders and adds up what they counted.
+
+A test program is an executable file named *_test, *_test.sh or *_test.py. It either is a cmocka
+program or prints a line "N passed, N failed, N skipped"; it fails by its exit code as well.
+T=name runs only programs whose name contains it. A program is ended after TEST_TIMEOUT seconds.
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+
+CMOCKA = re.compile(r"^\[  (PASSED|FAILED|SKIPPED) +\] (\d+) test\(s\)", re.M)
+PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
+TIMEOUT = int(os.environ.get("TEST_TIMEOUT", "900"))
+
+
+def programs(folders):
+    want = os.environ.get("T", "")
+    for folder in folders:
+        if not os.path.isdir(folder):
+            continue
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            if not re.fullmatch(r".*_test(\.sh|\.py)?", name) or want not in name:
+                continue
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                yield path
+
+
+def count(output):
+    """(passed, failed, skipped), or None when the program said nothing that counts."""
+    found = PLAIN.findall(output)
+    if found:
+        passed, failed, skipped = found[-1]
+        return [int(passed), int(failed), int(skipped or 0)]
+    rows = CMOCKA.findall(output)
+    if not rows:
+        return None
+    sums = {"PASSED": 0, "FAILED": 0, "SKIPPED": 0}
+    for word, number in rows:
+        sums[word] += int(number)
+    return [sums["PASSED"], sums["FAILED"], sums["SKIPPED"]]
+
+
+def run(path):
+    start = time.monotonic()
+    command = [sys.executable, path] if path.endswith(".py") else ["./" + path if "/" not in path else path]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                              timeout=TIMEOUT, check=False)
+        code, output = done.returncode, done.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired as late:
+        code, output = 124, (late.stdout or b"").decode(errors="replace") + f"\nended after {TIMEOUT} s\n"
+    sums = count(output)
+    if sums is None:
+        sums = [0, 1, 0]
+    elif code != 0 and sums[1] == 0 and not (sums[2] and os.environ.get("STRICT")):
+        sums[1] = 1
+    seconds = time.monotonic() - start
+    word = "FAIL" if sums[1] else "ok"
+    print(f"{word:5} {path}  {sums[0]} passed, {sums[1]} failed, {sums[2]} skipped  ({seconds:.1f} s, exit {code})",
+          flush=True)
+    if sums[1]:
+        print(output[-8000:])
+    else:
+        for line in output.splitlines():
+            if re.search(r"skipped: ", line) or line.startswith("| "):
+                print("  " + line)
+    return sums
+
+
+def main():
+    total = [0, 0, 0]
+    for path in programs(sys.argv[1:]):
+        total = [a + b for a, b in zip(total, run(path))]
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] or not any(total) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

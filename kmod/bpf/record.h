@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The record of a connection, on the client's socket: written in connect(), adopted by core, compared with every user
+ * of the socket. Above image.h; used by the hooks in svid.bpf.c.
+ */
+#ifndef SVID_RECORD_H
+#define SVID_RECORD_H
+
+#define EACCES_ERR	13
+#define ENOENT_ERR	2
+#define ENOTCONN_ERR	107
+
+/* @rec may hold an older attempt to connect; it becomes valid only with its last line. */
+static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u64 cookie)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct svid_key key = task_key(t);
+	struct svid_image *img = image_of(&key);
+
+	rec->flags = 0;
+	if (!img) {
+		count(SVID_STAT_IMG_MISSING);
+		return;
+	}
+	bpf_probe_read_kernel(&rec->image, sizeof(rec->image), img);
+	__builtin_memset(&rec->creds, 0, sizeof(rec->creds));
+	creds_read(t, &rec->creds);
+	rec->size = sizeof(*rec);
+	rec->family = SVID_FAMILY_UNIX;
+	rec->marks = 0;
+	rec->conn_slot = 0;
+	rec->holder_slot = 0;
+	rec->tier = svid_tier;
+	rec->tid = t->pid;
+	rec->listener = listener;
+	rec->connect_time = bpf_ktime_get_boot_ns();
+	rec->cookie = cookie;
+	bpf_probe_read_kernel_str(rec->comm, SVID_COMM_LEN, t->comm);
+	rec->flags = svid_conn_flags | SVID_CONN_VALID;
+	count(SVID_STAT_CONNECTS);
+}
+
+static __always_inline void mark_event(struct svid_conn *rec, const struct svid_key *by, __u32 refused)
+{
+	struct svid_event *e = event_begin(SVID_EVENT_FOREIGN, &rec->image.key, by);
+
+	if (!e)
+		return;
+	e->conn_slot = rec->conn_slot;
+	e->holder_slot = rec->holder_slot;
+	e->marks = rec->marks;
+	e->refused = refused;
+	event_send(e);
+}
+
+/*
+ * Sticky, and one bump per kind of mark: a word that could be bumped at will could be bumped back to where it was.
+ * Adoption stores the slot, then reads the marks; this sets the mark, then reads the slot. One of the two sees it.
+ */
+static __always_inline void conn_mark(struct svid_conn *rec, __u32 mark, const struct svid_key *by, __u32 refused)
+{
+	if ((__sync_fetch_and_or(&rec->marks, mark) & mark) == mark)
+		return;
+	count(mark & (SVID_MARK_FOREIGN_RECV | SVID_MARK_SPLICE_READ) ? SVID_STAT_FOREIGN_RECV : SVID_STAT_FOREIGN_SEND);
+	if (!rec->conn_slot)
+		return;
+	bump_word(rec->conn_slot);
+	mark_event(rec, by, refused);
+}
+
+/* Who is this, measured by the record? 0, or the SVID_MARK_* it earns. */
+static __always_inline __u32 conn_judge(struct svid_conn *rec, struct task_struct *t, const struct svid_key *key,
+					__u32 how)
+{
+	struct svid_image *img;
+
+	if (!key_same(key, &rec->image.key))
+		return how;
+	img = image_of(key);
+	if (!img)
+		return how | SVID_MARK_NO_IMAGE;
+	if (img->exec_id != rec->image.exec_id)
+		return how;
+	return ids_differ(t->cred, &rec->creds.ids) ? SVID_MARK_CRED : 0;
+}
+
+/* A process uses the client's end of a recorded connection. Returns 0, or 1 when it is not the one that connected. */
+static __always_inline int conn_used(struct sock *sk, __u32 how, __u32 refused)
+{
+	struct svid_conn *rec = bpf_sk_storage_get(&svid_conns, sk, 0, 0);
+	struct task_struct *t;
+	struct svid_key key;
+	__u32 mark;
+
+	if (!rec || !(rec->flags & SVID_CONN_VALID))
+		return 0;
+	t = bpf_get_current_task_btf();
+	key = task_key(t);
+	mark = conn_judge(rec, t, &key, how);
+	if (!mark)
+		return 0;
+	if (refused)
+		count(SVID_STAT_REFUSED);
+	conn_mark(rec, mark, &key, refused);
+	return 1;
+}
+
+static __always_inline int is_core(void)
+{
+	const struct svid_config *cfg = THE(svid_config);
+	struct bpf_pidns_info who = {};
+
+	if (!cfg || !cfg->core_tgid)
+		return 0;
+	if (bpf_get_ns_current_pid_tgid(cfg->pidns_dev, cfg->pidns_ino, &who, sizeof(who)))
+		return 0;
+	return who.tgid == cfg->core_tgid;
+}
+
+static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
+{
+	struct unix_sock *us = bpf_skc_to_unix_sock(sk);
+	struct svid_conn *rec;
+	struct sock *peer;
+
+	peer = us ? us->peer : NULL;
+	if (!peer) {
+		count(SVID_STAT_PEER);
+		return -ENOTCONN_ERR;
+	}
+	rec = bpf_sk_storage_get(&svid_conns, peer, 0, 0);
+	if (!rec || !(rec->flags & SVID_CONN_VALID)) {
+		count(SVID_STAT_NO_RECORD);
+		return -ENOENT_ERR;
+	}
+	if (mb->op == SVID_OP_ADOPT) {
+		rec->holder_slot = mb->holder_slot;
+		/* full barrier: see conn_mark() */
+		__sync_lock_test_and_set(&rec->conn_slot, mb->conn_slot);
+		count(SVID_STAT_ADOPTED);
+	}
+	bpf_probe_read_kernel(&mb->conn, sizeof(mb->conn), rec);
+	return 0;
+}
+
+/* Core asked for a record by receiving on the accepted socket @sk. */
+static __always_inline void conn_adopt(struct sock *sk)
+{
+	struct svid_mailbox *mb = THE(svid_mailbox);
+
+	if (!mb || mb->op == SVID_OP_NONE || !is_core())
+		return;
+	mb->status = adopt_from(mb, sk);
+	mb->op = SVID_OP_NONE;
+	mb->answer = mb->request;
+}
+
+#endif

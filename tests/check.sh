@@ -58,6 +58,7 @@ run_tier() {
 	total_skipped=$((total_skipped + skipped))
 }
 
+# shellcheck disable=SC2086,SC2048 # lists of words
 for tier in ${*:-$TIERS}; do run_tier "$tier"; done
 echo
 if [ -f "$LOGS/attack-table.txt" ]; then cat "$LOGS/attack-table.txt"; echo; fi

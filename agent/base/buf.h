@@ -69,7 +69,7 @@ void buf_added(struct buf *b, size_t n);
 /** buf_consume() - drop @n bytes at the front (at most the length). */
 void buf_consume(struct buf *b, size_t n);
 
-/** buf_ok() - 0, or the first error: -ERR_SIZE (maximum reached) or -ENOMEM. */
+/** buf_ok() - 0, or the first error. Errors: -ERR_SIZE (maximum reached), -ENOMEM. */
 MUST int buf_ok(const struct buf *b);
 
 static inline struct slice buf_slice(const struct buf *b)

@@ -65,7 +65,7 @@ void mem_wipe(void *p, size_t len)
 		explicit_bzero(p, len);
 }
 
-int mem_same(const void *a, const void *b, size_t len)
+bool mem_same(const void *a, const void *b, size_t len)
 {
 	const unsigned char *x = a, *y = b;
 	unsigned char diff = 0;

@@ -3,6 +3,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,8 +27,8 @@ void mem_free(void *p);
 /** mem_wipe() - overwrite @len bytes in a way the compiler keeps. */
 void mem_wipe(void *p, size_t len);
 
-/** mem_same() - 1 when both ranges are equal, in time independent of the content. */
-MUST int mem_same(const void *a, const void *b, size_t len);
+/** mem_same() - whether both ranges are equal, in time independent of the content. */
+MUST bool mem_same(const void *a, const void *b, size_t len);
 
 /**
  * mem_fail_after() - for fault tests: the allocation number @n from now (0 = the next) fails once.

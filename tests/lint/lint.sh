@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every rule of the house that a machine can see; one line per breach, "N passed, N failed, N skipped" last.
 set -u
+shopt -s lastpipe # check() counts in this shell, not in a pipeline's child
 cd "$(dirname "$0")/../.." || exit 2
 passed=0 failed=0
 
@@ -59,7 +60,7 @@ sed -nE 's/^MSG\(([A-Z0-9_]+), *[0-9]+.*/\1/p' agent/ipc/msg.def | while read -r
 
 # The words are spelled apart so that this file does not find itself.
 grep -nE '\b(TO''DO|FIX''ME|X''XX|HA''CK)\b' "${code[@]}" | check "no unfinished work marked in code"
-grep -nE '/(root|home)/[a-z]' "${code[@]}" README.md | grep -vE 'HOME|/home/alice' | check "no path of a machine"
+grep -nE '(^|[[:space:]"'"'"'=:(])/(root|home|work)/[a-z.]' "${code[@]}" | check "no path of a machine"
 
 for d in agent/base agent/ipc agent/sandbox agent/parent agent/core agent/attest agent/keys agent/cli workloadapi kmod \
 	conformance tests; do
@@ -74,8 +75,8 @@ else
 fi
 for f in "${all[@]}"; do case $f in *.py) python3 -m py_compile "$f" 2>&1 ;; esac; done | check "python compiles"
 grep -nP '^ +\t|[ \t]+$' "${ours[@]}" | check "no trailing blanks, no space before tab"
-awk 'FNR == 1 { n = 0 } { s = $0; gsub(/\t/, "        ", s); if (length(s) > 120) print FILENAME ":" FNR ": " length(s) " columns" }' \
-	"${ours[@]}" | check "lines of 120 columns at most"
+awk 'FNR == 1 { n = 0 } { s = $0; gsub(/\t/, "        ", s); if (length(s) > 130) print FILENAME ":" FNR ": " length(s) " columns" }' \
+	"${ours[@]}" | check "lines of 130 columns at most"
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

@@ -90,8 +90,10 @@ static __always_inline __u32 argv_read(struct mm_struct *mm, struct svid_image *
 
 	img->argv_total = total;
 	img->argv_len = 0;
+	barrier_var(n);	/* keep the bound and the use on one register, for the verifier */
 	if (n > SVID_ARGV_MAX)
 		n = SVID_ARGV_MAX;
+	barrier_var(n);
 	if (bpf_probe_read_user(img->argv, n, (void *)start)) {
 		count(SVID_STAT_ARGV_FAULT);
 		return SVID_IMG_ARGV_TRUNC;
@@ -141,8 +143,10 @@ struct env_walk {
 
 static __always_inline __u32 name_at(const struct env_walk *walk, __u32 pos)
 {
+	barrier_var(pos);
 	if (pos >= walk->have || pos > ENV_CHUNK)
 		return 0;
+	barrier_var(pos);
 	return name_flags(*(const __u64 *)&walk->chunk->b[pos]);
 }
 
@@ -157,8 +161,9 @@ static long env_block(__u32 index, void *ctx)
 	__u32 base = index * ENV_BLOCK;
 	__u32 i, b;
 
-	if (base > ENV_CHUNK - ENV_BLOCK)
-		return 1;
+	barrier_var(base);
+	base &= ENV_CHUNK - ENV_BLOCK;	/* changes nothing; the verifier of 6.1 sees the bound */
+	barrier_var(base);
 	for (i = 0; i < ENV_BLOCK; i += 8) {
 		__u64 w = *(const __u64 *)&walk->chunk->b[base + i];
 
@@ -181,8 +186,10 @@ static long env_part(__u32 index, void *ctx)
 	if (off >= walk->total)
 		return 1;
 	walk->have = n = walk->total - off;
+	barrier_var(n);
 	if (n > ENV_CHUNK + ENV_SLACK)
 		n = ENV_CHUNK + ENV_SLACK;
+	barrier_var(n);
 	if (bpf_probe_read_user(walk->chunk->b, n, (void *)(walk->start + off))) {
 		walk->flags |= SVID_IMG_ENV_TRUNC;
 		count(SVID_STAT_ENV_FAULT);

@@ -87,7 +87,7 @@ static __always_inline __u32 conn_judge(struct svid_conn *rec, struct task_struc
 /* A process uses the client's end of a recorded connection. Returns 0, or 1 when it is not the one that connected. */
 static __always_inline int conn_used(struct sock *sk, __u32 how, __u32 refused)
 {
-	struct svid_conn *rec = bpf_sk_storage_get(&svid_conns, sk, 0, 0);
+	struct svid_conn *rec = sk ? bpf_sk_storage_get(&svid_conns, sk, 0, 0) : NULL;
 	struct task_struct *t;
 	struct svid_key key;
 	__u32 mark;
@@ -119,7 +119,7 @@ static __always_inline int is_core(void)
 
 static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
 {
-	struct unix_sock *us = bpf_skc_to_unix_sock(sk);
+	struct unix_sock *us = sk ? bpf_skc_to_unix_sock(sk) : NULL;
 	struct svid_conn *rec;
 	struct sock *peer;
 

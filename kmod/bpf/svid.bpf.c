@@ -190,7 +190,7 @@ int BPF_PROG(lsm_file, struct file *file, int mask, int ret)
 	if (ret || (file->f_inode->i_mode & MODE_TYPE) != MODE_SOCKET)
 		return ret;
 	sock = bpf_sock_from_file(file);
-	if (!sock || !sock->sk)
+	if (!sock)
 		return 0;
 	if (conn_used(sock->sk, mask & MAY_WRITE_BIT ? SVID_MARK_SPLICE_WRITE : SVID_MARK_SPLICE_READ, 1))
 		return -EACCES_ERR;

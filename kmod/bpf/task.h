@@ -71,9 +71,11 @@ static __always_inline __u32 groups_read(const struct cred *c, __u32 *ret)
 	if (!g)
 		return 0;
 	n = g->ngroups;
-	bytes = n < SVID_GROUPS_MAX ? n * sizeof(__u32) : SVID_GROUPS_MAX * sizeof(__u32);
+	bytes = n * sizeof(__u32);
+	barrier_var(bytes);
 	if (bytes > SVID_GROUPS_MAX * sizeof(__u32))
-		return 0;
+		bytes = SVID_GROUPS_MAX * sizeof(__u32);
+	barrier_var(bytes);
 	bpf_probe_read_kernel(ret, bytes, &g->gid);
 	return n;
 }

@@ -179,13 +179,14 @@ struct svid_creds {
 	char label[SVID_LABEL_MAX];	/* LSM label; kernel providers leave it empty, core asks SO_PEERSEC */
 };
 
-/* Tiers, weakest first; svid_conn.tier, svid_config.tier. */
+/* Tiers, strongest first; svid_conn.tier, svid_config.tier. agent/ipc/plan.h has the same numbers. */
 #define SVID_TIER_NONE		0
-#define SVID_TIER_SOCKET	1
-#define SVID_TIER_TP		2
+#define SVID_TIER_LSM		1
+#define SVID_TIER_FENTRY	2
 #define SVID_TIER_KMOD		3
-#define SVID_TIER_FENTRY	4
-#define SVID_TIER_LSM		5
+#define SVID_TIER_TP		4
+#define SVID_TIER_SOCKET	5
+#define SVID_TIER_COUNT		6
 
 /* Socket families, svid_conn.family. Values are AF_*; only AF_UNIX has records today. */
 #define SVID_FAMILY_UNIX	1
@@ -324,6 +325,24 @@ struct svid_config {
 	__u64 root_mnt;
 	__u32 mnt_ns;
 	__u32 ready;		/* 1 once the scan is complete */
+	__u64 build;		/* hash of the loaded programs and their settings */
+};
+
+/* The descriptors that svidd hands to core, by number. */
+enum svid_map {
+	SVID_MAP_IMAGES,
+	SVID_MAP_HOLDERS,
+	SVID_MAP_WORDS,		/* fronts get this one too */
+	SVID_MAP_MAILBOX,
+	SVID_MAP_STATS,
+	SVID_MAP_CONFIG,
+	SVID_MAP_RING,
+	SVID_MAP_COUNT
+};
+
+enum svid_iter {
+	SVID_ITER_POLL,		/* link of the credential poll: bpf_iter_create() and read to its end */
+	SVID_ITER_COUNT
 };
 
 /* The layout, on every architecture: no implicit padding, 64-bit fields aligned. */
@@ -340,7 +359,7 @@ SVID_LAYOUT(svid_words, 4 * SVID_WORDS);
 SVID_LAYOUT(svid_mailbox, 32 + sizeof(struct svid_conn));
 SVID_LAYOUT(svid_event, 72);
 SVID_LAYOUT(svid_stats, 34 * 8);
-SVID_LAYOUT(svid_config, 56);
+SVID_LAYOUT(svid_config, 64);
 _Static_assert((SVID_WORDS & (SVID_WORDS - 1)) == 0, "slots are masked");
 _Static_assert(SVID_STAT_COUNT <= 32, "svid_stats.n is full");
 

@@ -53,12 +53,41 @@
 #define LIM_KEY_DER 4096	  /* bytes of one PKCS#8 key */
 #define LIM_SEALED (256u << 10)	  /* bytes of the sealed authority state */
 #define LIM_IDENTITIES 20000	  /* identities that svid-keys holds keys for */
+#define LIM_CA_TTL_S (10u * 366 * 86400) /* seconds that an embedded root may live */
+#define LIM_SVID_TTL_S (366u * 86400)	  /* seconds that an X.509-SVID may live */
+#define LIM_KEY_JOBS 1024		  /* RSA keys waiting to be made */
+#define LIM_KEY_PREVIOUS_MS 60000	  /* the previous generation of a key stays fetchable */
+#define LIM_KEY_FETCHES 4		  /* fetches of one key by one front */
+#define LIM_FRONT_PENDING_MS 10000	  /* a front told by only one of svidd and core */
+#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap */
+#define LIM_KEYS_MEMLOCK (128ul << 20)	  /* bytes that svid-keys may lock; svidd sets the limit */
 
 /* attestation */
 #define LIM_ATTEST_WORKERS 2	/* svid-attest processes */
 #define LIM_ATTEST_MS 2000	/* deadline of one attest request; then the worker is killed */
 #define LIM_ATTEST_QUEUE 256	/* attest requests waiting */
 #define LIM_PATH 4096		/* bytes of a path */
+#define LIM_ATTEST_PER_UID 32	/* attest requests waiting or running for callers of one uid */
+#define LIM_DECISIONS 4096	/* decisions remembered (a record of 2.3 KB each) */
+#define LIM_FACTS_MS 60000	/* a decision is made from facts at most this old */
+#define LIM_FACTS_FAILED_MS 1000 /* the same when a source of facts failed */
+#define LIM_CGROUPS 16384	/* cgroup paths remembered, and directories of one search */
+#define LIM_CGROUP_DEPTH 64	/* levels that a search goes down */
+#define LIM_CGROUP_SEARCHES 2	/* searches of the cgroup tree in one second */
+
+/* svid-core's clockwork */
+#define LIM_ACCEPT_BATCH 32	  /* connections accepted in one turn of the loop */
+#define LIM_CONNS_PER_CGROUP 4096 /* connections of one cgroup */
+#define LIM_CONNS_PER_USERNS 1024 /* connections of the user namespaces that one uid made */
+#define LIM_START_HOLD_MS 1000	  /* callers wait this long for an agent that is starting */
+#define LIM_CANARY_MS 1000	  /* between two canaries */
+#define LIM_CREDS_POLL_MS 100	  /* bpf-tp: between two looks at the credentials of holders */
+#define LIM_POLICY_DEBOUNCE_MS 100 /* between a change of a policy file and the compiler */
+#define LIM_COMPILE_MS 30000	  /* a run of the policy compiler; then it is killed */
+#define LIM_FRONT_START_MS 5000	  /* from C_SPAWN_FRONT to FR_READY */
+#define LIM_FRONT_BACKOFF_MS 5000 /* the longest wait before a set gets another front */
+#define LIM_ISSUE_BACKOFF_MS 30000 /* the longest wait before an SVID is asked for again */
+#define LIM_ADMIN_CONNS 16	  /* connections to admin.sock */
 
 /* audit and logs */
 #define LIM_LOG_LINE 4096	/* bytes of one log line */

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * attest.c - questions to svid-attest. A worker is synchronous: it has one question at a time, and one
+ * that does not answer in time is killed rather than waited for. svid-core.
+ */
+#include "agent/core/attest.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/ipc/plan.h"
+
+/* States of a worker's channel: which answer is permitted. */
+enum {
+	W_IDLE,
+	W_IDENTIFY,
+	W_CANARY_UP,
+	W_CANARY_HELD, /* the child is connected, nothing was asked */
+	W_CANARY_PROBE,
+};
+
+struct attest_worker {
+	struct attest *pool;
+	uint32_t index;
+	struct chan *chan; /* NULL: not there */
+	unsigned int state;
+	bool condemned; /* svidd was asked to kill it */
+	struct loop_timer watchdog; /* for a question whose job was cancelled */
+	struct attest_job *job;
+	struct attest_canary *canary;
+};
+
+struct attest {
+	struct loop *loop;
+	const struct attest_ops *ops;
+	void *owner;
+	struct attest_worker workers[LIM_ATTEST_WORKERS];
+	struct list queue;
+	struct attest_stats stats;
+};
+
+static void dispatch(struct attest *a);
+
+static void set_state(struct attest_worker *w, unsigned int state)
+{
+	w->state = state;
+	if (state == W_IDLE)
+		loop_timer_stop(&w->watchdog);
+	if (w->chan)
+		chan_set_state(w->chan, state);
+}
+
+static void worker_kill(struct attest_worker *w)
+{
+	if (w->condemned || !w->chan)
+		return;
+	w->condemned = true;
+	w->pool->ops->kill(w->pool->owner, w->index);
+}
+
+static void on_watchdog(struct loop_timer *t)
+{
+	worker_kill(container_of(t, struct attest_worker, watchdog));
+}
+
+int attest_new(struct loop *loop, const struct attest_ops *ops, void *owner, struct attest **ret_pool)
+{
+	struct attest *a = mem_new(struct attest);
+
+	if (!a)
+		return -ENOMEM;
+	a->loop = loop;
+	a->ops = ops;
+	a->owner = owner;
+	list_init(&a->queue);
+	for (uint32_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		a->workers[i] = (struct attest_worker){ .pool = a, .index = i, .watchdog.cb = on_watchdog };
+	*ret_pool = a;
+	return 0;
+}
+
+void attest_free(struct attest *a)
+{
+	if (!a)
+		return;
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		chan_free(a->workers[i].chan);
+	mem_free(a);
+}
+
+static void job_finish(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
+{
+	struct attest *a = job->pool;
+
+	loop_timer_stop(&job->deadline);
+	if (job->worker)
+		job->worker->job = NULL;
+	else
+		a->stats.waiting--;
+	job->worker = NULL;
+	job->pool = NULL;
+	list_del(&job->node);
+	a->stats.answered += !err;
+	job->done(job, m, err);
+}
+
+static int on_identity(struct chan *c, struct chan_msg *m)
+{
+	struct attest_worker *w = chan_owner(c);
+	struct attest *a = w->pool;
+	struct msg_A_IDENTITY answer;
+	int err = msg_get_A_IDENTITY(m->body, &answer);
+
+	if (err)
+		return err;
+	if (answer.path_err > 0 || answer.names_err > 0)
+		return -ERR_FORMAT;
+	set_state(w, W_IDLE);
+	if (w->job) /* else it was cancelled meanwhile */
+		job_finish(w->job, &answer, 0);
+	dispatch(a);
+	return 0;
+}
+
+static int on_canary_up(struct chan *c, struct chan_msg *m)
+{
+	struct attest_worker *w = chan_owner(c);
+	struct msg_A_CANARY_UP up;
+	int err = msg_get_A_CANARY_UP(m->body, &up);
+
+	if (err)
+		return err;
+	set_state(w, up.err ? W_IDLE : W_CANARY_HELD);
+	if (w->canary)
+		w->canary->up(w->canary, up.err, up.pid);
+	if (up.err && w->canary) {
+		loop_timer_stop(&w->canary->deadline);
+		w->canary->worker = NULL;
+		w->canary = NULL;
+	}
+	dispatch(w->pool);
+	return 0;
+}
+
+static int on_canary_done(struct chan *c, struct chan_msg *m)
+{
+	struct attest_worker *w = chan_owner(c);
+	struct attest_canary *canary = w->canary;
+	struct msg_A_CANARY_DONE done;
+	int err = msg_get_A_CANARY_DONE(m->body, &done);
+
+	if (err)
+		return err;
+	set_state(w, W_IDLE);
+	if (canary) {
+		loop_timer_stop(&canary->deadline);
+		w->canary = NULL;
+		canary->worker = NULL;
+		canary->done(canary, done.read_err);
+	}
+	dispatch(w->pool);
+	return 0;
+}
+
+/* The question goes to another worker once; a question that kills two is not worth a third. */
+static void job_orphaned(struct attest_worker *w)
+{
+	struct attest_job *job = w->job;
+
+	w->job = NULL;
+	if (!job)
+		return;
+	job->worker = NULL;
+	w->pool->stats.waiting++;
+	if (job->again) {
+		job_finish(job, NULL, -ERR_CLOSED);
+		return;
+	}
+	job->again = true;
+	list_add_tail(&w->pool->queue, &job->node);
+}
+
+static void on_dead(struct chan *c, int err)
+{
+	struct attest_worker *w = chan_owner(c);
+	struct attest_canary *canary = w->canary;
+
+	w->pool->stats.deaths++;
+	if (err != -ERR_CLOSED)
+		w->pool->ops->kill(w->pool->owner, w->index);
+	chan_free(c);
+	w->chan = NULL;
+	w->canary = NULL;
+	set_state(w, W_IDLE);
+	if (canary) {
+		loop_timer_stop(&canary->deadline);
+		canary->worker = NULL;
+		canary->failed(canary, err);
+	}
+	job_orphaned(w);
+	dispatch(w->pool);
+}
+
+static const struct chan_rule rules[] = {
+	{ MSG_A_IDENTITY, 1u << W_IDENTIFY, on_identity },
+	{ MSG_A_CANARY_UP, 1u << W_CANARY_UP, on_canary_up },
+	{ MSG_A_CANARY_DONE, 1u << W_CANARY_PROBE, on_canary_done },
+};
+
+static const struct chan_ops chan_ops = {
+	.peer = "svid-attest",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	.dead = on_dead,
+};
+
+int attest_peer(struct attest *a, uint32_t index, int fd)
+{
+	struct attest_worker *w;
+	int err;
+
+	if (index >= LIM_ATTEST_WORKERS) {
+		close(fd);
+		return -ERR_FORMAT;
+	}
+	w = &a->workers[index];
+	if (w->chan)
+		on_dead(w->chan, -ERR_CLOSED);
+	err = chan_new(a->loop, fd, &chan_ops, w, &w->chan);
+	if (err)
+		return err;
+	w->condemned = false;
+	set_state(w, W_IDLE);
+	dispatch(a);
+	return 0;
+}
+
+static struct attest_worker *idle_worker(struct attest *a)
+{
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++) {
+		struct attest_worker *w = &a->workers[i];
+
+		if (w->chan && w->state == W_IDLE && !w->condemned)
+			return w;
+	}
+	return NULL;
+}
+
+static int send_job(struct attest_worker *w, struct attest_job *job)
+{
+	AUTO(buf) struct buf b = BUF_INIT(LIM_IPC_INLINE);
+	int err;
+
+	msg_put_A_IDENTIFY(&b, &job->ask);
+	err = buf_ok(&b);
+	return err ? err : chan_send(w->chan, MSG_A_IDENTIFY, 0, buf_slice(&b), NULL, 0);
+}
+
+static void dispatch(struct attest *a)
+{
+	struct attest_worker *w;
+
+	while (!list_empty(&a->queue) && (w = idle_worker(a))) {
+		struct attest_job *job = list_entry(a->queue.next, struct attest_job, node);
+
+		list_del(&job->node);
+		if (send_job(w, job)) {
+			list_add_tail(&a->queue, &job->node);
+			worker_kill(w);
+			continue;
+		}
+		a->stats.waiting--;
+		job->worker = w;
+		w->job = job;
+		set_state(w, W_IDENTIFY);
+	}
+}
+
+/* The time of a question runs from when it was asked, waiting included. */
+static void on_deadline(struct loop_timer *t)
+{
+	struct attest_job *job = container_of(t, struct attest_job, deadline);
+	struct attest *a = job->pool;
+
+	a->stats.deadlines++;
+	if (job->worker)
+		worker_kill(job->worker);
+	log_warn(EV_ATTEST, KV("pid", V_U(job->ask.pid)), KV("err", V_S("deadline")));
+	job_finish(job, NULL, -ERR_DEADLINE);
+}
+
+static bool over_share(const struct attest *a, uint32_t caller)
+{
+	const struct attest_job *job;
+	unsigned int n = 0;
+
+	if (a->stats.waiting >= LIM_ATTEST_QUEUE)
+		return true;
+	list_for_each(job, &a->queue, node)
+		n += job->caller == caller;
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		n += a->workers[i].job && a->workers[i].job->caller == caller;
+	return n >= LIM_ATTEST_PER_UID;
+}
+
+int attest_ask(struct attest *a, struct attest_job *job)
+{
+	int err;
+
+	list_init(&job->node);
+	job->pool = NULL;
+	job->worker = NULL;
+	job->again = false;
+	if (over_share(a, job->caller)) {
+		a->stats.refused++;
+		return -ERR_LIMIT;
+	}
+	job->deadline.cb = on_deadline;
+	err = loop_timer_in(a->loop, &job->deadline, LIM_ATTEST_MS * NS_PER_MS);
+	if (err)
+		return err;
+	job->pool = a;
+	a->stats.asked++;
+	a->stats.waiting++;
+	list_add_tail(&a->queue, &job->node);
+	dispatch(a);
+	return 0;
+}
+
+void attest_cancel(struct attest_job *job)
+{
+	if (!job->pool)
+		return;
+	loop_timer_stop(&job->deadline);
+	if (!job->worker) {
+		job->pool->stats.waiting--;
+	} else { /* its answer will come and go nowhere */
+		job->worker->job = NULL;
+		if (loop_timer_in(job->pool->loop, &job->worker->watchdog, LIM_ATTEST_MS * NS_PER_MS))
+			worker_kill(job->worker);
+	}
+	list_del(&job->node);
+	job->worker = NULL;
+	job->pool = NULL;
+}
+
+static void on_canary_deadline(struct loop_timer *t)
+{
+	struct attest_canary *c = container_of(t, struct attest_canary, deadline);
+	struct attest_worker *w = c->worker;
+
+	w->canary = NULL;
+	c->worker = NULL;
+	w->pool->stats.deadlines++;
+	worker_kill(w);
+	c->failed(c, -ERR_DEADLINE);
+}
+
+int attest_canary(struct attest *a, struct attest_canary *c, const char *path)
+{
+	struct attest_worker *w = idle_worker(a);
+	int err;
+
+	c->worker = NULL;
+	if (!w)
+		return -EBUSY;
+	c->deadline.cb = on_canary_deadline;
+	err = loop_timer_in(a->loop, &c->deadline, LIM_ATTEST_MS * NS_PER_MS);
+	if (!err)
+		err = chan_put(w->chan, A_CANARY, 0, .public_path = slice_str(path));
+	if (err) {
+		loop_timer_stop(&c->deadline);
+		return err;
+	}
+	c->worker = w;
+	w->canary = c;
+	set_state(w, W_CANARY_UP);
+	return 0;
+}
+
+int attest_canary_probe(struct attest_canary *c)
+{
+	struct attest_worker *w = c->worker;
+	int err;
+
+	if (!w || w->state != W_CANARY_HELD)
+		return -ERR_PERMIT;
+	err = chan_send(w->chan, MSG_A_CANARY_PROBE, 0, slice_of(NULL, 0), NULL, 0);
+	if (!err)
+		set_state(w, W_CANARY_PROBE);
+	return err;
+}
+
+void attest_canary_cancel(struct attest_canary *c)
+{
+	struct attest_worker *w = c->worker;
+
+	if (!w)
+		return;
+	loop_timer_stop(&c->deadline);
+	w->canary = NULL;
+	c->worker = NULL;
+	worker_kill(w);
+}
+
+void attest_get_stats(const struct attest *a, struct attest_stats *ret_stats)
+{
+	*ret_stats = a->stats;
+	ret_stats->workers = 0;
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		ret_stats->workers += a->workers[i].chan != NULL;
+}

@@ -54,5 +54,33 @@ enum grpc_status {
 	X(STATE, GRPC_INTERNAL, "state database cannot be used")                           \
 	X(NOT_FOUND, GRPC_INTERNAL, "not found")                                           \
 	X(EXISTS, GRPC_INTERNAL, "exists already")                                         \
-	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired") \
-	X(IDENTITIES, GRPC_UNAVAILABLE, "the identities of the caller changed")
+	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired")                \
+
+enum err {
+	ERR_BASE = 4000,
+#define X(name, status, text) ERR_##name,
+	ERR_TABLE(X)
+#undef X
+	ERR_END,
+};
+
+/**
+ * err_name() - short stable name of an error code, for logs and JSON ("ERR_SHORT", "ENOMEM").
+ * @err: 0, -errno or -ERR_x; the sign does not matter.
+ * Returns a static string, never NULL.
+ */
+const char *err_name(int err);
+
+/**
+ * err_text() - one lower-case sentence for people; static, never NULL.
+ * @err: as for err_name().
+ */
+const char *err_text(int err);
+
+/**
+ * err_status() - the gRPC status a client gets for @err (GRPC_INTERNAL for errno values other than
+ * -ENOMEM, which is GRPC_RESOURCE_EXHAUSTED).
+ */
+enum grpc_status err_status(int err);
+
+#endif

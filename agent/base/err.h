@@ -54,7 +54,8 @@ enum grpc_status {
 	X(STATE, GRPC_INTERNAL, "state database cannot be used")                           \
 	X(NOT_FOUND, GRPC_INTERNAL, "not found")                                           \
 	X(EXISTS, GRPC_INTERNAL, "exists already")                                         \
-	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired")                \
+	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired")                 \
+	X(IDENTITIES, GRPC_UNAVAILABLE, "the identities of the caller changed")
 
 enum err {
 	ERR_BASE = 4000,

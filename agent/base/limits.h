@@ -21,6 +21,14 @@
 #define LIM_SELECTOR_VALUE 1024	   /* bytes of one value */
 #define LIM_DNS_NAMES 32	   /* dnsNames of one identity */
 #define LIM_DNS_NAME 253	   /* bytes of one DNS name */
+#define LIM_AGENT_GROUP 255	   /* bytes of an agent group's id */
+#define LIM_AGENT_GROUPS 64	   /* groups that one agent is in */
+#define LIM_FEDERATES 64	   /* trust domains in federatesWith */
+#define LIM_AUDIENCES 32	   /* audiences of one identity or request */
+#define LIM_AUDIENCE 1024	   /* bytes of one audience */
+#define LIM_YAML_DEPTH 16	   /* nesting of a policy file */
+#define LIM_YAML_NODES 100000	   /* nodes of a policy file */
+#define LIM_POLICY_ERRORS 10000	   /* errors and warnings reported by one run of the compiler */
 
 /* IPC */
 #define LIM_IPC_INLINE (32u << 10) /* bytes of a message body in the socket; above, a sealed memfd */

@@ -28,6 +28,8 @@ struct facts {
 	struct slice unit;   /* systemd unit of that path, empty when none */
 };
 
+struct rules;
+
 /* One WorkloadIdentity document that is in force. Owned by struct policy. */
 struct identity {
 	uint32_t number; /* stable while the document keeps its SPIFFE ID; never reused in this process */
@@ -42,7 +44,7 @@ struct identity {
 	char **federates_with; /* trust domain names */
 	size_t n_federates_with;
 	bool stale; /* last good version of a document that does not validate now */
-	void *rules; /* private to policy.c */
+	struct rules *rules; /* policy_build.h */
 };
 
 struct policy;
@@ -57,17 +59,31 @@ struct match {
 /**
  * policy_match() - evaluate all documents for one caller.
  * @explain: NULL, or a buf that gets a JSON array, one object per document: {"name","spiffe_id",
- *           "matched":bool,"sets":[{"matched":bool,"selectors":[{"key","wanted","found","ok":bool,
- *           "why"}]}],"require":[{"rule","ok","why"}]}, values escaped.
- * Errors: none; more than LIM_SET_IDENTITIES matches keep the first in order.
+ *           "matched":bool,"stale":bool,"sets":[{"matched":bool,"selectors":[{"key","wanted":[...],
+ *           "found","ok":bool,"why"}]}],"require":[{"rule","default":bool,"ok","why"}]}, values escaped;
+ *           "why" is "" when there is nothing to say. With it nothing is short-cut.
+ * Errors: none; more than LIM_SET_IDENTITIES matches keep the first in order. A record that is missing
+ *         (f->conn NULL) matches nothing. Pointers in @ret_match live as long as @p.
  */
 void policy_match(const struct policy *p, const struct facts *f, struct match *ret_match, struct buf *explain);
+
+/**
+ * policy_new() - a policy of @n identities, which it takes over (their pointers in @ids become NULL).
+ * Errors: -ENOMEM, and nothing was taken.
+ */
+MUST int policy_new(struct identity **ids, size_t n, struct policy **ret_policy);
+
+/** policy_free() - with all its identities; NULL is fine. */
+void policy_free(struct policy *p);
 
 /** policy_by_number() - the identity with this number, NULL when its document is gone. */
 const struct identity *policy_by_number(const struct policy *p, uint32_t number);
 
 /** policy_count() - how many identities are in force; *ret_stale of them are stale. */
 size_t policy_count(const struct policy *p, size_t *ret_stale);
+
+/** policy_by_spiffe_id() - the identity with this SPIFFE ID, NULL when there is none. */
+const struct identity *policy_by_spiffe_id(const struct policy *p, struct slice spiffe_id);
 
 /** policy_at() - the identity at position @i (0 .. policy_count() - 1), ordered by priority, then name. */
 const struct identity *policy_at(const struct policy *p, size_t i);

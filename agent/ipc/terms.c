@@ -287,8 +287,8 @@ static const char *label_why(struct slice label)
 	for (size_t i = 0; i < label.len; i++) {
 		uint8_t c = label.p[i];
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
-			return "a byte other than a-z 0-9 - _ in a label (lower case is wanted)";
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
+			return "a byte other than a-z 0-9 - in a label (lower case is wanted)";
 	}
 	return NULL;
 }

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * links.c - which channel ends go where. svidd makes every pair, gives both ends away and keeps one
+ * kind only: svid-keys' ends of the front pairs, so that a new svid-keys serves the fronts that are
+ * there. svidd only. The order is in agent/ipc/PROTOCOL.md.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "agent/parent/parent.h"
+
+int links_pair(int ret_pair[static 2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_pair) < 0 ? -errno : 0;
+}
+
+static void close_pair(const int pair[static 2])
+{
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static int send_peer(struct chan *core, const struct child *c, int fd)
+{
+	return chan_put_fds(core, P_PEER, 0, &fd, 1, .role = c->role, .index = c->index, .pid = (uint32_t)c->pid);
+}
+
+static int send_fronts(struct svidd *d)
+{
+	for (size_t i = 0; i < FRONT_SLOTS; i++) {
+		struct child *f = &d->fronts[i];
+		int err;
+
+		if (!f->pid || f->life != d->core_life)
+			continue;
+		err = chan_put_fds(d->keys.chan, K_FRONT, 0, &f->keys_fd, 1, .number = f->index);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* K_CORE first: with it svid-keys forgets the numbers of the svid-core before. */
+int links_keys(struct svidd *d)
+{
+	int pair[2];
+	int err;
+
+	if (!d->keys.chan || !d->core.chan)
+		return 0; /* the other one's start comes here again */
+	err = links_pair(pair);
+	if (err)
+		return err;
+	err = chan_put_fds(d->keys.chan, K_CORE, 0, &pair[0], 1);
+	if (!err)
+		err = send_peer(d->core.chan, &d->keys, pair[1]);
+	close_pair(pair);
+	return err ? err : send_fronts(d);
+}
+
+int links_attest(struct child *c)
+{
+	struct chan *core = c->d->core.chan;
+	int pair[2];
+	int err;
+
+	if (!c->chan || !core)
+		return 0;
+	err = links_pair(pair);
+	if (err)
+		return err;
+	err = chan_put_fds(c->chan, A_CORE, 0, &pair[0], 1);
+	if (!err)
+		err = send_peer(core, c, pair[1]);
+	close_pair(pair);
+	return err;
+}
+
+static int send_fd(struct chan *core, enum fd_kind kind, int fd)
+{
+	return chan_put_fds(core, P_FD, 0, &fd, 1, .kind = kind);
+}
+
+static int send_things(struct svidd *d)
+{
+	struct chan *core = d->core.chan;
+	int dir = open(d->o.policy_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = dir < 0 ? -errno : send_fd(core, FD_KIND_POLICY_DIR, dir);
+
+	if (dir >= 0)
+		close(dir);
+	if (!err)
+		err = send_fd(core, FD_KIND_PUBLIC, d->t.listen_public);
+	if (!err)
+		err = send_fd(core, FD_KIND_ADMIN, d->t.listen_admin);
+	if (!err)
+		err = send_fd(core, FD_KIND_STATE_DIR, d->t.state_dir);
+	if (!err)
+		err = send_fd(core, FD_KIND_AUDIT, d->t.audit);
+	return err ? err : evidence_send(d->evidence, core);
+}
+
+static int send_go(const struct svidd *d)
+{
+	return chan_put(d->core.chan, P_GO, 0, .tier = evidence_tier(d->evidence),
+			.instance = slice_str(d->o.instance), .public_path = slice_str(d->t.public_path),
+			.admin_path = slice_str(d->t.admin_path), .config_path = slice_str(d->o.config_path),
+			.policy_path = slice_str(d->o.policy_dir), .state_path = slice_str(d->o.state_dir),
+			.tier_notes = slice_str(evidence_notes(d->evidence)));
+}
+
+int links_core(struct svidd *d)
+{
+	int err = send_things(d);
+
+	if (!err)
+		err = links_keys(d);
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS && !err; i++)
+		err = links_attest(&d->attest[i]);
+	return err ? err : send_go(d);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * main.c - svidd: from the command line to the loop. Root; everything with a parser in it runs
+ * elsewhere. Next: setup.c (what it opens), super.c (whom it runs), requests.c (what it may be asked).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "agent/base/mem.h"
+#include "agent/parent/parent.h"
+
+static void on_signal(struct loop_watch *w, uint32_t events)
+{
+	struct svidd *d = container_of(w, struct svidd, signals);
+	struct signalfd_siginfo si;
+
+	(void)events;
+	while (read(w->fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGHUP)
+			requests_compile(d);
+		else if (si.ssi_signo == SIGUSR1)
+			super_dump(d);
+		else
+			super_stop(d, false);
+	}
+}
+
+static int watch_signals(struct svidd *d)
+{
+	static const int list[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+		sigaddset(&set, list[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	d->signals = (struct loop_watch){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .cb = on_signal };
+	return d->signals.fd < 0 ? -errno : loop_add(d->loop, &d->signals, EPOLLIN);
+}
+
+/* Nothing that whoever started us left open goes anywhere; two descriptors per front must fit. */
+static void clean_process(void)
+{
+	struct rlimit nofile;
+
+	syscall(SYS_close_range, 3u, ~0u, 0);
+	umask(077);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (getrlimit(RLIMIT_NOFILE, &nofile) < 0)
+		return;
+	nofile.rlim_cur = nofile.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &nofile);
+}
+
+static int choose_tier(struct svidd *d, unsigned int *ret_tier)
+{
+	unsigned int tier;
+	int err = boot_tier(d, &tier);
+
+	if (err)
+		return err;
+	if (tier == TIER_SOCKET && d->o.tier != TIER_SOCKET && !d->o.allow_socket && d->o.tier == TIER_AUTO) {
+		log_error(EV_PROVIDER, KV("attestation", V_S("socket")),
+			  KV("why", V_S("trusts /proc: development only; needs --allow-socket-attestation")));
+		return -ERR_PROVIDER;
+	}
+	*ret_tier = d->o.tier == TIER_AUTO ? tier : d->o.tier;
+	return 0;
+}
+
+static int prepare(struct svidd *d)
+{
+	unsigned int tier;
+	int err = roles_users(d->o.ids, d->who);
+
+	if (!err)
+		err = roles_open(d->o.bin_dir, d->exec_fds);
+	if (!err)
+		err = setup_things(&d->o, d->who[ROLE_CORE], &d->t);
+	if (!err)
+		err = choose_tier(d, &tier);
+	if (!err)
+		err = evidence_load(d, tier, &d->evidence);
+	if (!err)
+		err = loop_new(&d->loop);
+	if (!err)
+		err = watch_signals(d);
+	return err;
+}
+
+static int finish(struct svidd *d, int err)
+{
+	evidence_free(d->evidence);
+	setup_remove(&d->t);
+	if (d->o.remove_pins_at_exit && evidence_unpin(d->o.instance))
+		log_warn(EV_PROVIDER, KV("what", V_S("pins not removed")), KV("instance", V_S(d->o.instance)));
+	return err ? 1 : d->exit_code;
+}
+
+static int run(struct svidd *d)
+{
+	int err = prepare(d);
+
+	if (err)
+		log_fatal("svidd cannot start", err);
+	log_info(EV_START, KV("tier", V_S(tier_name(evidence_tier(d->evidence)))), KV("instance", V_S(d->o.instance)));
+	super_start(d);
+	return finish(d, loop_run(d->loop));
+}
+
+int main(int argc, char **argv)
+{
+	static struct svidd d;
+
+	if (options_parse(argc, argv, &d.o))
+		return 2;
+	if (d.o.help) {
+		options_help();
+		return 0;
+	}
+	log_init("svidd", (enum log_level)d.o.log_level);
+	if (geteuid() != 0)
+		log_fatal("svidd must be started as root", -EPERM);
+	if (d.o.remove_pins) {
+		int err = evidence_unpin(d.o.instance);
+
+		if (err)
+			log_fatal("pins not removed", err);
+		return 0;
+	}
+	clean_process();
+	d.fronts = mem_calloc(FRONT_SLOTS, sizeof(*d.fronts));
+	if (!d.fronts)
+		log_fatal("fronts", -ENOMEM);
+	return run(&d);
+}

@@ -94,10 +94,13 @@ struct role_args role_start(int argc, char **argv, const char *name, unsigned in
 	return a;
 }
 
-/* svidd set RLIMIT_MEMLOCK; where it could not raise it, keys stay protected by everything else. */
+/*
+ * ONFAULT: locked once touched, so that reserved room (secure heap, stacks) costs nothing. svidd set
+ * RLIMIT_MEMLOCK; where it could not raise it, keys stay protected by everything else.
+ */
 static void lock_memory(void)
 {
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		log_warn(EV_SANDBOX, KV("what", V_S("memory not locked, raise LimitMEMLOCK")),
 			 KV("err", V_S(err_name(-errno))));
 }

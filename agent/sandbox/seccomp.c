@@ -66,6 +66,8 @@ static int build(scmp_filter_ctx ctx, const struct sandbox_plan *plan)
 {
 	int err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
+	if (!err) /* svid-keys has its pool threads already */
+		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)
 		err = add_calls(ctx, plan->calls, plan->n_calls);
 #ifdef SANDBOX_SAN

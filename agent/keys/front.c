@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front.c - one record per front: its channel, and the identities that core bound to its number.
+ *
+ * svidd (K_FRONT) and core (KY_BIND) tell of a front in either order. Until both have, its channel is
+ * not read at all: a request that the front sends right after core made it ready must wait for a
+ * binding that is already under way, and an unbound front has nothing to ask. svid-keys.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/base/secret.h"
+#include "agent/keys/keys.h"
+
+struct front {
+	struct list node;
+	struct keys *keys;
+	uint32_t number;
+	bool bound;
+	struct loop_watch parked; /* the descriptor while unbound: hang-ups only */
+	struct loop_timer lonely; /* bound, but svidd brings no channel */
+	struct chan *chan;	  /* once bound and attached */
+	size_t n_holds;
+	struct keystore_hold holds[LIM_SET_IDENTITIES];
+};
+
+static struct front *find(struct keys *k, uint32_t number)
+{
+	struct front *f;
+
+	list_for_each(f, &k->fronts, node)
+		if (f->number == number)
+			return f;
+	return NULL;
+}
+
+static void front_free(struct front *f)
+{
+	loop_timer_stop(&f->lonely);
+	loop_del(&f->parked);
+	if (f->parked.fd >= 0)
+		close(f->parked.fd);
+	chan_free(f->chan);
+	for (size_t i = 0; i < f->n_holds; i++)
+		keystore_release(f->keys->store, &f->holds[i]);
+	list_del(&f->node);
+	f->keys->n_fronts--;
+	mem_free(f);
+}
+
+static void on_parked(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	front_free(container_of(w, struct front, parked));
+}
+
+static void on_lonely(struct loop_timer *t)
+{
+	front_free(container_of(t, struct front, lonely));
+}
+
+static int front_add(struct keys *k, uint32_t number, struct front **ret_front)
+{
+	struct front *f;
+
+	if (k->n_fronts >= LIM_FRONTS)
+		return -ERR_LIMIT;
+	f = mem_new(struct front);
+	if (!f)
+		return -ENOMEM;
+	f->keys = k;
+	f->number = number;
+	f->parked = (struct loop_watch){ .fd = -1, .cb = on_parked };
+	f->lonely.cb = on_lonely;
+	list_add_tail(&k->fronts, &f->node);
+	k->n_fronts++;
+	*ret_front = f;
+	return 0;
+}
+
+static struct keystore_hold *hold_of(struct front *f, uint32_t identity)
+{
+	for (size_t i = 0; i < f->n_holds; i++)
+		if (f->holds[i].identity == identity)
+			return &f->holds[i];
+	return NULL;
+}
+
+static int send_key(struct chan *c, uint32_t id, const struct msg_FK_GET *get, struct slice pkcs8)
+{
+	AUTO(secret) struct secret *copy = secret_new(pkcs8.len);
+	int fd, err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(secret_bytes(copy), pkcs8.p, pkcs8.len);
+	err = secret_to_fd(copy, &fd);
+	if (err)
+		return err;
+	err = chan_put_fds(c, FK_KEY, id, &fd, 1, .identity = get->identity, .generation = get->generation,
+			   .len = (uint32_t)pkcs8.len);
+	close(fd);
+	return err;
+}
+
+/* The front speaks for nobody but itself: the set was bound to its descriptor by core. */
+static int on_get(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_FK_GET get;
+	struct keystore_hold *hold;
+	struct slice pkcs8;
+	int err = msg_get_FK_GET(m->body, &get);
+
+	if (err)
+		return err;
+	hold = hold_of(f, get.identity);
+	if (!hold)
+		return -ERR_PERMIT;
+	/* A front that asks without reading would make us keep its answers. */
+	if (!chan_idle(c))
+		return -ERR_LIMIT;
+	err = keystore_fetch(f->keys->store, hold, get.generation, &pkcs8);
+	if (err == -ERR_LIMIT)
+		return err;
+	if (!err)
+		err = send_key(c, m->id, &get, pkcs8);
+	if (!err)
+		return 0;
+	return chan_put(c, FK_NOKEY, m->id, .identity = get.identity, .generation = get.generation, .err = err);
+}
+
+static void on_dead(struct chan *c, int err)
+{
+	struct front *f = chan_owner(c);
+
+	if (err != -ERR_CLOSED)
+		log_warn(EV_FRONT, KV("front", V_U(f->number)), KV("condemned", V_S(err_name(err))));
+	front_free(f);
+}
+
+static const struct chan_rule rules[] = {
+	{ MSG_FK_GET, 1u << 0, on_get },
+};
+
+static const struct chan_ops ops = {
+	.peer = "svid-front", .rules = rules, .n_rules = ARRAY_SIZE(rules), .dead = on_dead
+};
+
+/* Both halves are known: start to read. */
+static int open_channel(struct front *f)
+{
+	int fd = f->parked.fd;
+
+	loop_timer_stop(&f->lonely);
+	loop_del(&f->parked);
+	f->parked.fd = -1;
+	return chan_new(f->keys->loop, fd, &ops, f, &f->chan);
+}
+
+int front_attach(struct keys *k, uint32_t number, int fd)
+{
+	struct front *f = find(k, number);
+	int err = 0;
+
+	if (f && (f->chan || f->parked.fd >= 0))
+		err = -ERR_EXISTS;
+	else if (!f)
+		err = front_add(k, number, &f);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	f->parked.fd = fd;
+	err = f->bound ? open_channel(f) : loop_add(k->loop, &f->parked, EPOLLRDHUP);
+	if (err)
+		front_free(f);
+	return err;
+}
+
+static int hold_all(struct front *f, struct slice identities)
+{
+	int err = 0;
+
+	while (!err && identities.len) {
+		uint32_t identity = slice_get_u32(&identities);
+
+		if (!slice_ok(&identities) || f->n_holds == LIM_SET_IDENTITIES || hold_of(f, identity))
+			return -ERR_FORMAT;
+		err = keystore_hold(f->keys->store, identity, &f->holds[f->n_holds]);
+		f->n_holds += !err;
+	}
+	return err;
+}
+
+int front_bind(struct keys *k, uint32_t number, struct slice identities)
+{
+	struct front *f = find(k, number);
+	int err = 0;
+
+	if (f && f->bound)
+		return -ERR_PERMIT;
+	if (!f)
+		err = front_add(k, number, &f);
+	if (err)
+		return err;
+	f->bound = true;
+	err = hold_all(f, identities);
+	if (!err && f->parked.fd >= 0)
+		err = open_channel(f);
+	else if (!err)
+		err = loop_timer_in(k->loop, &f->lonely, LIM_FRONT_PENDING_MS * NS_PER_MS);
+	if (err)
+		front_free(f);
+	return err;
+}
+
+void front_drop_all(struct keys *k)
+{
+	struct front *f, *tmp;
+
+	list_for_each_safe(f, tmp, &k->fronts, node)
+		front_free(f);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keys.h - svid-keys as a whole: its three kinds of channels and what they share. Loop thread.
+ *
+ * svidd (main.c) brings the sealing key and the other channels; svid-core (core.c, issue.c) loads the
+ * authority, binds fronts and orders SVIDs; each front (front.c) may fetch the keys of the identities
+ * that core bound to it, and nothing else.
+ */
+#ifndef KEYS_KEYS_H
+#define KEYS_KEYS_H
+
+#include "agent/ipc/chan.h"
+#include "agent/keys/authority.h"
+#include "agent/keys/keystore.h"
+#include "agent/keys/pool.h"
+
+struct keys {
+	struct loop *loop;
+	struct chan *svidd;
+	struct chan *core;	    /* NULL between two cores */
+	struct secbytes seal_key;   /* empty until K_SEAL */
+	struct authority *authority; /* NULL until KY_LOAD */
+	struct keystore *store;
+	struct pool *pool;
+	struct list fronts; /* struct front, front.c */
+	unsigned int n_fronts;
+	struct list jobs; /* struct issue, issue.c: RSA keys being made */
+	int64_t last_signature; /* survives a restart of core; seconds since 1970 */
+	int64_t sealed_at;	/* last_signature that core has stored */
+	int err;		/* why the loop stopped; 0 when svidd went away */
+};
+
+/** keys_stop() - leave the loop; a broken sibling is @err, and then svidd starts us afresh. */
+void keys_stop(struct keys *k, int err);
+
+/** core_attach() - speak with svid-core on @fd (taken over); what an earlier core left is dropped. Errors: -ENOMEM, -errno. */
+MUST int core_attach(struct keys *k, int fd);
+
+/** core_drop() - forget core, its bindings, its keys and the authority. */
+void core_drop(struct keys *k);
+
+/** issue_request() - a KY_ISSUE message; the answer may come later. Errors: those that condemn core. */
+MUST int issue_request(struct keys *k, uint32_t id, const struct msg_KY_ISSUE *m);
+
+/** issue_cancel() - unfinished orders for @identity end without an answer. */
+void issue_cancel(struct keys *k, uint32_t identity);
+
+/** issue_drop_all() - unfinished orders end without an answer. */
+void issue_drop_all(struct keys *k);
+
+/** front_attach() - front @number speaks on @fd (taken over). Errors: -ERR_EXISTS, -ERR_LIMIT, -ENOMEM, -errno. */
+MUST int front_attach(struct keys *k, uint32_t number, int fd);
+
+/**
+ * front_bind() - front @number serves exactly these identities, for ever.
+ * @identities: u32 each.
+ * Errors: -ERR_PERMIT (bound already), -ERR_FORMAT, -ERR_LIMIT, -ENOMEM, -errno.
+ */
+MUST int front_bind(struct keys *k, uint32_t number, struct slice identities);
+
+/** front_drop_all() - close every front channel. */
+void front_drop_all(struct keys *k);
+
+#endif

@@ -53,6 +53,12 @@
 #define LIM_GRPC_RESPONSE (4u << 20)   /* bytes of one response message (clients' default) */
 #define LIM_GRPC_ERROR 512	       /* bytes of grpc-message (8 KiB header lists at the client) */
 #define LIM_CONN_OUT (64u << 10)       /* bytes queued for one connection beyond shared messages */
+#define LIM_CONN_IN (256u << 10)       /* bytes of incomplete requests of one connection */
+#define LIM_SET_WAIT_MS 5000	       /* a request waits for the first identity set */
+#define LIM_STALL_MS 30000	       /* a client that takes nothing of what it asked for */
+#define LIM_END_MS 50		       /* from being told to end a connection to closing it */
+#define LIM_FEDERATED 128	       /* federated bundles in one answer (rust-spiffe takes 200) */
+#define LIM_CHAIN_CERTS 16	       /* certificates in one chain (rust-spiffe) */
 #define LIM_WHOAMI (16u << 10)	       /* bytes of the WhoAmI document of one connection */
 
 /* X.509 */

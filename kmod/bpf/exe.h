@@ -134,20 +134,19 @@ static __always_inline __u32 name_flags(__u64 w)
 }
 
 struct env_walk {
-	struct env_chunk *chunk;
-	__u64 start;		/* user address */
-	__u32 total;		/* bytes to search */
-	__u32 have;		/* bytes of the chunk that are environment */
-	__u32 flags;
+	struct exec_work *c;
 };
 
-static __always_inline __u32 name_at(const struct env_walk *walk, __u32 pos)
+static __noinline int name_at(struct env_walk *walk, __u32 pos)
 {
+	struct exec_work *c = walk->c;
+
 	barrier_var(pos);
-	if (pos >= walk->have || pos > ENV_CHUNK)
+	if (pos >= c->have || pos > ENV_CHUNK)
 		return 0;
 	barrier_var(pos);
-	return name_flags(*(const __u64 *)&walk->chunk->b[pos]);
+	c->flags |= name_flags(*(const __u64 *)&c->b[pos]);
+	return 0;
 }
 
 #define ENV_BLOCK	64
@@ -158,20 +157,23 @@ static __always_inline __u32 name_at(const struct env_walk *walk, __u32 pos)
 static long env_block(__u32 index, void *ctx)
 {
 	struct env_walk *walk = ctx;
+	const char *block;
 	__u32 base = index * ENV_BLOCK;
 	__u32 i, b;
 
 	barrier_var(base);
 	base &= ENV_CHUNK - ENV_BLOCK;	/* changes nothing; the verifier of 6.1 sees the bound */
 	barrier_var(base);
+	block = &walk->c->b[base];
 	for (i = 0; i < ENV_BLOCK; i += 8) {
-		__u64 w = *(const __u64 *)&walk->chunk->b[base + i];
+		__u64 w = *(const __u64 *)&block[i];
 
 		if (!((w - LOW_BITS) & ~w & HIGH_BITS))
 			continue;
+#pragma unroll
 		for (b = 0; b < 8; b++)
-			if (walk->chunk->b[base + i + b] == 0)
-				walk->flags |= name_at(walk, base + i + b + 1);
+			if (block[i + b] == 0)
+				name_at(walk, base + i + b + 1);
 	}
 	return 0;
 }
@@ -180,48 +182,46 @@ static long env_block(__u32 index, void *ctx)
 static long env_part(__u32 index, void *ctx)
 {
 	struct env_walk *walk = ctx;
+	struct exec_work *c = walk->c;
 	__u32 off = index * ENV_CHUNK;
 	__u32 n;
 
-	if (off >= walk->total)
+	if (off >= c->total)
 		return 1;
-	walk->have = n = walk->total - off;
+	c->have = n = c->total - off;
 	barrier_var(n);
 	if (n > ENV_CHUNK + ENV_SLACK)
 		n = ENV_CHUNK + ENV_SLACK;
 	barrier_var(n);
-	if (bpf_probe_read_user(walk->chunk->b, n, (void *)(walk->start + off))) {
-		walk->flags |= SVID_IMG_ENV_TRUNC;
+	if (bpf_probe_read_user(c->b, n, (void *)(c->start + off))) {
+		c->flags |= SVID_IMG_ENV_TRUNC;
 		count(SVID_STAT_ENV_FAULT);
 		return 1;
 	}
 	if (n > ENV_CHUNK)
 		n = ENV_CHUNK;
 	else
-		__builtin_memset(&walk->chunk->b[n], 0, ENV_SLACK);
+		__builtin_memset(&c->b[n], 0, ENV_SLACK);
 	if (index == 0)
-		walk->flags |= name_at(walk, 0);
+		name_at(walk, 0);
 	bpf_loop((n + ENV_BLOCK - 1) / ENV_BLOCK, env_block, walk, 0);
 	return 0;
 }
 
-static __always_inline __u32 env_read(struct mm_struct *mm, struct svid_image *img)
+/* Sets flags in @work. */
+static __always_inline void env_read(struct mm_struct *mm, struct svid_image *img, struct exec_work *work)
 {
-	struct env_walk walk = {};
+	struct env_walk walk = { .c = work };
 	__u64 total = mm->env_end - mm->env_start;
 
-	walk.chunk = THE(svid_env_chunks);
-	if (!walk.chunk)
-		return SVID_IMG_ENV_TRUNC;
 	img->env_total = total;
-	walk.start = mm->env_start;
+	work->start = mm->env_start;
 	if (total > SVID_ENV_SCAN) {
 		total = SVID_ENV_SCAN;
-		walk.flags = SVID_IMG_ENV_TRUNC;
+		work->flags |= SVID_IMG_ENV_TRUNC;
 	}
-	walk.total = total;
+	work->total = total;
 	bpf_loop(SVID_ENV_SCAN / ENV_CHUNK, env_part, &walk, 0);
-	return walk.flags;
 }
 
 #endif

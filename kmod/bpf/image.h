@@ -79,26 +79,36 @@ static __always_inline void flags_set(struct svid_image *img, struct task_struct
 	__sync_fetch_and_or(&img->flags, flags);
 }
 
+static __always_inline void exec_fill(struct svid_image *img, struct task_struct *p, struct linux_binprm *bprm,
+				      struct exec_work *work)
+{
+	img->exec_id = next_exec_id();
+	img->exec_time = bpf_ktime_get_boot_ns();
+	work->flags = exe_read(bprm->file->f_inode, &img->exe);
+	barrier();	/* flags go to memory: see struct exec_work */
+	work->flags |= names_read(bprm, img);
+	barrier();
+	work->flags |= argv_read(p->mm, img);
+	barrier();
+	if (BPF_CORE_READ_BITFIELD(bprm, secureexec))
+		work->flags |= SVID_IMG_SECURE;
+	if (p->nsproxy && p->nsproxy->mnt_ns->user_ns->level != 0)
+		work->flags |= SVID_IMG_MNT_USERNS;
+	barrier();
+	env_read(p->mm, img, work);
+	flags_set(img, p, work->flags);
+}
+
 static __always_inline void image_exec(struct task_struct *p, struct linux_binprm *bprm)
 {
 	struct svid_key key = task_key(p);
 	struct svid_image *img = image_make(&key);
-	__u32 flags;
+	struct exec_work *work = THE(svid_exec_work);
 
 	count(SVID_STAT_EXECS);
-	if (img) {
+	if (img && work) {
 		img->key = key;
-		img->exec_id = next_exec_id();
-		img->exec_time = bpf_ktime_get_boot_ns();
-		flags = exe_read(bprm->file->f_inode, &img->exe);
-		flags |= names_read(bprm, img);
-		flags |= argv_read(p->mm, img);
-		flags |= env_read(p->mm, img);
-		if (BPF_CORE_READ_BITFIELD(bprm, secureexec))
-			flags |= SVID_IMG_SECURE;
-		if (p->nsproxy && p->nsproxy->mnt_ns->user_ns->level != 0)
-			flags |= SVID_IMG_MNT_USERNS;
-		flags_set(img, p, flags);
+		exec_fill(img, p, bprm, work);
 	}
 	image_changed(SVID_EVENT_EXEC, &key, &key);
 }

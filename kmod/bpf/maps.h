@@ -77,8 +77,17 @@ struct {
 #define DRAFT_BLANK	0
 #define DRAFT_SCAN	1
 
-struct env_chunk {
+/*
+ * What one exec gathers. Flags and search state lie here and not in registers or on the stack, where the verifier of
+ * 6.1 would follow every combination of them.
+ */
+struct exec_work {
 	char b[ENV_CHUNK + ENV_SLACK];
+	__u64 start;	/* user address */
+	__u32 total;	/* bytes to search */
+	__u32 have;	/* bytes from the start of this chunk to the end of the environment */
+	__u32 flags;	/* SVID_IMG_* found so far */
+	__u32 pad0;
 };
 
 /* Used only by the exec tracepoint, which runs with preemption off: two users of one CPU's copy cannot meet. */
@@ -86,8 +95,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct env_chunk);
-} svid_env_chunks SEC(".maps");
+	__type(value, struct exec_work);
+} svid_exec_work SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -108,14 +108,16 @@ static __always_inline void ids_read(const struct cred *c, struct svid_ids *ret)
 	ret->user_ns = c->user_ns->ns.inum;
 }
 
-/* The pid namespace a task lives in is that of its last number. */
-static __always_inline __u32 pid_ns_inum(struct pid *pid)
+/* The pid namespace a task lives in is that of its last number. Probe reads: a BTF pointer takes no variable offset. */
+static __always_inline __u32 pid_ns_inum(struct task_struct *t)
 {
+	struct pid *pid = BPF_CORE_READ(t, thread_pid);
 	struct upid *last;
 
 	if (!pid)
 		return 0;
-	last = (void *)pid + bpf_core_field_offset(pid->numbers) + pid->level * bpf_core_type_size(struct upid);
+	last = (void *)pid + bpf_core_field_offset(pid->numbers) +
+	       BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
 	return BPF_CORE_READ(last, ns, ns.inum);
 }
 
@@ -135,7 +137,7 @@ static __always_inline void surroundings_read(struct task_struct *t, struct svid
 		if (cfg && cfg->mnt_ns == ret->mnt_ns)
 			ret->flags |= SVID_CRED_MNTNS_PID1;
 	}
-	ret->pid_ns = pid_ns_inum(t->thread_pid);
+	ret->pid_ns = pid_ns_inum(t);
 	if (!cfg || !fs || cfg->root_dentry != (__u64)fs->root.dentry || cfg->root_mnt != (__u64)fs->root.mnt)
 		ret->flags |= SVID_CRED_ROOT_DIFFERS;
 }

@@ -33,7 +33,7 @@ static int add_text(X509_NAME *name, int nid, struct slice text)
 /* "O=svidd, serialNumber=<hex>": serialNumber keeps names apart without inviting anyone to match them as a host. */
 static int set_subject(X509 *cert, struct slice unique)
 {
-	AUTO(buf) struct buf hex = BUF_INIT(2 * CERT_SERIAL_BYTES);
+	AUTO(buf) struct buf hex = BUF_INIT(64);
 	X509_NAME *subject = X509_get_subject_name(cert);
 	int err;
 
@@ -123,11 +123,11 @@ int cert_add_tls(X509 *cert)
 int cert_add_authority(X509 *cert, const X509 *issuer)
 {
 	AUTO(AUTHORITY_KEYID) AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
-	const ASN1_OCTET_STRING *key_id = X509_get0_subject_key_id((X509 *)(uintptr_t)issuer);
 
-	if (!id || !key_id)
+	if (!id)
 		return ossl_failed();
-	id->keyid = ASN1_OCTET_STRING_dup(key_id);
+	/* Not X509_get0_subject_key_id(): its cache would freeze a certificate that is still being built. */
+	id->keyid = X509_get_ext_d2i(issuer, NID_subject_key_identifier, NULL, NULL);
 	if (!id->keyid || X509_add1_ext_i2d(cert, NID_authority_key_identifier, id, 0, X509V3_ADD_DEFAULT) != 1)
 		return ossl_failed();
 	return 0;

@@ -145,9 +145,8 @@ static const struct chan_ops ops = {
 
 int core_attach(struct keys *k, int fd)
 {
-	/* With the old core's end already seen, what is here came for the new one. */
-	if (k->core)
-		core_drop(k);
+	/* svidd sends K_CORE before any front of the new core, so all that is here is the old one's. */
+	core_drop(k);
 	return chan_new(k->loop, fd, &ops, k, &k->core);
 }
 

@@ -505,9 +505,9 @@ static void a_new_core_starts_afresh(void **state)
 	order(&r, id, KEY_EC_P256);
 	assert_int_equal(issued(&r).err, 0);
 	close(r.core);
+	give_core(&r);
 	assert_true(is_closed(front));
 	close(front);
-	give_core(&r);
 	assert_int_equal(load(&r, slice_of(NULL, 0), 1).err, 0);
 	front = give_front(&r, 1);
 	bind_front(&r, 1, &id, 1);

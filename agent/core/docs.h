@@ -10,6 +10,7 @@
  *   one missing from files that parse is withdrawn.
  * A run that ends without PC_DONE makes everything stale and withdraws nothing. Nothing is in force before
  * the first generation. Pointers from docs_policy() end at the next generation: keep identity numbers.
+ * A state.db that cannot be written stops no withdrawal: that is an error in the list, tried again next time.
  */
 #ifndef CORE_DOCS_H
 #define CORE_DOCS_H
@@ -19,17 +20,17 @@
 
 /* The Agent document. */
 struct settings {
-	char *trust_domain; /* "" until an Agent document was good */
+	char *trust_domain;	    /* "" until an Agent document was good */
 	char **agent_groups;
 	size_t n_agent_groups;
-	unsigned int attestation; /* enum svid_tier; TIER_AUTO by default. svidd decides, this is for status */
-	bool audit_required;	  /* no record, no identity */
-	uint32_t x509_ttl;	  /* seconds, default for identities that do not say */
-	uint32_t ca_ttl;	  /* seconds */
-	unsigned int log_level;	  /* enum log_level */
-	uint32_t max_conns;	  /* at most LIM_CONNS */
+	unsigned int attestation;   /* enum svid_tier; TIER_AUTO by default. svidd decides, this is for status */
+	bool audit_required;	    /* no record, no identity */
+	uint32_t x509_ttl;	    /* seconds, default for identities that do not say */
+	uint32_t ca_ttl;	    /* seconds */
+	unsigned int log_level;	    /* enum log_level */
+	uint32_t max_conns;	    /* at most LIM_CONNS */
 	uint32_t max_conns_per_uid; /* at most LIM_CONNS_PER_UID */
-	bool stale;		  /* the Agent document does not validate now */
+	bool stale;		    /* the Agent document does not validate now */
 };
 
 /* What the compiler, or applying its output, had to say. Owned by struct docs until the next generation. */
@@ -59,7 +60,7 @@ void docs_begin(struct docs *d);
  * docs_message() - one message of the compiler (PC_FILE, PC_DOC, PC_ERROR, PC_DONE).
  * *@ret_changed becomes true when a new generation came into force (PC_DONE): match callers again.
  * Errors: -ERR_FORMAT, -ERR_LIMIT, -ERR_PERMIT: the compiler is broken, condemn it (docs_end() follows);
- *         -ENOMEM, -ERR_STATE: nothing changed.
+ *         -ENOMEM: nothing changed.
  */
 MUST int docs_message(struct docs *d, uint16_t type, struct slice body, bool *ret_changed);
 
@@ -67,7 +68,7 @@ MUST int docs_message(struct docs *d, uint16_t type, struct slice body, bool *re
  * docs_end() - the compiler's channel closed. After PC_DONE nothing happens; before it, every document
  * keeps its last good version and is stale, and *@ret_changed says whether that changed anything.
  * @why: what is known about the end, for the list of errors ("svid compile was killed by signal 11").
- * Errors: -ENOMEM, -ERR_STATE: nothing changed.
+ * Errors: -ENOMEM: nothing changed.
  */
 MUST int docs_end(struct docs *d, const char *why, bool *ret_changed);
 

@@ -87,4 +87,7 @@ MUST int state_put_doc(struct state *st, const struct state_doc *doc);
 /** state_del_doc() - forget a document; no error when it is not there. Errors: -ERR_STATE. */
 MUST int state_del_doc(struct state *st, struct slice kind, struct slice name);
 
+/** state_clear_docs() - forget all documents. Errors: -ERR_STATE. */
+MUST int state_clear_docs(struct state *st);
+
 #endif

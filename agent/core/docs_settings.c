@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/* docs_settings.c - the Agent document in normal form becomes struct settings. svid-core, for docs_apply.c. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/base/spiffe_id.h"
+#include "agent/core/docs_rows.h"
+#include "agent/core/policy_build.h"
+
+#define X509_TTL 3600		  /* seconds, DESIGN 10 */
+#define CA_TTL (365 * 86400)	  /* seconds, DESIGN 10 */
+#define CA_TTL_MAX (3660 * 86400) /* seconds */
+
+void settings_free(struct settings *s)
+{
+	if (!s)
+		return;
+	mem_free(s->trust_domain);
+	strs_free(s->agent_groups, s->n_agent_groups);
+	mem_free(s);
+}
+
+static inline void settings_autoclean(struct settings **s)
+{
+	settings_free(*s);
+}
+
+struct settings *settings_default(void)
+{
+	AUTO(settings) struct settings *s = mem_new(struct settings);
+
+	if (!s)
+		return NULL;
+	s->trust_domain = mem_strdup("");
+	if (!s->trust_domain)
+		return NULL;
+	s->attestation = TIER_AUTO;
+	s->x509_ttl = X509_TTL;
+	s->ca_ttl = CA_TTL;
+	s->log_level = LOG_INFO;
+	s->max_conns = LIM_CONNS;
+	s->max_conns_per_uid = LIM_CONNS_PER_UID;
+	return take(&s);
+}
+
+/* Number of the word that member @path holds; @ret keeps its value when missing. */
+static int get_word(json_t *form, const char *path, const char *const *words, unsigned int n, unsigned int *ret)
+{
+	AUTO_FREE char *word = NULL;
+	int err = form_str(form, path, 32, &word);
+
+	if (err || !word)
+		return err;
+	for (unsigned int i = 0; i < n; i++) {
+		if (words[i] && strcmp(word, words[i]) == 0) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return -ERR_FORMAT;
+}
+
+static int get_words(json_t *form, struct settings *s)
+{
+	static const char *const tiers[TIER_COUNT] = {
+		[TIER_AUTO] = "auto", [TIER_BPF_LSM] = "bpf-lsm", [TIER_BPF_FENTRY] = "bpf-fentry",
+		[TIER_KMOD] = "kmod", [TIER_BPF_TP] = "bpf-tp",	  [TIER_SOCKET] = "socket",
+	};
+	static const char *const audits[] = { "best-effort", "required" };
+	static const char *const levels[] = { "error", "warn", "info", "debug" };
+	unsigned int audit = s->audit_required;
+	int err = get_word(form, "attestation", tiers, ARRAY_SIZE(tiers), &s->attestation);
+
+	if (!err)
+		err = get_word(form, "audit", audits, ARRAY_SIZE(audits), &audit);
+	if (!err)
+		err = get_word(form, "logLevel", levels, ARRAY_SIZE(levels), &s->log_level);
+	s->audit_required = audit;
+	return err;
+}
+
+static int get_u32(json_t *form, const char *path, uint32_t max, uint32_t *ret)
+{
+	int64_t v = *ret;
+	int err = form_int(form, path, 1, max, &v);
+
+	if (!err)
+		*ret = (uint32_t)v;
+	return err;
+}
+
+static int get_numbers(json_t *form, struct settings *s)
+{
+	int err = get_u32(form, "x509.caTTL", CA_TTL_MAX, &s->ca_ttl);
+
+	if (!err)
+		err = get_u32(form, "x509.ttl", CA_TTL_MAX, &s->x509_ttl);
+	if (!err)
+		err = get_u32(form, "limits.connections", LIM_CONNS, &s->max_conns);
+	if (!err)
+		err = get_u32(form, "limits.connectionsPerUID", LIM_CONNS_PER_UID, &s->max_conns_per_uid);
+	return err;
+}
+
+/* DESIGN 10: changing the trust domain over existing state is refused. */
+static int check_td(const struct settings *s, const char *bound_td, struct build_why *ret_why)
+{
+	const char *why = spiffe_td_why(slice_str(s->trust_domain));
+
+	if (why) {
+		snprintf(ret_why->text, sizeof(ret_why->text), "trustDomain: %s", why);
+		return -ERR_POLICY;
+	}
+	if (!*bound_td || strcmp(bound_td, s->trust_domain) == 0)
+		return 0;
+	snprintf(ret_why->text, sizeof(ret_why->text),
+		 "trustDomain: the state of this agent belongs to %.100s; another trust domain needs a state directory "
+		 "of its own",
+		 bound_td);
+	return -ERR_POLICY;
+}
+
+int settings_new(const char *json, const char *bound_td, struct build_why *ret_why, struct settings **ret_settings)
+{
+	AUTO(settings) struct settings *s = settings_default();
+	AUTO(form) json_t *form = NULL;
+	int err = form_load(slice_str(json), &form);
+
+	if (!s)
+		return -ENOMEM;
+	if (!err)
+		err = form_str(form, "trustDomain", LIM_TRUST_DOMAIN, &s->trust_domain);
+	if (!err)
+		err = form_strs(form, "agentGroups", LIM_AGENT_GROUPS, LIM_AGENT_GROUP, &s->agent_groups,
+				&s->n_agent_groups);
+	if (!err)
+		err = get_words(form, s);
+	if (!err)
+		err = get_numbers(form, s);
+	if (!err)
+		err = check_td(s, bound_td, ret_why);
+	if (err)
+		return err;
+	*ret_settings = take(&s);
+	return 0;
+}

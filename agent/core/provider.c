@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * provider.c - what all kinds of evidence have in common: slots, words, held processes, one call per connection.
+ * Runs in svid-core. Next: provider_bpf.c.
+ */
+#include "agent/core/provider.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "agent/base/mem.h"
+#include "agent/core/provider_parts.h"
+
+static void slots_init(struct provider *p)
+{
+	for (uint32_t slot = 1; slot < SVID_WORDS; slot++)
+		p->free_slots[slot - 1] = slot;
+	p->free_count = SVID_WORDS - 1;
+}
+
+static void held_free(struct provider *p)
+{
+	for (size_t i = 0; p->held && i < PROVIDER_BUCKETS; i++) {
+		while (p->held[i]) {
+			struct provider_held *h = p->held[i];
+
+			p->held[i] = h->next;
+			p->ops->unhold(p, &h->key);
+			mem_free(h);
+		}
+	}
+	mem_free(p->held);
+}
+
+void provider_free(struct provider *p)
+{
+	if (!p)
+		return;
+	held_free(p);
+	provider_bpf_done(p);
+	if (p->words)
+		munmap(p->words, sizeof(*p->words));
+	for (size_t i = 0; i < SVID_MAP_COUNT; i++)
+		if (p->fds.maps[i] >= 0)
+			close(p->fds.maps[i]);
+	for (size_t i = 0; i < SVID_ITER_COUNT; i++)
+		if (p->fds.iters[i] >= 0)
+			close(p->fds.iters[i]);
+	mem_free(p->free_slots);
+	mem_free(p);
+}
+
+/* On failure the caller keeps its descriptors. */
+static void provider_abandon(struct provider *p)
+{
+	for (size_t i = 0; i < SVID_MAP_COUNT; i++)
+		p->fds.maps[i] = -1;
+	for (size_t i = 0; i < SVID_ITER_COUNT; i++)
+		p->fds.iters[i] = -1;
+	provider_free(p);
+}
+
+int provider_open(const struct provider_fds *fds, struct provider **ret)
+{
+	struct provider *p = mem_new(struct provider);
+	int err = -ENOMEM;
+
+	if (!p)
+		return -ENOMEM;
+	p->fds = *fds;
+	p->free_slots = mem_calloc(SVID_WORDS, sizeof(*p->free_slots));
+	p->held = mem_calloc(PROVIDER_BUCKETS, sizeof(struct provider_held *));
+	if (p->free_slots && p->held)
+		err = fds->tier == SVID_TIER_SOCKET ? provider_socket_open(p) : provider_bpf_open(p);
+	if (err) {
+		if (fds->tier == SVID_TIER_SOCKET && p->fds.maps[SVID_MAP_WORDS] >= 0)
+			close(p->fds.maps[SVID_MAP_WORDS]);
+		provider_abandon(p);
+		return err;
+	}
+	slots_init(p);
+	provider_recover(p);
+	*ret = p;
+	return 0;
+}
+
+uint32_t provider_tier(const struct provider *p)
+{
+	return p->fds.tier;
+}
+
+int provider_words_fd(const struct provider *p)
+{
+	return p->fds.maps[SVID_MAP_WORDS];
+}
+
+uint32_t provider_word(const struct provider *p, uint32_t slot)
+{
+	if (slot == 0 || slot >= SVID_WORDS)
+		return 0;
+	return __atomic_load_n(&p->words->w[slot], __ATOMIC_ACQUIRE);
+}
+
+void provider_bump(struct provider *p, uint32_t slot)
+{
+	if (slot != 0 && slot < SVID_WORDS)
+		__atomic_fetch_add(&p->words->w[slot], 1, __ATOMIC_SEQ_CST);
+}
+
+int provider_slot_get(struct provider *p, uint32_t *ret_slot)
+{
+	if (p->free_count == 0)
+		return -ERR_LIMIT;
+	*ret_slot = p->free_slots[p->free_head];
+	p->free_head = (p->free_head + 1) & (SVID_WORDS - 1);
+	p->free_count--;
+	return 0;
+}
+
+void provider_slot_put(struct provider *p, uint32_t slot)
+{
+	if (slot == 0 || slot >= SVID_WORDS || p->free_count == SVID_WORDS - 1)
+		return;
+	provider_bump(p, slot);
+	p->free_slots[(p->free_head + p->free_count) & (SVID_WORDS - 1)] = slot;
+	p->free_count++;
+}
+
+static void string_end(char *s, uint32_t *len, uint32_t max)
+{
+	if (*len > max)
+		*len = max;
+	memset(s + *len, 0, max - *len);
+}
+
+/* The kernel fills images in place, so bytes of an older program may lie behind the lengths. */
+static void conn_tidy(struct svid_conn *c)
+{
+	struct svid_image *img = &c->image;
+
+	string_end(img->argv, &img->argv_len, SVID_ARGV_MAX);
+	string_end(img->filename, &img->filename_len, SVID_PATH_MAX);
+	string_end(img->interp, &img->interp_len, SVID_INTERP_MAX);
+	string_end(c->creds.label, &c->creds.label_len, SVID_LABEL_MAX);
+	if (img->n_ancestors > SVID_ANCESTORS)
+		img->n_ancestors = SVID_ANCESTORS;
+	memset(&img->ancestors[img->n_ancestors], 0, (SVID_ANCESTORS - img->n_ancestors) * sizeof(img->ancestors[0]));
+}
+
+static int record(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
+		  struct svid_conn *ret)
+{
+	struct svid_conn conn = { 0 };
+	int err = p->ops->record(p, fd, op, conn_slot, holder_slot, &conn);
+
+	if (err)
+		return err;
+	if (conn.size != sizeof(conn) || !(conn.flags & SVID_CONN_VALID))
+		return -ERR_FORMAT;
+	conn_tidy(&conn);
+	*ret = conn;
+	return 0;
+}
+
+int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, uint32_t holder_slot, struct svid_conn *ret)
+{
+	return record(p, fd, SVID_OP_ADOPT, conn_slot, holder_slot, ret);
+}
+
+int provider_peek(struct provider *p, int fd, struct svid_conn *ret)
+{
+	return record(p, fd, SVID_OP_PEEK, 0, 0, ret);
+}
+
+int provider_hold(struct provider *p, const struct svid_conn *conn, uint32_t slot)
+{
+	return p->ops->hold(p, conn, slot);
+}
+
+void provider_unhold(struct provider *p, const struct svid_key *key)
+{
+	p->ops->unhold(p, key);
+}
+
+int provider_image(struct provider *p, const struct svid_key *key, struct svid_image *ret)
+{
+	return p->ops->image(p, key, ret);
+}
+
+bool provider_valid(const struct provider *p, const struct provider_ticket *ticket)
+{
+	return provider_word(p, ticket->conn_slot) == ticket->conn_word &&
+	       provider_word(p, ticket->holder_slot) == ticket->holder_word;
+}
+
+bool provider_needs_poll(const struct provider *p)
+{
+	return p->fds.tier == SVID_TIER_TP;
+}
+
+int provider_poll(struct provider *p)
+{
+	return p->ops->poll(p);
+}
+
+void provider_stats(const struct provider *p, struct svid_stats *ret)
+{
+	if (p->stats)
+		*ret = *p->stats;
+	else
+		memset(ret, 0, sizeof(*ret));
+}
+
+void provider_health(const struct provider *p, struct provider_health *ret)
+{
+	struct svid_stats now;
+
+	provider_stats(p, &now);
+	ret->lost_events = now.n[SVID_STAT_RING] - p->base.n[SVID_STAT_RING];
+	ret->lost_records = 0;
+	for (size_t i = SVID_STAT_RING + 1; i < SVID_STAT_LOSSES; i++)
+		ret->lost_records += now.n[i] - p->base.n[i];
+	ret->refused = now.n[SVID_STAT_REFUSED] - p->base.n[SVID_STAT_REFUSED];
+}
+
+void provider_recover(struct provider *p)
+{
+	provider_stats(p, &p->base);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * provider_bpf.c - evidence from the BPF programs, by descriptors alone. Runs in svid-core without any capability: maps
+ * are read, written and mapped by descriptor, which Linux >= 6.0 allows whatever kernel.unprivileged_bpf_disabled says.
+ * The kernel's side of each step is in kmod/bpf/record.h.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "agent/core/provider_parts.h"
+
+static int bpf_error(int ret)
+{
+	return ret < 0 ? -errno : 0;
+}
+
+/* One-element arrays are mapped whole; a size that is not ours means another version. */
+static int map_array(int fd, size_t size, int prot, void **ret)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	void *p;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	if (info.value_size != size)
+		return -ERR_PROVIDER;
+	p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret = p;
+	return 0;
+}
+
+static int version_check(int fd)
+{
+	struct svid_config cfg;
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(fd, &zero, &cfg) < 0)
+		return -errno;
+	return cfg.abi == SVID_ABI_VERSION && cfg.schema == SVID_SCHEMA_VERSION ? 0 : -ERR_PROVIDER;
+}
+
+/*
+ * Ask by mailbox and recv(): see "Adoption" in svid.h. The order of the stores is what the program relies on: it looks
+ * at nothing while op is SVID_OP_NONE, and this thread is the only one that it answers.
+ */
+static int bpf_record(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
+		      struct svid_conn *conn)
+{
+	struct svid_mailbox *mb = p->mailbox;
+	ssize_t n;
+
+	mb->conn_slot = conn_slot;
+	mb->holder_slot = holder_slot;
+	mb->request = ++p->request;
+	__atomic_store_n(&mb->op, op, __ATOMIC_SEQ_CST);
+	n = recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT);
+	(void)n; /* the call is the message */
+	__atomic_store_n(&mb->op, SVID_OP_NONE, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&mb->answer, __ATOMIC_SEQ_CST) != p->request)
+		return -ERR_EVIDENCE;
+	if (mb->status)
+		return mb->status;
+	memcpy(conn, &mb->conn, sizeof(*conn));
+	return 0;
+}
+
+static void bpf_unhold(struct provider *p, const struct svid_key *key)
+{
+	(void)bpf_map_delete_elem(p->fds.maps[SVID_MAP_HOLDERS], key);
+}
+
+static int bpf_image(struct provider *p, const struct svid_key *key, struct svid_image *ret)
+{
+	return bpf_error(bpf_map_lookup_elem(p->fds.maps[SVID_MAP_IMAGES], key, ret));
+}
+
+/* Insert, then look: "Holder registration has no gap" in svid.h. */
+static int bpf_hold(struct provider *p, const struct svid_conn *conn, uint32_t slot)
+{
+	struct svid_holder h = { .slot = slot, .exec_id = conn->image.exec_id, .ids = conn->creds.ids };
+	const struct svid_key *key = &conn->image.key;
+	struct svid_image now;
+	int err = bpf_error(bpf_map_update_elem(p->fds.maps[SVID_MAP_HOLDERS], key, &h, BPF_ANY));
+
+	if (err)
+		return err;
+	err = bpf_image(p, key, &now);
+	if (!err && now.exec_id == conn->image.exec_id && now.change == conn->image.change)
+		return 0;
+	bpf_unhold(p, key);
+	return err && err != -ENOENT ? err : -ERR_CHANGED;
+}
+
+static int bpf_poll(struct provider *p)
+{
+	int fd = bpf_iter_create(p->fds.iters[SVID_ITER_POLL]);
+	char sink[64];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, sink, sizeof(sink));
+	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	close(fd);
+	return n < 0 ? -EIO : 0;
+}
+
+static const struct provider_ops bpf_ops = {
+	.record = bpf_record,
+	.hold = bpf_hold,
+	.unhold = bpf_unhold,
+	.image = bpf_image,
+	.poll = bpf_poll,
+};
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+	struct provider *p = ctx;
+
+	if (size >= sizeof(struct svid_event) && p->event_cb)
+		p->event_cb(p->event_ctx, data);
+	return 0;
+}
+
+int provider_events_fd(const struct provider *p)
+{
+	return p->ring ? ring_buffer__epoll_fd(p->ring) : -1;
+}
+
+int provider_events(struct provider *p, void (*cb)(void *ctx, const struct svid_event *e), void *ctx)
+{
+	int n;
+
+	if (!p->ring)
+		return 0;
+	p->event_cb = cb;
+	p->event_ctx = ctx;
+	n = ring_buffer__consume(p->ring);
+	p->event_cb = NULL;
+	return n;
+}
+
+static int maps_check(const struct provider *p)
+{
+	for (size_t i = 0; i < SVID_MAP_COUNT; i++)
+		if (p->fds.maps[i] < 0)
+			return -ERR_PROVIDER;
+	return p->fds.iters[SVID_ITER_POLL] < 0 ? -ERR_PROVIDER : version_check(p->fds.maps[SVID_MAP_CONFIG]);
+}
+
+int provider_bpf_open(struct provider *p)
+{
+	const int *maps = p->fds.maps;
+	int err;
+
+	p->ops = &bpf_ops;
+	err = maps_check(p);
+	if (!err)
+		err = map_array(maps[SVID_MAP_WORDS], sizeof(*p->words), PROT_READ | PROT_WRITE, (void **)&p->words);
+	if (!err)
+		err = map_array(maps[SVID_MAP_MAILBOX], sizeof(*p->mailbox), PROT_READ | PROT_WRITE,
+				(void **)&p->mailbox);
+	if (!err)
+		err = map_array(maps[SVID_MAP_STATS], sizeof(*p->stats), PROT_READ, (void **)&p->stats);
+	if (err)
+		return err;
+	/* A core that died in the middle of a request must not have its answer taken for ours. */
+	p->mailbox->op = SVID_OP_NONE;
+	p->request = p->mailbox->request;
+	p->ring = ring_buffer__new(maps[SVID_MAP_RING], on_event, p, NULL);
+	return p->ring ? 0 : -errno;
+}
+
+void provider_bpf_done(struct provider *p)
+{
+	if (p->ring)
+		ring_buffer__free(p->ring);
+	if (p->mailbox)
+		munmap(p->mailbox, sizeof(*p->mailbox));
+	if (p->stats)
+		munmap((void *)p->stats, sizeof(*p->stats));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* provider_parts.h - what the makers of provider.h share. svid-core. */
+#ifndef CORE_PROVIDER_PARTS_H
+#define CORE_PROVIDER_PARTS_H
+
+#include "agent/core/provider.h"
+
+#define PROVIDER_BUCKETS 4096 /* of held processes; a power of two */
+
+/* A process that holds at least one attached connection. */
+struct provider_held {
+	struct provider_held *next; /* in its bucket */
+	struct svid_key key;
+	uint32_t slot;
+	uint32_t conns;
+};
+
+struct provider_ops {
+	/* fill *conn; op is SVID_OP_ADOPT or SVID_OP_PEEK */
+	int (*record)(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
+		      struct svid_conn *conn);
+	int (*hold)(struct provider *p, const struct svid_conn *conn, uint32_t slot);
+	void (*unhold)(struct provider *p, const struct svid_key *key);
+	int (*image)(struct provider *p, const struct svid_key *key, struct svid_image *ret);
+	int (*poll)(struct provider *p);
+};
+
+struct provider {
+	const struct provider_ops *ops;
+	struct provider_fds fds;
+	struct svid_words *words;
+	struct svid_mailbox *mailbox;	/* NULL in socket mode */
+	const struct svid_stats *stats; /* NULL in socket mode */
+	struct svid_stats base;		/* counters that provider_health() starts from */
+	struct ring_buffer *ring;
+	void (*event_cb)(void *ctx, const struct svid_event *e);
+	void *event_ctx;
+	uint64_t request;
+	/* slots given back, oldest first: a ring of SVID_WORDS entries */
+	uint32_t *free_slots;
+	uint32_t free_head;
+	uint32_t free_count;
+	struct provider_held **held;
+};
+
+/** provider_bpf_open() - set up @p for p->fds of a BPF tier. Errors: as provider_open(). */
+MUST int provider_bpf_open(struct provider *p);
+
+/** provider_socket_open() - set up @p without the kernel's help. Errors: -errno. */
+MUST int provider_socket_open(struct provider *p);
+
+/** provider_bpf_done() - unmap and close what provider_bpf_open() made; half-made is fine. */
+void provider_bpf_done(struct provider *p);
+
+#endif

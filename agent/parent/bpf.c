@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+/* bpf.c - the order of events: reuse pins, or load, attach, scan, pin. Runs in svidd as root. Next: bpf_tier.c. */
+#include "agent/parent/bpf.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "agent/base/mem.h"
+#include "agent/parent/bpf_parts.h"
+
+const struct bpf_named_map bpf_named_maps[BPF_MAPS] = {
+	{ "svid_images", SVID_MAP_IMAGES }, { "svid_holders", SVID_MAP_HOLDERS }, { "svid_words", SVID_MAP_WORDS },
+	{ "svid_mailbox", SVID_MAP_MAILBOX }, { "svid_stats", SVID_MAP_STATS }, { "svid_config", SVID_MAP_CONFIG },
+	{ "svid_ring", SVID_MAP_RING },
+	/* kept pinned so that records and listeners survive an upgrade of the programs */
+	{ "svid_conns", -1 }, { "svid_listeners", -1 }, { "svid_drafts", -1 },
+};
+
+#define MAP_LISTENERS 8
+
+static void links_close(struct bpf *b)
+{
+	while (b->n_links)
+		close(b->links[--b->n_links].fd);
+}
+
+static void maps_close(struct bpf *b)
+{
+	for (int i = 0; i < BPF_MAPS; i++) {
+		if (b->maps[i] >= 0)
+			close(b->maps[i]);
+		b->maps[i] = -1;
+	}
+}
+
+void bpf_free(struct bpf *b)
+{
+	if (!b)
+		return;
+	links_close(b);
+	maps_close(b);
+	mem_free(b);
+}
+
+static void bpf_autoclean(struct bpf **b)
+{
+	bpf_free(*b);
+}
+
+static struct bpf *bpf_new(void)
+{
+	struct bpf *b = mem_new(struct bpf);
+
+	if (!b)
+		return NULL;
+	for (int i = 0; i < BPF_MAPS; i++)
+		b->maps[i] = -1;
+	return b;
+}
+
+uint32_t bpf_tier(const struct bpf *b)
+{
+	return b->tier;
+}
+
+int bpf_map_fd(const struct bpf *b, enum svid_map map)
+{
+	for (int i = 0; i < BPF_MAPS; i++)
+		if (bpf_named_maps[i].kind == (int)map)
+			return b->maps[i];
+	return -1;
+}
+
+int bpf_iter_fd(const struct bpf *b, enum svid_iter iter)
+{
+	if (iter != SVID_ITER_POLL)
+		return -1;
+	for (unsigned int i = 0; i < b->n_links; i++)
+		if (strcmp(b->links[i].name, "all_poll") == 0)
+			return b->links[i].fd;
+	return -1;
+}
+
+/* The kernel's own encoding of the device that holds namespace files; a small minor number in every kernel. */
+static int own_pidns(struct svid_config *cfg)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) < 0)
+		return -errno;
+	cfg->pidns_dev = (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev);
+	cfg->pidns_ino = st.st_ino;
+	return 0;
+}
+
+static int config_read(const struct bpf *b, struct svid_config *ret)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(bpf_map_fd(b, SVID_MAP_CONFIG), &zero, ret);
+}
+
+static int config_write(const struct bpf *b, const struct svid_config *cfg)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(bpf_map_fd(b, SVID_MAP_CONFIG), &zero, cfg, BPF_ANY);
+}
+
+/* The scan has filled in pid 1's root; the rest is ours. ready comes last: half-made pins are never taken over. */
+static int config_finish(struct bpf *b, const char *listener)
+{
+	struct svid_config cfg;
+	int err = config_read(b, &cfg);
+
+	if (err)
+		return err;
+	cfg.abi = SVID_ABI_VERSION;
+	cfg.schema = SVID_SCHEMA_VERSION;
+	cfg.tier = b->tier;
+	cfg.core_tgid = 0;
+	cfg.build = bpf_tier_build(b->tier, listener);
+	err = own_pidns(&cfg);
+	if (err)
+		return err;
+	cfg.ready = 1;
+	return config_write(b, &cfg);
+}
+
+/* The same programs with the same settings run already. */
+static int reuse(struct bpf *b, const struct bpf_options *opt, const char *dir, const struct svid_config *cfg)
+{
+	if (!cfg->ready || (opt->tier != SVID_TIER_NONE && opt->tier != cfg->tier))
+		return -ENOENT;
+	if (cfg->build != bpf_tier_build(cfg->tier, opt->listener))
+		return -ENOENT;
+	b->tier = cfg->tier;
+	return bpf_pin_links_open(b, dir);
+}
+
+static int start_tier(struct bpf *b, const struct bpf_options *opt, const char *dir, struct bpf_report *report)
+{
+	char *why = report->why[b->tier];
+	int err;
+
+	if (bpf_why_not(b->tier, why))
+		return -ERR_PROVIDER;
+	err = bpf_tier_load(b, opt->listener, why);
+	if (err)
+		return err;
+	err = bpf_tier_scan(b);
+	if (!err)
+		err = config_finish(b, opt->listener);
+	if (!err && opt->pin)
+		err = bpf_pin_all(b, dir);
+	if (err)
+		bpf_why_failed(b->tier, "cannot finish", "scan or pins", err, why);
+	return err;
+}
+
+/* Tries tiers in order of strength. A tier that fails leaves nothing behind but its reason. */
+static int start(struct bpf *b, const struct bpf_options *opt, const char *dir, struct bpf_report *report)
+{
+	static const uint32_t order[] = { SVID_TIER_LSM, SVID_TIER_FENTRY, SVID_TIER_TP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		if (opt->tier != SVID_TIER_NONE && opt->tier != order[i])
+			continue;
+		b->tier = order[i];
+		if (start_tier(b, opt, dir, report) == 0)
+			return 0;
+		links_close(b);
+	}
+	return -ERR_PROVIDER;
+}
+
+/* Pinned maps of our layout are kept even when the programs are replaced: images and records live on. */
+static int open_pinned(struct bpf *b, const struct bpf_options *opt, const char *dir, struct bpf_report *report)
+{
+	struct svid_config cfg;
+	int err = bpf_pin_mount();
+
+	if (err) {
+		bpf_why_failed(SVID_TIER_NONE, "cannot mount", "bpffs", err, report->why[SVID_TIER_NONE]);
+		return -ERR_PROVIDER;
+	}
+	if (bpf_pin_maps_open(b, dir, &cfg) == 0 && reuse(b, opt, dir, &cfg) == 0) {
+		report->reused = true;
+		return bpf_set_core(b, 0);
+	}
+	links_close(b);
+	return start(b, opt, dir, report);
+}
+
+int bpf_open(const struct bpf_options *opt, struct bpf_report *ret_report, struct bpf **ret_bpf)
+{
+	AUTO(bpf) struct bpf *b = bpf_new();
+	char dir[128] = "";
+	int err;
+
+	memset(ret_report, 0, sizeof(*ret_report));
+	if (!b)
+		return -ENOMEM;
+	if (opt->tier != SVID_TIER_NONE && !bpf_tier_prefix(opt->tier))
+		return -EINVAL;
+	err = bpf_pin_dir(opt->instance, dir);
+	if (err)
+		return err;
+	err = opt->pin ? open_pinned(b, opt, dir, ret_report) : start(b, opt, dir, ret_report);
+	if (err)
+		return err;
+	*ret_bpf = take(&b);
+	return 0;
+}
+
+int bpf_set_core(struct bpf *b, pid_t pid)
+{
+	struct svid_config cfg;
+	int err = config_read(b, &cfg);
+
+	if (err)
+		return err;
+	err = own_pidns(&cfg);
+	if (err)
+		return err;
+	cfg.core_tgid = (uint32_t)pid;
+	return config_write(b, &cfg);
+}
+
+int bpf_tag_listener(struct bpf *b, int fd, uint32_t tag)
+{
+	if (tag == 0)
+		return -EINVAL;
+	if (b->tier == SVID_TIER_TP)
+		return 0;
+	return bpf_map_update_elem(b->maps[MAP_LISTENERS], &fd, &tag, BPF_ANY);
+}
+
+int bpf_unpin(const char *instance)
+{
+	char dir[128];
+	int err = bpf_pin_dir(instance, dir);
+
+	return err ? err : bpf_pin_drop(dir, false);
+}

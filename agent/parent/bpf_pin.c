@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bpf_pin.c - maps and links under /sys/fs/bpf/svid-<instance>, so that a restart of svidd is no gap. svidd as root.
+ * Names: map_<map>, link_<program>.
+ */
+#include <bpf/bpf.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "agent/parent/bpf_parts.h"
+
+#define PIN_ROOT "/sys/fs/bpf"
+#define PIN_PATH 192
+
+int bpf_pin_dir(const char *instance, char *ret)
+{
+	size_t n = strlen(instance);
+
+	if (n == 0 || n > 64)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)instance[i]) && instance[i] != '-' && instance[i] != '_')
+			return -EINVAL;
+	(void)snprintf(ret, 128, PIN_ROOT "/svid-%s", instance);
+	return 0;
+}
+
+int bpf_pin_mount(void)
+{
+	struct statfs fs;
+
+	if (statfs(PIN_ROOT, &fs) == 0 && fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (mount("bpf", PIN_ROOT, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
+		return -errno;
+	return 0;
+}
+
+static int pin_open(const char *dir, const char *kind, const char *name)
+{
+	char path[PIN_PATH];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s_%s", dir, kind, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+static void maps_forget(struct bpf *b)
+{
+	for (int i = 0; i < BPF_MAPS; i++) {
+		if (b->maps[i] >= 0)
+			close(b->maps[i]);
+		b->maps[i] = -1;
+	}
+}
+
+/* A config map of another size or with other numbers belongs to another svidd: nothing of it is read. */
+static int config_check(const struct bpf *b, struct svid_config *ret)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info), zero = 0;
+	int fd = bpf_map_fd(b, SVID_MAP_CONFIG);
+	int err = bpf_obj_get_info_by_fd(fd, &info, &len);
+
+	if (err)
+		return err;
+	if (info.value_size != sizeof(*ret))
+		return -ENOENT;
+	err = bpf_map_lookup_elem(fd, &zero, ret);
+	if (err)
+		return err;
+	return ret->abi == SVID_ABI_VERSION && ret->schema == SVID_SCHEMA_VERSION ? 0 : -ENOENT;
+}
+
+int bpf_pin_maps_open(struct bpf *b, const char *dir, struct svid_config *ret_config)
+{
+	int err = 0;
+
+	for (int i = 0; i < BPF_MAPS && !err; i++) {
+		b->maps[i] = pin_open(dir, "map", bpf_named_maps[i].name);
+		if (b->maps[i] < 0)
+			err = b->maps[i];
+	}
+	if (!err)
+		err = config_check(b, ret_config);
+	if (err)
+		maps_forget(b);
+	return err;
+}
+
+/* Every link_ file of the directory: which they must be was settled by the build number of who pinned them. */
+int bpf_pin_links_open(struct bpf *b, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int fd = 0;
+
+	if (!d)
+		return -errno;
+	while (fd >= 0 && (e = readdir(d))) {
+		if (strncmp(e->d_name, "link_", 5) != 0 || b->n_links == BPF_LINKS_MAX)
+			continue;
+		fd = pin_open(dir, "link", e->d_name + 5);
+		if (fd < 0)
+			break;
+		b->links[b->n_links].fd = fd;
+		(void)snprintf(b->links[b->n_links].name, BPF_NAME_MAX, "%s", e->d_name + 5);
+		b->n_links++;
+	}
+	closedir(d);
+	if (fd < 0)
+		return fd;
+	return bpf_iter_fd(b, SVID_ITER_POLL) < 0 ? -ENOENT : 0;
+}
+
+static int pin_one(const char *dir, const char *kind, const char *name, int fd)
+{
+	char path[PIN_PATH];
+
+	(void)snprintf(path, sizeof(path), "%s/%s_%s", dir, kind, name);
+	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
+}
+
+static int maps_pin(const struct bpf *b, const char *dir)
+{
+	int err = 0;
+
+	for (int i = 0; i < BPF_MAPS && !err; i++) {
+		err = pin_one(dir, "map", bpf_named_maps[i].name, b->maps[i]);
+		if (err == -EEXIST) /* taken over, the same map */
+			err = 0;
+	}
+	return err;
+}
+
+int bpf_pin_all(const struct bpf *b, const char *dir)
+{
+	struct svid_config cfg;
+	struct bpf pinned = { 0 };
+	int err = bpf_pin_maps_open(&pinned, dir, &cfg);
+
+	maps_forget(&pinned);
+	err = bpf_pin_drop(dir, err == 0);
+	if (err)
+		return err;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	err = maps_pin(b, dir);
+	for (unsigned int i = 0; i < b->n_links && !err; i++)
+		err = pin_one(dir, "link", b->links[i].name, b->links[i].fd);
+	return err;
+}
+
+int bpf_pin_drop(const char *dir, bool links_only)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int err = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while (!err && (e = readdir(d))) {
+		if (e->d_name[0] == '.' || (links_only && strncmp(e->d_name, "link_", 5) != 0))
+			continue;
+		if (unlinkat(dirfd(d), e->d_name, 0) < 0)
+			err = -errno;
+	}
+	closedir(d);
+	if (!err && !links_only && rmdir(dir) < 0)
+		err = -errno;
+	return err;
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * front.c - messages of svid-core and svid-keys become feeds and connections. svid-front.
+ *
+ * A new identity set is served once all its keys came from svid-keys; until then the old one is.
+ */
+#include "workloadapi/front.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/ipc/chan.h"
+#include "kmod/uapi/svid.h"
+#include "workloadapi/conn.h"
+#include "workloadapi/encode.h"
+#include "workloadapi/keyring.h"
+
+#define BUCKETS 64
+
+struct front {
+	struct conn_env env;
+	struct api api;
+	struct chan *core; /* NULL: gone, we are leaving */
+	struct chan *keys; /* NULL: gone, svid-core will replace us when a new key is needed */
+	struct keyring ring;
+	struct set *pending; /* waits for keys */
+	struct list conns[BUCKETS];
+	uint32_t n_conns;
+	struct loop_timer leave;
+};
+
+static struct list *bucket(struct front *f, uint64_t number)
+{
+	return &f->conns[number % BUCKETS];
+}
+
+static struct conn *conn_find(struct front *f, uint64_t number)
+{
+	struct conn *c;
+
+	list_for_each(c, bucket(f, number), node)
+		if (c->number == number)
+			return c;
+	return NULL;
+}
+
+static void each_conn(struct front *f, void (*what)(struct conn *c, int err), int err)
+{
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		struct conn *c, *tmp;
+
+		list_for_each_safe(c, tmp, &f->conns[i], node)
+			what(c, err);
+	}
+}
+
+static void poke(struct conn *c, int err)
+{
+	(void)err;
+	conn_poke(c);
+}
+
+static void tell_closed(struct front *f, uint64_t number, int err, uint32_t requests)
+{
+	if (f->core && chan_put(f->core, FR_CLOSED, 0, .conn = number, .err = err, .requests = requests))
+		log_error(EV_IPC, KV("what", V_S("FR_CLOSED not sent")));
+}
+
+static void on_closed(struct conn_env *env, struct conn *c, int err)
+{
+	struct front *f = container_of(env, struct front, env);
+
+	list_del(&c->node);
+	f->n_conns--;
+	if (err)
+		log_debug(EV_CONN, KV("conn", V_U(c->number)), KV("end", V_S(err_name(err))));
+	tell_closed(f, c->number, err, c->g.requests);
+	if (!f->core && !f->n_conns)
+		loop_stop(env->loop);
+}
+
+/* Identity sets */
+
+static void set_over(struct front *f, int err)
+{
+	uint64_t version = f->pending->version;
+
+	set_free(f->pending);
+	f->pending = NULL;
+	if (err)
+		log_error(EV_FRONT, KV("what", V_S("identity set not served")), KV("version", V_U(version)),
+			  KV("err", V_S(err_name(err))));
+	if (f->core && chan_put(f->core, FR_SET, 0, .version = version, .err = err))
+		log_error(EV_IPC, KV("what", V_S("FR_SET not sent")));
+}
+
+static int publish_set(struct front *f, const struct set *s)
+{
+	AUTO(message) struct message *svids = NULL;
+	AUTO(message) struct message *bundles = NULL;
+	struct secret *keys[LIM_SET_IDENTITIES];
+	int err;
+
+	for (size_t i = 0; i < s->n_ids; i++)
+		keys[i] = keyring_get(&f->ring, s->ids[i].e.identity, s->ids[i].e.generation);
+	err = encode_x509_svids(s, keys, &svids);
+	if (!err)
+		err = encode_x509_bundles(s, &bundles);
+	if (err)
+		return err;
+	api_publish(&f->api, FEED_SVIDS, take(&svids), 0, s->expires);
+	api_publish(&f->api, FEED_BUNDLES, take(&bundles), 0, 0);
+	return 0;
+}
+
+/* Callers without identity: bundles are for those who have one, too (Workload API 5.2.2). */
+static int publish(struct front *f, const struct set *s)
+{
+	if (s->n_ids)
+		return publish_set(f, s);
+	api_publish(&f->api, FEED_SVIDS, NULL, -ERR_NO_IDENTITY, 0);
+	api_publish(&f->api, FEED_BUNDLES, NULL, -ERR_NO_IDENTITY, 0);
+	return 0;
+}
+
+/* Serve the pending set when its last key is here. */
+static void try_publish(struct front *f)
+{
+	struct set *s = f->pending;
+	int err;
+
+	for (size_t i = 0; s && i < s->n_ids; i++)
+		if (!keyring_get(&f->ring, s->ids[i].e.identity, s->ids[i].e.generation))
+			return;
+	if (!s)
+		return;
+	err = publish(f, s);
+	if (!err)
+		keyring_keep(&f->ring, s);
+	set_over(f, err);
+	if (!err)
+		each_conn(f, poke, 0);
+}
+
+static int ask_key(struct front *f, const struct set_entry *e)
+{
+	int err;
+
+	if (keyring_has(&f->ring, e->identity, e->generation))
+		return 0;
+	if (!f->keys)
+		return -ERR_CLOSED;
+	err = keyring_ask(&f->ring, e->identity, e->generation);
+	if (err)
+		return err;
+	err = chan_put(f->keys, FK_GET, 0, .identity = e->identity, .generation = e->generation);
+	if (err)
+		keyring_drop(&f->ring, e->identity, e->generation);
+	return err;
+}
+
+static int on_set(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct set *s;
+	int err = set_new(m->body, &s);
+
+	if (err && err != -ENOMEM)
+		return err;
+	if (err) {
+		log_error(EV_FRONT, KV("what", V_S("identity set")), KV("err", V_S(err_name(err))));
+		return err;
+	}
+	set_free(f->pending); /* the newer one is the whole state */
+	f->pending = s;
+	err = set_check(s);
+	for (size_t i = 0; i < s->n_ids && !err; i++)
+		err = ask_key(f, &s->ids[i].e);
+	if (err)
+		set_over(f, err);
+	else
+		try_publish(f);
+	return 0;
+}
+
+/* svid-keys */
+
+static int on_key(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_FK_KEY k;
+	struct secret *key;
+	int err = msg_get_FK_KEY(m->body, &k);
+
+	if (err)
+		return err;
+	if (!keyring_is_asked(&f->ring, k.identity, k.generation))
+		return -ERR_PERMIT;
+	if (k.err || !k.len || k.len > LIM_KEY_DER)
+		return -ERR_FORMAT;
+	err = secret_from_fd(m->fds[0], k.len, &key);
+	if (err)
+		return err;
+	keyring_put(&f->ring, k.identity, k.generation, key);
+	try_publish(f);
+	return 0;
+}
+
+static bool needs(const struct set *s, uint32_t identity, uint64_t generation)
+{
+	for (size_t i = 0; s && i < s->n_ids; i++)
+		if (s->ids[i].e.identity == identity && s->ids[i].e.generation == generation)
+			return true;
+	return false;
+}
+
+static int on_no_key(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_FK_NOKEY k;
+	int err = msg_get_FK_NOKEY(m->body, &k);
+
+	if (err)
+		return err;
+	if (!keyring_is_asked(&f->ring, k.identity, k.generation))
+		return -ERR_PERMIT;
+	keyring_drop(&f->ring, k.identity, k.generation);
+	if (needs(f->pending, k.identity, k.generation))
+		set_over(f, k.err ? k.err : -ERR_NOT_FOUND);
+	return 0;
+}
+
+/* What is encoded goes on being served; a set that needs another key is refused from now on. */
+static void on_keys_dead(struct chan *c, int err)
+{
+	struct front *f = chan_owner(c);
+
+	log_warn(EV_IPC, KV("peer", V_S("svid-keys")), KV("err", V_S(err_name(err))));
+	chan_free(c);
+	f->keys = NULL;
+	keyring_forget_asked(&f->ring);
+	if (f->pending)
+		set_over(f, -ERR_CLOSED);
+}
+
+/* Connections */
+
+static int on_conn(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_F_CONN k;
+	struct conn *conn;
+	int fd = m->fds[0];
+	int err = msg_get_F_CONN(m->body, &k);
+
+	if (err)
+		return err;
+	if (k.conn_slot >= SVID_WORDS || k.holder_slot >= SVID_WORDS || conn_find(f, k.conn))
+		return -ERR_FORMAT;
+	m->fds[0] = -1;
+	err = f->n_conns < LIM_CONNS ? conn_new(&f->env, fd, &k, &conn) : -ERR_LIMIT;
+	if (err) {
+		if (err == -ERR_LIMIT)
+			close(fd);
+		tell_closed(f, k.conn, err, 0);
+		return 0;
+	}
+	list_add_tail(bucket(f, k.conn), &conn->node);
+	f->n_conns++;
+	conn_run(conn);
+	return 0;
+}
+
+static int on_end(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_F_END k;
+	struct conn *conn;
+	int err = msg_get_F_END(m->body, &k);
+
+	if (err)
+		return err;
+	conn = conn_find(f, k.conn);
+	if (conn) /* else it crossed our FR_CLOSED */
+		conn_end(conn, k.err ? k.err : -ERR_NOT_READY);
+	return 0;
+}
+
+static int on_state(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_F_STATE k;
+	int err = msg_get_F_STATE(m->body, &k);
+
+	if (err)
+		return err;
+	api_set_state(&f->api, k.err);
+	each_conn(f, poke, 0);
+	return 0;
+}
+
+static void on_leave(struct loop_timer *t)
+{
+	loop_stop(t->loop);
+}
+
+/* Without svid-core nobody watches over the callers: say goodbye and go. */
+static void on_core_dead(struct chan *c, int err)
+{
+	struct front *f = chan_owner(c);
+	struct loop *loop = f->env.loop;
+
+	log_info(EV_STOP, KV("why", V_S(err_name(err))), KV("connections", V_U(f->n_conns)));
+	chan_free(c);
+	f->core = NULL;
+	each_conn(f, conn_end, -ERR_DRAIN);
+	if (!f->n_conns || loop_timer_in(loop, &f->leave, 2 * LIM_END_MS * NS_PER_MS))
+		loop_stop(loop);
+}
+
+static const struct chan_rule core_rules[] = {
+	{ MSG_F_SET, 1u, on_set },
+	{ MSG_F_CONN, 1u, on_conn },
+	{ MSG_F_END, 1u, on_end },
+	{ MSG_F_STATE, 1u, on_state },
+};
+
+static const struct chan_rule keys_rules[] = {
+	{ MSG_FK_KEY, 1u, on_key },
+	{ MSG_FK_NOKEY, 1u, on_no_key },
+};
+
+static const struct chan_ops core_ops = { "svid-core", core_rules, ARRAY_SIZE(core_rules), on_core_dead };
+static const struct chan_ops keys_ops = { "svid-keys", keys_rules, ARRAY_SIZE(keys_rules), on_keys_dead };
+
+static void no_tell(struct conn_env *env, struct conn *c, int err)
+{
+	(void)env;
+	(void)err;
+	list_del(&c->node);
+}
+
+void front_free(struct front *f)
+{
+	if (!f)
+		return;
+	f->env.closed = no_tell;
+	each_conn(f, conn_drop, 0);
+	loop_timer_stop(&f->leave);
+	chan_free(f->core);
+	chan_free(f->keys);
+	set_free(f->pending);
+	keyring_done(&f->ring);
+	api_done(&f->api);
+	mem_free(f);
+}
+
+static int connect_channels(struct front *f, int core_fd, int keys_fd)
+{
+	int err = chan_new(f->env.loop, core_fd, &core_ops, f, &f->core);
+
+	if (!err)
+		err = chan_new(f->env.loop, keys_fd, &keys_ops, f, &f->keys);
+	return err ? err : chan_put(f->core, FR_READY, 0);
+}
+
+int front_new(struct loop *loop, int core_fd, int keys_fd, const uint32_t *words, struct front **ret_front)
+{
+	struct front *f = mem_new(struct front);
+	int err;
+
+	if (!f)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		list_init(&f->conns[i]);
+	keyring_init(&f->ring);
+	f->leave.cb = on_leave;
+	f->env = (struct conn_env){ .loop = loop, .words = words, .api = &f->api, .closed = on_closed };
+	err = api_init(&f->api);
+	if (!err)
+		err = connect_channels(f, core_fd, keys_fd);
+	if (err) {
+		front_free(f);
+		return err;
+	}
+	*ret_front = f;
+	return 0;
+}

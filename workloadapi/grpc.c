@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+/* grpc.c - calls: from header fields and DATA to an answer and trailers. svid-front. Next: service.h. */
+#include "workloadapi/grpc.h"
+
+#include <stdio.h>
+
+#include "agent/base/clock.h"
+#include "workloadapi/service.h"
+
+#define BLOCK_BYTES (LIM_GRPC_ERROR + 128) /* of a header block that we send */
+
+static struct call *call_of(struct h2_stream *s)
+{
+	return container_of(s, struct call, s);
+}
+
+struct grpc_conn *call_conn(struct call *c)
+{
+	return container_of(c->s.h2, struct grpc_conn, h2);
+}
+
+static struct call *call_at(struct list *node)
+{
+	return call_of(list_entry(node, struct h2_stream, node));
+}
+
+/* gRPC over HTTP/2, Percent-Encoded: space to '~' but '%' as they are; cut before the limit. */
+static void put_percent(struct buf *b, const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *text && b->len + 3 <= LIM_GRPC_ERROR; text++) {
+		uint8_t c = (uint8_t)*text;
+
+		if (c >= 0x20 && c <= 0x7e && c != '%')
+			buf_put_u8(b, c);
+		else
+			buf_printf(b, "%%%c%c", hex[c >> 4], hex[c & 15]);
+	}
+}
+
+static void put_head(struct buf *b, unsigned int http)
+{
+	hpack_put_status(b, http);
+	hpack_put(b, "content-type", slice_str("application/grpc"));
+}
+
+static void send_head(struct call *c)
+{
+	AUTO(buf) struct buf block = BUF_INIT(BLOCK_BYTES);
+
+	if (c->s.head_sent)
+		return;
+	put_head(&block, 200);
+	if (buf_ok(&block))
+		h2_reset(&c->s, H2_INTERNAL_ERROR);
+	else
+		h2_headers(&c->s, buf_slice(&block), false);
+}
+
+/* Trailers; with the response headers in the same block when none were sent (Trailers-Only). */
+static void send_outcome(struct call *c)
+{
+	AUTO(buf) struct buf block = BUF_INIT(BLOCK_BYTES);
+	AUTO(buf) struct buf text = BUF_INIT(LIM_GRPC_ERROR);
+	char status[12];
+	int n = snprintf(status, sizeof(status), "%d", (int)c->outcome.status);
+
+	if (!c->s.head_sent)
+		put_head(&block, c->outcome.http ? c->outcome.http : 200);
+	hpack_put(&block, "grpc-status", slice_of(status, (size_t)n));
+	if (c->outcome.text) {
+		put_percent(&text, c->outcome.text);
+		hpack_put(&block, "grpc-message", buf_slice(&text));
+	}
+	if (c->outcome.status == GRPC_UNIMPLEMENTED && c->req.encoding)
+		hpack_put(&block, "grpc-accept-encoding", slice_str("identity"));
+	if (buf_ok(&block) || buf_ok(&text))
+		h2_reset(&c->s, H2_INTERNAL_ERROR);
+	else
+		h2_headers(&c->s, buf_slice(&block), true);
+}
+
+static void drop_body(struct call *c)
+{
+	call_conn(c)->buffered -= (uint32_t)c->body.len;
+	buf_done(&c->body);
+}
+
+/* A message that is partly framed goes out whole first: a client must never see half of one. */
+static void end_with(struct call *c, struct outcome o)
+{
+	if (c->state == CALL_END)
+		return;
+	c->outcome = o;
+	c->state = CALL_END;
+	drop_body(c);
+	if (!c->s.msg)
+		send_outcome(c);
+}
+
+void call_fail(struct call *c, enum grpc_status status, const char *text)
+{
+	end_with(c, (struct outcome){ .status = status, .text = text });
+}
+
+void call_fail_err(struct call *c, int err)
+{
+	call_fail(c, err_status(err), err_text(err));
+}
+
+void call_answer(struct call *c, struct message *m)
+{
+	send_head(c);
+	h2_message(&c->s, m);
+	end_with(c, (struct outcome){ .status = GRPC_OK });
+}
+
+void call_watch(struct call *c, enum feed_id feed, bool gated)
+{
+	c->state = CALL_WATCH;
+	c->feed = (uint8_t)feed;
+	c->gated = gated;
+}
+
+/* Start the feed's current message when the stream has not sent it yet. */
+static void follow(struct call *c)
+{
+	const struct api *api = call_conn(c)->api;
+	const struct feed *f = &api->feeds[c->feed];
+
+	if (c->gated && api->state_err) {
+		call_fail_err(c, api->state_err);
+	} else if (f->serial == c->serial) {
+		return;
+	} else if (!f->msg) {
+		call_fail_err(c, f->err);
+	} else if (f->expires && clock_wall_s() >= f->expires) {
+		call_fail(c, GRPC_UNAVAILABLE, "the SVID expired and could not be renewed yet");
+	} else {
+		send_head(c);
+		h2_message(&c->s, f->msg);
+		c->serial = f->serial;
+	}
+}
+
+static void on_idle(struct h2_stream *s)
+{
+	struct call *c = call_of(s);
+
+	if (c->state == CALL_END)
+		send_outcome(c);
+	else if (c->state == CALL_WATCH)
+		follow(c);
+}
+
+static void on_field(struct h2_stream *s, struct slice name, struct slice value)
+{
+	request_field(&call_of(s)->req, name, value);
+}
+
+/* Known now, said when the request is complete: some clients mishandle an answer before that. */
+static void refuse(struct call *c, enum grpc_status status, const char *text, uint16_t http)
+{
+	if (c->refused)
+		return;
+	c->refused = true;
+	c->outcome = (struct outcome){ .status = status, .text = text, .http = http };
+	drop_body(c);
+}
+
+static void refuse_err(struct call *c, int err)
+{
+	refuse(c, err_status(err), err_text(err), 0);
+}
+
+/* Order matters: the security header comes before anything that depends on the caller (WE-3-5). */
+static void check_head(struct call *c)
+{
+	const struct request *r = &c->req;
+
+	if (request_too_big(r))
+		refuse(c, GRPC_RESOURCE_EXHAUSTED, "header list is larger than its limit", 0);
+	else if (request_malformed(r))
+		h2_reset(&c->s, H2_PROTOCOL_ERROR);
+	else if (!r->post)
+		refuse(c, GRPC_INTERNAL, "method is not POST", 405);
+	else if (!r->grpc)
+		refuse(c, GRPC_INVALID_ARGUMENT, "content-type is not application/grpc", 415);
+	else if (r->spiffe_api && (r->spiffe != 1 || !r->spiffe_true))
+		refuse_err(c, -ERR_HEADER);
+	else if (!r->method)
+		refuse_err(c, -ERR_METHOD);
+	else if (r->timeout_bad)
+		refuse(c, GRPC_INTERNAL, "malformed grpc-timeout", 0);
+}
+
+static void on_head(struct h2_stream *s)
+{
+	struct call *c = call_of(s);
+
+	c->started = call_conn(c)->api->now;
+	c->body = (struct buf)BUF_INIT(GRPC_PREFIX + LIM_GRPC_MESSAGE);
+	check_head(c);
+}
+
+/* Length in the prefix, as far as it has come. */
+static size_t declared(const struct buf *b)
+{
+	struct slice s = buf_slice(b);
+
+	(void)slice_get_u8(&s);
+	return slice_get_be32(&s);
+}
+
+static void on_data(struct h2_stream *s, struct slice bytes)
+{
+	struct call *c = call_of(s);
+	struct grpc_conn *g = call_conn(c);
+	int err;
+
+	if (c->state != CALL_REQUEST || c->refused)
+		return;
+	buf_put_slice(&c->body, bytes);
+	err = buf_ok(&c->body);
+	if (!err) {
+		g->buffered += (uint32_t)bytes.len;
+		err = g->buffered > LIM_CONN_IN || declared(&c->body) > LIM_GRPC_MESSAGE ? -ERR_SIZE : 0;
+	}
+	if (err)
+		call_fail_err(c, err);
+}
+
+/* Exactly one message, whole, not compressed. */
+static int check_body(struct call *c, struct slice *ret_message)
+{
+	struct slice s = buf_slice(&c->body);
+	uint8_t compressed = slice_get_u8(&s);
+	uint32_t len = slice_get_be32(&s);
+
+	if (!slice_ok(&s) || s.len < len)
+		call_fail(c, GRPC_INTERNAL, "request message is not complete");
+	else if (compressed > 1)
+		call_fail(c, GRPC_INTERNAL, "malformed request prefix");
+	else if (compressed && !c->req.encoding)
+		call_fail(c, GRPC_INTERNAL, "compressed flag without grpc-encoding");
+	else if (compressed)
+		call_fail_err(c, -ERR_COMPRESSED);
+	else if (s.len > len)
+		call_fail(c, GRPC_INTERNAL, "more than one request message");
+	else
+		*ret_message = s;
+	return c->state == CALL_END ? -ERR_REQUEST : 0;
+}
+
+static void on_end(struct h2_stream *s)
+{
+	struct call *c = call_of(s);
+	struct slice message;
+
+	call_conn(c)->requests++;
+	if (c->state != CALL_REQUEST)
+		return;
+	if (c->refused) {
+		end_with(c, c->outcome);
+		return;
+	}
+	if (check_body(c, &message))
+		return;
+	c->req.method->serve(c, message);
+	drop_body(c);
+}
+
+static void on_gone(struct h2_stream *s)
+{
+	drop_body(call_of(s));
+}
+
+static const struct h2_ops ops = {
+	.stream_size = sizeof(struct call),
+	.field = on_field,
+	.head = on_head,
+	.data = on_data,
+	.end = on_end,
+	.idle = on_idle,
+	.gone = on_gone,
+};
+
+void grpc_init(struct grpc_conn *g, const struct api *api, struct message *whoami)
+{
+	*g = (struct grpc_conn){ .api = api, .whoami = whoami };
+	h2_init(&g->h2, &ops);
+}
+
+void grpc_done(struct grpc_conn *g)
+{
+	h2_done(&g->h2);
+	message_unref(g->whoami);
+	g->whoami = NULL;
+}
+
+void grpc_end(struct grpc_conn *g, int err)
+{
+	struct list *n;
+
+	for (n = g->h2.streams.next; n != &g->h2.streams; n = n->next)
+		if (!call_at(n)->s.dead)
+			call_fail_err(call_at(n), err);
+	h2_goaway(&g->h2, H2_NO_ERROR);
+}
+
+static uint64_t deadline(const struct call *c)
+{
+	return c->req.seen & SEEN_TIMEOUT && !c->req.timeout_bad ? c->started + c->req.timeout_ns : UINT64_MAX;
+}
+
+/* Besides the client's deadline: an incomplete request, and a wait for the first identity set. */
+static uint64_t patience(const struct call *c, const struct api *api)
+{
+	if (c->state == CALL_REQUEST)
+		return c->started + LIM_FIRST_REQUEST_MS * NS_PER_MS;
+	if (c->state == CALL_WATCH && !api->feeds[c->feed].serial)
+		return c->started + LIM_SET_WAIT_MS * NS_PER_MS;
+	return UINT64_MAX;
+}
+
+static uint64_t call_due(const struct call *c, const struct api *api)
+{
+	uint64_t a = deadline(c), b = patience(c, api);
+
+	if (c->state == CALL_END)
+		return UINT64_MAX;
+	return a < b ? a : b;
+}
+
+static void expire(struct call *c, const struct api *api)
+{
+	if (deadline(c) <= api->now || c->state == CALL_REQUEST)
+		call_fail_err(c, -ERR_DEADLINE);
+	else
+		call_fail_err(c, -ERR_NOT_READY);
+}
+
+void grpc_expire(struct grpc_conn *g)
+{
+	struct list *n;
+
+	for (n = g->h2.streams.next; n != &g->h2.streams; n = n->next) {
+		struct call *c = call_at(n);
+
+		if (!c->s.dead && call_due(c, g->api) <= g->api->now)
+			expire(c, g->api);
+	}
+}
+
+uint64_t grpc_due(const struct grpc_conn *g)
+{
+	const struct list *n;
+	uint64_t due = UINT64_MAX, d;
+
+	for (n = g->h2.streams.next; n != &g->h2.streams; n = n->next) {
+		d = call_due(call_at((struct list *)(uintptr_t)n), g->api);
+		if (d < due)
+			due = d;
+	}
+	return due;
+}
+
+bool grpc_stuck(const struct grpc_conn *g)
+{
+	const struct list *n;
+
+	for (n = g->h2.streams.next; n != &g->h2.streams; n = n->next)
+		if (call_at((struct list *)(uintptr_t)n)->s.msg)
+			return true;
+	return false;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * grpc.h - gRPC on top of h2.h: one request message, then messages and trailers. Sans-I/O. svid-front.
+ *
+ * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
+ * answers a call with exactly one of call_fail(), call_answer() and call_watch().
+ */
+#ifndef FRONT_GRPC_H
+#define FRONT_GRPC_H
+
+#include "agent/base/err.h"
+#include "workloadapi/api.h"
+#include "workloadapi/h2.h"
+#include "workloadapi/request.h"
+
+struct grpc_conn {
+	struct h2 h2;
+	const struct api *api;
+	struct message *whoami; /* WhoAmIResponse of this caller */
+	uint32_t buffered;	/* bytes of incomplete requests */
+	uint32_t requests;	/* complete ones */
+};
+
+/* How a call ends. text is static. */
+struct outcome {
+	enum grpc_status status;
+	const char *text;
+	uint16_t http; /* 0: 200 */
+};
+
+enum call_state {
+	CALL_REQUEST, /* the request is not complete */
+	CALL_WATCH,   /* follows a feed */
+	CALL_END,     /* ends with outcome once nothing is being sent */
+};
+
+struct call {
+	struct h2_stream s;
+	struct request req;
+	struct buf body;	/* prefix and message of the request, until complete */
+	struct outcome outcome; /* valid in CALL_END, or when refused */
+	uint64_t started;	/* CLOCK_BOOTTIME ns */
+	uint64_t serial;	/* of the feed, last sent */
+	uint8_t state;		/* enum call_state */
+	uint8_t feed;		/* enum feed_id, in CALL_WATCH */
+	bool gated;		/* ends when F_STATE says so */
+	bool refused;		/* the answer is known before the request is complete */
+};
+
+/** grpc_init() - a new connection of the caller that @whoami (one reference is taken over) describes. */
+void grpc_init(struct grpc_conn *g, const struct api *api, struct message *whoami);
+
+/** grpc_done() - release everything without a word to the client. */
+void grpc_done(struct grpc_conn *g);
+
+/** grpc_end() - every stream ends with the status and text of @err, and no new one starts (GOAWAY). */
+void grpc_end(struct grpc_conn *g, int err);
+
+/** grpc_expire() - end what is overdue at api->now. */
+void grpc_expire(struct grpc_conn *g);
+
+/** grpc_due() - CLOCK_BOOTTIME ns at which grpc_expire() has something to do; UINT64_MAX: never. */
+uint64_t grpc_due(const struct grpc_conn *g);
+
+/** grpc_stuck() - whether a message is partly framed and waits for the client's window. */
+bool grpc_stuck(const struct grpc_conn *g);
+
+/** call_conn() - the connection of a call. */
+struct grpc_conn *call_conn(struct call *c);
+
+/** call_fail() - end the call with @status and @text (static). */
+void call_fail(struct call *c, enum grpc_status status, const char *text);
+
+/** call_fail_err() - end the call with the status and text of an error code. */
+void call_fail_err(struct call *c, int err);
+
+/** call_answer() - send one message, then OK. */
+void call_answer(struct call *c, struct message *m);
+
+/** call_watch() - send the feed's message now and after every change. */
+void call_watch(struct call *c, enum feed_id feed, bool gated);
+
+#endif

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/* health.c - grpc.health.v1: is this server able to give identities now? svid-front. */
+#include "workloadapi/encode.h"
+#include "workloadapi/service.h"
+
+static bool is_here(const char *service)
+{
+	static const char *const names[] = { "", "SpiffeWorkloadAPI", "grpc.health.v1.Health", "svid.v1.Self" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(service, names[i]))
+			return true;
+	return false;
+}
+
+static void check(struct call *c, struct slice body)
+{
+	bool here;
+	int err = decode_health(body, is_here, &here);
+
+	if (err)
+		call_fail_err(c, err);
+	else if (!here)
+		call_fail(c, GRPC_NOT_FOUND, "unknown service");
+	else
+		call_answer(c, call_conn(c)->api->feeds[FEED_HEALTH].msg);
+}
+
+static void watch(struct call *c, struct slice body)
+{
+	bool here;
+	int err = decode_health(body, is_here, &here);
+
+	if (err)
+		call_fail_err(c, err);
+	else
+		call_watch(c, here ? FEED_HEALTH : FEED_HEALTH_UNKNOWN, false);
+}
+
+const struct method health_methods[] = {
+	{ "/grpc.health.v1.Health/Check", check },
+	{ "/grpc.health.v1.Health/Watch", watch },
+	{ NULL, NULL },
+};

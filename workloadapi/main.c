@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * main.c - svid-front: serves the Workload API to the callers of one identity set.
+ *
+ * It parses what workloads send, so it can open nothing, connect to nothing and run nothing. Started by
+ * svidd with the descriptors of agent/ipc/plan.h. Next: front.c.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/ipc/plan.h"
+#include "agent/sandbox/sandbox.h"
+#include "kmod/uapi/svid.h"
+#include "workloadapi/front.h"
+
+#define FDS 3 /* core, keys, words */
+
+/*
+ * The list of kernel.md K18. recvmsg and sendmsg are in SANDBOX_BASE. Nothing here opens, connects,
+ * accepts, signals or makes memory executable.
+ */
+static const struct sandbox_call calls[] = {
+	SANDBOX_BASE,
+	SANDBOX_LOOP,
+	CALL("shutdown"),
+	CALL("mlock"),
+	CALL("mlock2"),
+	CALL("munlock"),
+};
+
+static const struct sandbox_plan plan = { .calls = calls, .n_calls = ARRAY_SIZE(calls) };
+
+/* A BPF map has no size to ask for; the ABI header says it. Mapped read-only for good, then closed. */
+static const uint32_t *map_words(void)
+{
+	void *p = mmap(NULL, sizeof(struct svid_words), PROT_READ, MAP_SHARED, FD_FRONT_WORDS, 0);
+
+	if (p == MAP_FAILED)
+		log_fatal("map validity words", -errno);
+	close(FD_FRONT_WORDS);
+	return ((const struct svid_words *)p)->w;
+}
+
+int main(int argc, char **argv)
+{
+	struct loop *loop;
+	struct front *front;
+	const uint32_t *words;
+	int err;
+
+	(void)role_start(argc, argv, "svid-front", FDS);
+	words = map_words();
+	err = sandbox_enter(&plan);
+	if (err)
+		log_fatal("sandbox", err);
+	err = loop_new(&loop);
+	if (!err)
+		err = front_new(loop, FD_CHANNEL, FD_FRONT_KEYS, words, &front);
+	if (err)
+		log_fatal("start", err);
+	err = loop_run(loop);
+	if (err)
+		log_fatal("loop", err);
+	front_free(front);
+	loop_free(loop);
+	return 0;
+}

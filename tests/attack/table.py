@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The attack table: build/check/attack.json collects outcomes over runs and kernels, attack-table.txt shows them."""
+import json
+import os
+
+from product import ROOT
+
+FOLDER = os.path.join(ROOT, "build/check")
+COLUMNS = ["socket", "bpf-tp", "bpf-lsm 6.1", "bpf-lsm 6.12", "bpf-fentry 6.1", "bpf-fentry 6.12"]
+
+
+def merge(results):
+    """results: [{"case", "text", "spire", "tier", "outcome", "order"}], the newest outcome of a tier wins."""
+    os.makedirs(FOLDER, exist_ok=True)
+    path = os.path.join(FOLDER, "attack.json")
+    try:
+        with open(path, encoding="utf-8") as f:
+            known = json.load(f)
+    except (OSError, ValueError):
+        known = {}
+    for r in results:
+        row = known.setdefault(f"{r['case']} {r['text']}", {"outcomes": {}})
+        row.update({k: r[k] for k in ("case", "text", "spire", "order")})
+        row["outcomes"][r["tier"]] = r["outcome"]
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        json.dump(known, f, indent=1)
+    os.rename(path + ".new", path)
+    write(sorted(known.values(), key=lambda row: row["order"]))
+
+
+def write(rows):
+    tiers = {t for row in rows for t in row["outcomes"]}
+    order = [c for c in COLUMNS if c in tiers] + sorted(tiers - set(COLUMNS))
+    head = ["", "attack", "spire-agent (by its code)", *order]
+    lines = [head] + [[r["case"], r["text"], r["spire"], *(r["outcomes"].get(t, "") for t in order)] for r in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    with open(os.path.join(FOLDER, "attack-table.txt"), "w", encoding="utf-8") as f:
+        for line in lines:
+            f.write("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() + "\n")

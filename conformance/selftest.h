@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * selftest.h - a tiny canned Workload API server that answers well, or wrong in exactly one way, and
+ * the table of which clause must notice. svid-conformance --selftest.
+ */
+#ifndef CONFORMANCE_SELFTEST_H
+#define CONFORMANCE_SELFTEST_H
+
+#include "conformance/run.h"
+
+enum flaw {
+	FLAW_NONE,
+	/* the server */
+	FLAW_ANY_CALLER, /* security header not asked for */
+	FLAW_ANY_CASE,	 /* "True" taken for "true" */
+	FLAW_HEADER_TWICE,
+	FLAW_STRICT_AUTHORITY, /* nghttp2's own checks left on */
+	FLAW_UNKNOWN_IS_OK,
+	FLAW_NO_CONTENT_TYPE,
+	FLAW_LONG_MESSAGE,
+	FLAW_WAITS_FOR_CLIENT, /* no SETTINGS before the preface */
+	FLAW_COMPRESSED_IS_OK,
+	FLAW_WAITS_FOR_HUGE,
+	FLAW_ENDS_WATCH,
+	FLAW_REPEATS,
+	FLAW_LATE,
+	FLAW_ONE_STREAM_LIMIT, /* announces a limit of streams and goes beyond */
+	/* the answer */
+	FLAW_EXTRA_FIELD,
+	FLAW_NO_SVID,
+	FLAW_NO_KEY,
+	FLAW_HINT_TWICE,
+	FLAW_EMPTY_BUNDLE,
+	FLAW_OWN_FEDERATED,
+	FLAW_OTHER_BUNDLE,
+	FLAW_ID_DIFFERS,
+	FLAW_UPPER_CASE,
+	FLAW_ENCODED_PATH,
+	/* the certificates */
+	FLAW_TWO_URIS,
+	FLAW_ROOT_PATH,
+	FLAW_SAN_NOT_CRITICAL,
+	FLAW_NO_CONSTRAINTS,
+	FLAW_NO_USAGE,
+	FLAW_USAGE_NOT_CRITICAL,
+	FLAW_SIGNING_LEAF,
+	FLAW_NO_EKU,
+	FLAW_SERVER_ONLY,
+	FLAW_OTHER_KEY,
+	FLAW_SEC1_KEY,
+	FLAW_OTHER_CA,
+	FLAW_ROOT_IN_CHAIN,
+	FLAW_EXPIRED,
+	FLAW_CA_NO_URI,
+	FLAW_TRAILING_BYTE,
+};
+
+/** answer_make() - the X509SVIDResponse and X509BundlesResponse of a server with this flaw. Aborts when it cannot. */
+void answer_make(enum flaw flaw, struct buf *ret_svids, struct buf *ret_bundles);
+
+/** server_run() - serve connections on @listener for ever. */
+NORETURN void server_run(int listener, enum flaw flaw);
+
+/** selftest() - run the flaws; returns the exit code of the program. */
+int selftest(struct run *r, const struct test *const *tables, size_t n_tables);
+
+#endif

@@ -10,15 +10,46 @@
 #include <unistd.h>
 
 #include "agent/base/err.h"
+#include "agent/base/buf.h"
 #include "agent/base/mem.h"
+#include "agent/parent/bpf.h"
 #include "agent/parent/parent.h"
-#include "kmod/uapi/svid.h"
+
+#define NOTES_MAX 8192 /* bytes; P_GO's field */
+#define LISTENER_TAG 1 /* the only listener so far */
 
 struct evidence {
 	unsigned int tier;
+	struct bpf *bpf;  /* NULL: attestation: socket */
 	int words;	  /* socket: validity words that svid-core writes */
 	int words_front;  /* socket: the same, not writable */
+	struct buf notes; /* what evidence_notes() shows */
 };
+
+/* The kernel counts tiers from the weakest, the agent document lists them from the strongest. */
+static const struct tier_pair {
+	enum svid_tier tier;
+	uint32_t kernel;
+} tiers[] = {
+	{ TIER_AUTO, SVID_TIER_NONE },	     { TIER_BPF_LSM, SVID_TIER_LSM }, { TIER_BPF_FENTRY, SVID_TIER_FENTRY },
+	{ TIER_KMOD, SVID_TIER_KMOD },	     { TIER_BPF_TP, SVID_TIER_TP },   { TIER_SOCKET, SVID_TIER_SOCKET },
+};
+
+static uint32_t kernel_tier(unsigned int tier)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++)
+		if (tiers[i].tier == tier)
+			return tiers[i].kernel;
+	return SVID_TIER_NONE;
+}
+
+static unsigned int agent_tier(uint32_t kernel)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++)
+		if (tiers[i].kernel == kernel)
+			return tiers[i].tier;
+	return TIER_AUTO;
+}
 
 /* A descriptor that was opened for reading cannot be mapped writable, nor made so. */
 static int reopen_read_only(int fd, int *ret_fd)
@@ -34,23 +65,45 @@ static int reopen_read_only(int fd, int *ret_fd)
 	return 0;
 }
 
-static int make_words(struct evidence *e)
+static int load_socket(struct evidence *e)
 {
+	log_warn(EV_PROVIDER, KV("attestation", V_S("socket")),
+		 KV("why", V_S("DEVELOPMENT ONLY: callers are identified by SO_PEERCRED and /proc, which they can fool")));
 	e->words = memfd_create("svid-words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (e->words < 0)
 		return -errno;
 	if (ftruncate(e->words, sizeof(struct svid_words)) < 0 ||
 	    fcntl(e->words, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
+	e->tier = TIER_SOCKET;
 	return reopen_read_only(e->words, &e->words_front);
 }
 
-static int load_socket(struct evidence *e)
+/* Strongest first, as people read the list. */
+static void put_notes(struct evidence *e, const struct bpf_report *r)
 {
-	log_warn(EV_PROVIDER, KV("attestation", V_S("socket")),
-		 KV("why", V_S("DEVELOPMENT ONLY: callers are identified by SO_PEERCRED and /proc, which they can fool")));
-	e->tier = TIER_SOCKET;
-	return make_words(e);
+	for (uint32_t k = SVID_TIER_COUNT; k-- > 0;)
+		if (r->why[k][0]) {
+			buf_printf(&e->notes, "%s: %s\n", tier_name(agent_tier(k)), r->why[k]);
+			log_info(EV_PROVIDER, KV("not", V_S(tier_name(agent_tier(k)))), KV("why", V_S(r->why[k])));
+		}
+}
+
+static int load_bpf(const struct svidd *d, unsigned int tier, struct evidence *e)
+{
+	struct bpf_options opt = { .instance = d->o.instance, .listener = d->t.public_path, .tier = kernel_tier(tier), .pin = true };
+	struct bpf_report report = { .reused = false };
+	int err = bpf_open(&opt, &report, &e->bpf);
+
+	put_notes(e, &report);
+	if (err) {
+		log_error(EV_PROVIDER, KV("attestation", V_S(tier_name(tier))), KV("err", V_S(err_name(err))),
+			  KV("hint", V_S("svid doctor")));
+		return err;
+	}
+	e->tier = agent_tier(bpf_tier(e->bpf));
+	log_info(EV_PROVIDER, KV("tier", V_S(tier_name(e->tier))), KV("reused", V_U(report.reused)));
+	return bpf_tag_listener(e->bpf, d->t.listen_public, LISTENER_TAG);
 }
 
 int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **ret_e)
@@ -58,11 +111,11 @@ int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **re
 	struct evidence *e = mem_new(struct evidence);
 	int err;
 
-	(void)d;
 	if (!e)
 		return -ENOMEM;
 	e->words = e->words_front = -1;
-	err = tier == TIER_SOCKET ? load_socket(e) : -ERR_PROVIDER;
+	e->notes = (struct buf)BUF_INIT(NOTES_MAX);
+	err = tier == TIER_SOCKET ? load_socket(e) : load_bpf(d, tier, e);
 	if (err) {
 		evidence_free(e);
 		return err;
@@ -71,21 +124,33 @@ int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **re
 	return 0;
 }
 
+static int send_one(struct chan *core, enum fd_kind kind, uint32_t arg, int fd)
+{
+	return fd < 0 ? 0 : chan_put_fds(core, P_FD, 0, &fd, 1, .kind = kind, .arg = arg);
+}
+
 int evidence_send(const struct evidence *e, struct chan *core)
 {
-	return chan_put_fds(core, P_FD, 0, &e->words, 1, .kind = FD_KIND_MAP, .arg = SVID_MAP_WORDS);
+	int err = 0;
+
+	if (!e->bpf)
+		return send_one(core, FD_KIND_MAP, SVID_MAP_WORDS, e->words);
+	for (uint32_t i = 0; i < SVID_MAP_COUNT && !err; i++)
+		err = send_one(core, FD_KIND_MAP, i, bpf_map_fd(e->bpf, (enum svid_map)i));
+	for (uint32_t i = 0; i < SVID_ITER_COUNT && !err; i++)
+		err = send_one(core, FD_KIND_ITER, i, bpf_iter_fd(e->bpf, (enum svid_iter)i));
+	return err;
 }
 
 int evidence_core(struct evidence *e, pid_t tgid)
 {
-	(void)e;
-	(void)tgid;
-	return 0;
+	return e->bpf ? bpf_set_core(e->bpf, tgid) : 0;
 }
 
+/* A BPF descriptor that is read-only cannot be mapped at all: the front maps it so and seals itself (K18). */
 int evidence_words(const struct evidence *e)
 {
-	return e->words_front;
+	return e->bpf ? bpf_map_fd(e->bpf, SVID_MAP_WORDS) : e->words_front;
 }
 
 unsigned int evidence_tier(const struct evidence *e)
@@ -93,25 +158,25 @@ unsigned int evidence_tier(const struct evidence *e)
 	return e->tier;
 }
 
-const char *evidence_notes(const struct evidence *e)
+const char *evidence_notes(struct evidence *e)
 {
-	(void)e;
-	return "";
+	return buf_cstr(&e->notes);
 }
 
 void evidence_free(struct evidence *e)
 {
 	if (!e)
 		return;
+	bpf_free(e->bpf);
 	if (e->words >= 0)
 		close(e->words);
 	if (e->words_front >= 0)
 		close(e->words_front);
+	buf_done(&e->notes);
 	mem_free(e);
 }
 
 int evidence_unpin(const char *instance)
 {
-	(void)instance;
-	return 0;
+	return bpf_unpin(instance);
 }

@@ -67,7 +67,7 @@ static int choose_tier(struct svidd *d, unsigned int *ret_tier)
 
 	if (err)
 		return err;
-	if (tier == TIER_SOCKET && d->o.tier != TIER_SOCKET && !d->o.allow_socket && d->o.tier == TIER_AUTO) {
+	if (tier == TIER_SOCKET && d->o.tier == TIER_AUTO && !d->o.allow_socket) {
 		log_error(EV_PROVIDER, KV("attestation", V_S("socket")),
 			  KV("why", V_S("trusts /proc: development only; needs --allow-socket-attestation")));
 		return -ERR_PROVIDER;
@@ -89,6 +89,8 @@ static int prepare(struct svidd *d)
 		err = choose_tier(d, &tier);
 	if (!err)
 		err = evidence_load(d, tier, &d->evidence);
+	if (!err)
+		err = setup_listen(&d->t);
 	if (!err)
 		err = loop_new(&d->loop);
 	if (!err)

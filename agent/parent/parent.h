@@ -97,8 +97,11 @@ struct things {
 	char admin_path[108];
 };
 
-/** setup_things() - directories, listeners, sealing key, audit log. Logs what failed. Errors: -errno, -ERR_x. */
+/** setup_things() - directories, bound sockets, sealing key, audit log. Logs what failed. Errors: -errno, -ERR_x. */
 MUST int setup_things(const struct options *o, struct identity core, struct things *ret_t);
+
+/** setup_listen() - from now on clients can connect; evidence must work by then. Errors: -errno. */
+MUST int setup_listen(const struct things *t);
 
 /** setup_sealing_key() - the systemd credential, else @state_dir's key file, made when missing. Errors: -errno, -ERR_x. */
 MUST int setup_sealing_key(int state_dir, int *ret_fd);
@@ -228,7 +231,7 @@ int evidence_words(const struct evidence *e);
 unsigned int evidence_tier(const struct evidence *e);
 
 /** evidence_notes() - why better tiers are not in use, one "tier: reason" per line. */
-const char *evidence_notes(const struct evidence *e);
+const char *evidence_notes(struct evidence *e);
 
 /** evidence_free() - close; pins stay, so a restart is no gap. */
 void evidence_free(struct evidence *e);

@@ -64,7 +64,7 @@ static int path_in(char *out, size_t size, const char *dir, const char *name)
 }
 
 /* SO_PASSCRED before listen(): accepted sockets inherit it, so bytes queued before accept() are covered (K2). */
-static int make_listener(const char *path, int type, mode_t mode, int *ret_fd)
+static int make_socket(const char *path, int type, mode_t mode, int *ret_fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -77,7 +77,7 @@ static int make_listener(const char *path, int type, mode_t mode, int *ret_fd)
 	unlink(path);
 	mask = umask(0777 & ~mode);
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, BACKLOG) < 0)
+	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		err = -errno;
 	umask(mask);
 	if (err) {
@@ -129,9 +129,9 @@ static int setup_run(const char *run_dir, struct things *t)
 	if (!err)
 		err = make_dir(private_dir, 0700);
 	if (!err)
-		err = make_listener(t->public_path, SOCK_STREAM, 0777, &t->listen_public);
+		err = make_socket(t->public_path, SOCK_STREAM, 0777, &t->listen_public);
 	if (!err)
-		err = make_listener(t->admin_path, SOCK_SEQPACKET, 0600, &t->listen_admin);
+		err = make_socket(t->admin_path, SOCK_SEQPACKET, 0600, &t->listen_admin);
 	return err;
 }
 
@@ -166,6 +166,11 @@ int setup_things(const struct options *o, struct identity core, struct things *r
 	if (!err)
 		*ret_t = t;
 	return err;
+}
+
+int setup_listen(const struct things *t)
+{
+	return listen(t->listen_public, BACKLOG) < 0 || listen(t->listen_admin, BACKLOG) < 0 ? -errno : 0;
 }
 
 void setup_remove(const struct things *t)

@@ -50,7 +50,7 @@ int call_make(struct call *c, const struct request *q, enum until until)
 	if (err)
 		return err;
 	c->p = wire_reply(&c->w, c->id);
-	return wire_wait(&c->w, c->id, until, WIRE_MS);
+	return wire_wait(&c->w, c->id, until, wire_ms);
 }
 
 const char *reply_text(int err, const struct reply *p)

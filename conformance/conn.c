@@ -29,7 +29,7 @@ static enum verdict h2_2(struct run *r)
 	if (!err)
 		err = wire_frame(&c.w, NGHTTP2_SETTINGS, 0, 0, odd, sizeof(odd));
 	if (!err)
-		err = wire_wait_flag(&c.w, &c.w.settings_ack, WIRE_MS);
+		err = wire_wait_flag(&c.w, &c.w.settings_ack, wire_ms);
 	if (err)
 		return fail(r, "SETTINGS with unknown ids not acknowledged (%s)", strerror(-err));
 	err = call_make(&c, &fetch_svid, UNTIL_MESSAGE);
@@ -44,7 +44,7 @@ static enum verdict h2_3(struct run *r)
 	if (!err)
 		err = wire_frame(&c.w, NGHTTP2_PING, 0, 0, "\2\4\20\20\t\16\7\7", 8);
 	if (!err)
-		err = wire_wait_flag(&c.w, &c.w.pong, WIRE_MS);
+		err = wire_wait_flag(&c.w, &c.w.pong, wire_ms);
 	if (err)
 		return fail(r, "PING not acknowledged (%s)", strerror(-err));
 	if (memcmp(c.w.pong_bytes, "\2\4\20\20\t\16\7\7", 8) != 0)
@@ -78,7 +78,7 @@ static enum verdict h2_4(struct run *r)
 	if (!err)
 		err = wire_frame(&c.w, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, c.id, "\0\0\0\0\0", 5);
 	if (!err)
-		err = wire_wait(&c.w, c.id, UNTIL_MESSAGE, WIRE_MS);
+		err = wire_wait(&c.w, c.id, UNTIL_MESSAGE, wire_ms);
 	return want_served_reply(r, err, c.p);
 }
 
@@ -170,7 +170,7 @@ static enum verdict h2_10(struct run *r)
 		err = wire_frame(&c.w, NGHTTP2_SETTINGS, 0, 0, small, sizeof(small));
 	if (!err) {
 		c.w.settings_ack = false;
-		err = wire_wait_flag(&c.w, &c.w.settings_ack, WIRE_MS);
+		err = wire_wait_flag(&c.w, &c.w.settings_ack, wire_ms);
 	}
 	if (!err)
 		err = wire_call(&c.w, &fetch_svid, &c.id);
@@ -182,7 +182,7 @@ static enum verdict h2_10(struct run *r)
 		return fail(r, "%zu bytes in a window of 10 (%s)", c.p->body.len, strerror(-err));
 	err = wire_frame(&c.w, NGHTTP2_WINDOW_UPDATE, 0, c.id, "\0\0\377\377", 4);
 	if (!err)
-		err = wire_wait(&c.w, c.id, UNTIL_MESSAGE, WIRE_MS);
+		err = wire_wait(&c.w, c.id, UNTIL_MESSAGE, wire_ms);
 	return want_served_reply(r, err, c.p);
 }
 
@@ -282,10 +282,13 @@ static enum verdict h2_11(struct run *r)
 
 	if (!err && c.w.max_streams == UINT32_MAX)
 		return fail(r, "no SETTINGS_MAX_CONCURRENT_STREAMS announced");
-	for (uint32_t i = 0; !err && i < OPEN; i++)
+	for (uint32_t i = 0; !err && i < OPEN; i++) {
 		err = wire_call(&c.w, &fetch_svid, &c.id);
+		while (!err && wire_step(&c.w, 0) == 0)
+			;
+	}
 	for (uint32_t i = 0; i < OPEN && !err; i++)
-		err = wire_wait(&c.w, 2 * i + 1, UNTIL_MESSAGE, WIRE_MS);
+		err = wire_wait(&c.w, 2 * i + 1, UNTIL_MESSAGE, wire_ms);
 	for (uint32_t i = 0; i < OPEN; i++) {
 		struct reply *p = wire_reply(&c.w, 2 * i + 1);
 

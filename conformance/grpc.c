@@ -155,7 +155,7 @@ static int call_pieces(struct run *r, struct call *c, const struct piece *pieces
 	if (err)
 		return err;
 	c->p = wire_reply(&c->w, c->id);
-	return wire_wait(&c->w, c->id, until, WIRE_MS);
+	return wire_wait(&c->w, c->id, until, wire_ms);
 }
 
 static enum verdict pieces_served(struct run *r, const struct piece *pieces, size_t n)

@@ -30,7 +30,7 @@ static enum verdict cut_by_raw(struct run *r, const void *bytes, size_t n, const
 		err = wire_raw(&c.w, bytes, n);
 	if (err && err != -EPIPE && err != -ECONNRESET)
 		return fail(r, "cannot send (%s)", strerror(-err));
-	return want_cut(r, &c.w, WIRE_MS, what);
+	return want_cut(r, &c.w, wire_ms, what);
 }
 
 static enum verdict bad_1(struct run *r)
@@ -71,7 +71,7 @@ static enum verdict cut_by_frame(struct run *r, uint8_t type, uint8_t flags, uin
 		err = wire_frame(&c.w, type, flags, stream, p, n);
 	if (err && err != -EPIPE && err != -ECONNRESET)
 		return fail(r, "cannot send (%s)", strerror(-err));
-	return want_cut(r, &c.w, WIRE_MS, what);
+	return want_cut(r, &c.w, wire_ms, what);
 }
 
 static enum verdict bad_5(struct run *r)
@@ -119,7 +119,7 @@ static enum verdict bad_11(struct run *r)
 		err = wire_frame(&c.w, NGHTTP2_PING, 0, 0, "12345678", 8);
 	if (err && err != -EPIPE && err != -ECONNRESET)
 		return fail(r, "cannot send (%s)", strerror(-err));
-	return want_cut(r, &c.w, WIRE_MS, "a frame inside a header block");
+	return want_cut(r, &c.w, wire_ms, "a frame inside a header block");
 }
 
 /* CONTINUATION without end: memory must be bounded, so the server has to give up. */
@@ -139,7 +139,7 @@ static enum verdict bad_12(struct run *r)
 		err = wire_frame(&c.w, NGHTTP2_CONTINUATION, 0, 1, field, sizeof(field));
 	}
 	if (!err || err == -EPIPE || err == -ECONNRESET)
-		return want_cut(r, &c.w, WIRE_MS, "CONTINUATION without end");
+		return want_cut(r, &c.w, wire_ms, "CONTINUATION without end");
 	return fail(r, "the server stopped reading but kept the connection (%s)", strerror(-err));
 }
 

@@ -124,6 +124,7 @@ static bool judge(struct run *r, size_t i, bool flawed, const struct test *const
 	printf("%s  flaw %-2d  %-12s %s%s%s\n", fine ? "ok  " : "FAIL", flawed ? (int)expected[i].flaw : 0,
 	       expected[i].clause, flawed ? "is noticed" : "passes without flaw", v == FAIL ? ": " : "",
 	       v == FAIL ? r->why : "");
+	fflush(stdout);
 	return fine;
 }
 
@@ -153,6 +154,7 @@ int selftest(struct run *r, const struct test *const *tables, size_t n_tables)
 {
 	size_t passed = 0, failed;
 
+	wire_ms = 1500;
 	snprintf(dir, sizeof(dir), "/tmp/svid-conformance.XXXXXX");
 	if (!mkdtemp(dir))
 		return 2;

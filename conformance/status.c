@@ -197,7 +197,7 @@ static int ask_health(struct run *r, struct call *c, const struct request *q, co
 	if (err)
 		return err;
 	c->p = wire_reply(&c->w, id);
-	return wire_wait(&c->w, id, UNTIL_MESSAGE, WIRE_MS);
+	return wire_wait(&c->w, id, UNTIL_MESSAGE, wire_ms);
 }
 
 static enum verdict is_serving(struct run *r, const struct request *q, const char *service)

@@ -16,6 +16,8 @@
 
 #include "agent/base/mem.h"
 
+int wire_ms = 5000;
+
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 void wire_put32(uint8_t *p, uint32_t v)
@@ -79,7 +81,7 @@ int wire_raw(struct wire *w, const void *p, size_t n)
 	const uint8_t *next = p;
 
 	while (n > 0) {
-		if (poll(&pfd, 1, WIRE_MS) <= 0)
+		if (poll(&pfd, 1, wire_ms) <= 0)
 			return -ETIMEDOUT;
 		ssize_t sent = send(w->fd, next, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -115,7 +117,7 @@ int wire_start(struct wire *w)
 	err = wire_frame(w, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
 	if (err)
 		return err;
-	return wire_wait_flag(w, &w->settings, WIRE_MS);
+	return wire_wait_flag(w, &w->settings, wire_ms);
 }
 
 struct reply *wire_reply(struct wire *w, uint32_t id)

@@ -13,9 +13,11 @@
 enum {
 	WIRE_STREAMS = 1024,	     /* streams of one connection that are remembered */
 	WIRE_BODY = 8 << 20,	     /* bytes kept of one answer */
-	WIRE_MS = 5000,		     /* how long an answer may take where the test does not say */
 	WIRE_MESSAGE_MAX = 4 << 20, /* what clients accept in one message by default */
 };
+
+/* How long an answer may take, in ms, where the test does not say; --selftest shortens it. */
+extern int wire_ms;
 
 /* Everything that came back on one stream. */
 struct reply {
@@ -76,7 +78,7 @@ static inline void wire_autoclean(struct wire *w)
 
 /**
  * wire_raw() - send bytes as they are.
- * Errors: -errno of send(2), -ETIMEDOUT when the peer does not read for WIRE_MS.
+ * Errors: -errno of send(2), -ETIMEDOUT when the peer does not read for wire_ms.
  */
 MUST int wire_raw(struct wire *w, const void *p, size_t n);
 

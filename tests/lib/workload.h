@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * workload.h - a Workload API client inside a test: nghttp2's client session against our engine, and
+ * identity sets made of the smallest bytes that pass. Tests of workloadapi only.
+ */
+#ifndef TESTS_WORKLOAD_H
+#define TESTS_WORKLOAD_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "workloadapi/grpc.h"
+#include "workloadapi/set.h"
+
+#define PEER_STREAMS 128
+
+/* What the client has seen of one stream; index is (stream id - 1) / 2. */
+struct answer {
+	struct slice request; /* what is left to be sent */
+	struct buf body;      /* all DATA bytes */
+	int http;	 /* :status; 0: no headers yet */
+	int grpc;	 /* grpc-status; -1: none yet */
+	char message[1024];
+	char type[64];
+	bool closed;
+	uint32_t reset; /* error code of the stream's end; 0 for a normal one */
+	bool data_after_trailers;
+};
+
+struct peer {
+	nghttp2_session *session;
+	struct grpc_conn g;
+	struct answer answers[PEER_STREAMS];
+	size_t chunk;	 /* bytes handed over at a time in both directions */
+	int32_t goaway;	 /* error code of GOAWAY; -1: none */
+	uint32_t settings; /* how many of ours the client got */
+	bool stopped;	 /* our engine ended the connection */
+};
+
+/* A request header list of its own: NULL-terminated pairs. */
+struct fields {
+	const char *name;
+	const char *value;
+};
+
+/**
+ * peer_new() - a connection between a client session and our engine on @api.
+ * @manual_windows: the client gives no window back by itself.
+ */
+struct peer *peer_new(const struct api *api, bool manual_windows);
+
+/** peer_free() - both ends. */
+void peer_free(struct peer *p);
+
+/** peer_request() - submit a request with @fields and @body; returns its answer slot. */
+struct answer *peer_request(struct peer *p, const struct fields *fields, struct slice body);
+
+/** peer_call() - the usual request of a gRPC client: @path, security header, one empty message. */
+struct answer *peer_call(struct peer *p, const char *path);
+
+/** peer_run() - carry bytes both ways until both are quiet. */
+void peer_run(struct peer *p);
+
+/** peer_id() - the stream id of an answer slot. */
+int32_t peer_id(const struct peer *p, const struct answer *a);
+
+/** test_set_body() - an F_SET body with @n identities ("spiffe://td.test/w0"...), bundle and @n_fed bundles. */
+void test_set_body(struct buf *b, uint64_t version, size_t n, size_t n_fed, size_t der_bytes);
+
+/** test_der() - one SEQUENCE of @len bytes in all, filled with @fill. */
+void test_der(struct buf *b, size_t len, uint8_t fill);
+
+/** test_api_serve() - publish an encoded set of @n identities with chains of @der_bytes. */
+void test_api_serve(struct api *api, uint64_t version, size_t n, size_t der_bytes);
+
+#endif

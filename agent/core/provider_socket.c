@@ -38,7 +38,7 @@ static ssize_t proc_read(pid_t pid, const char *name, char *ret, size_t size)
 }
 
 /* Fields follow the last ')': the name before it may hold anything. */
-static int start_time(pid_t pid, uint64_t *ret)
+static int start_time(pid_t pid, __u64 *ret)
 {
 	char text[STAT_BYTES];
 	ssize_t n = proc_read(pid, "stat", text, sizeof(text) - 1);

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+/* links: agent/parent/bpf.c agent/parent/bpf_tier.c agent/parent/bpf_pin.c agent/parent/bpf_why.c agent/core/provider.c agent/core/provider_attach.c agent/core/provider_bpf.c agent/core/provider_socket.c tests/lib/evidence_caller.c tests/lib/evidence_world.c */
+/* provider_test.c - what the record of a connection says, for every kind of caller. Next: provider_change_test.c. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/base/err.h"
+#include "tests/lib/evidence_world.h"
+
+static uint32_t ns_inum(const char *name)
+{
+	char at[64];
+	struct stat st;
+
+	(void)snprintf(at, sizeof(at), "/proc/self/ns/%s", name);
+	return stat(at, &st) == 0 ? (uint32_t)st.st_ino : 0;
+}
+
+static void record_names_the_program_and_its_arguments(void **state)
+{
+	static const char want[] = "caller\0--caller";
+	char *args[] = { "one", "two", NULL };
+	struct svid_conn conn;
+	struct caller c;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, args, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(stat("/proc/self/exe", &st), 0);
+	assert_int_equal(conn.image.exe.ino, st.st_ino);
+	assert_int_equal(conn.image.exe.size, st.st_size);
+	assert_int_equal(conn.image.exe.mtime_sec, st.st_mtim.tv_sec);
+	assert_int_equal(conn.image.exe.mtime_nsec, st.st_mtim.tv_nsec);
+	assert_int_equal(conn.image.exe.ctime_sec, st.st_ctim.tv_sec);
+	assert_int_equal(conn.image.exe.mode, st.st_mode);
+	assert_int_equal(conn.image.exe.uid, st.st_uid);
+	assert_memory_equal(conn.image.argv, want, sizeof(want));
+	assert_int_equal(conn.image.argv_len, sizeof(want) + strlen(world.path) + 1 + sizeof("one") + sizeof("two"));
+	assert_int_equal(conn.image.argv_total, conn.image.argv_len);
+	assert_memory_equal(conn.image.filename, "/proc/self/exe", conn.image.filename_len);
+	assert_int_equal(conn.image.filename_len, strlen("/proc/self/exe"));
+	assert_int_equal(conn.image.flags & ~(uint32_t)SVID_IMG_FS_REMOTE, 0);
+	assert_int_equal(conn.listener, world_tier_is(SVID_TIER_TP) ? 0 : 7);
+	assert_int_equal(conn.tier, provider_tier(world.p));
+	assert_true(conn.image.exec_time < conn.connect_time);
+	caller_end(&c);
+	close(fd);
+}
+
+static void record_names_credentials_and_surroundings(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	NEED_KERNEL();
+	guest_open(&g);
+	assert_int_equal(g.conn.creds.ids.euid, geteuid());
+	assert_int_equal(g.conn.creds.ids.gid, getgid());
+	assert_int_equal(g.conn.creds.ngroups, getgroups(0, NULL));
+	assert_int_equal(g.conn.creds.ids.user_ns, ns_inum("user"));
+	assert_int_equal(g.conn.creds.mnt_ns, ns_inum("mnt"));
+	assert_int_equal(g.conn.creds.pid_ns, ns_inum("pid"));
+	assert_int_equal(g.conn.creds.net_ns, ns_inum("net"));
+	assert_int_equal(g.conn.creds.cgroup_ns, ns_inum("cgroup"));
+	assert_true(g.conn.creds.ids.cap_effective & 1ull << 21); /* CAP_SYS_ADMIN */
+	assert_true(g.conn.creds.flags & SVID_CRED_USERNS_INIT);
+	assert_true(g.conn.creds.flags & SVID_CRED_MNTNS_INIT);
+	assert_true(g.conn.creds.flags & SVID_CRED_MNTNS_PID1);
+	assert_false(g.conn.creds.flags & SVID_CRED_ROOT_DIFFERS);
+	assert_true(g.conn.creds.cgroup_id != 0);
+	assert_int_equal(g.conn.image.n_ancestors > 0, 1);
+	assert_int_equal(g.conn.image.ancestors[0].exec_id != 0, 1);
+	guest_close(&g);
+}
+
+static void long_argv_is_cut_and_says_so(void **state)
+{
+	char big[2000];
+	char *args[] = { big, NULL };
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	memset(big, 'b', sizeof(big));
+	big[sizeof(big) - 1] = 0;
+	c = caller_start(world.path, args, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_true(conn.image.flags & SVID_IMG_ARGV_TRUNC);
+	assert_int_equal(conn.image.argv_len, SVID_ARGV_MAX);
+	assert_true(conn.image.argv_total > sizeof(big));
+	caller_end(&c);
+	close(fd);
+}
+
+/* A9 */
+static void argv_is_that_of_exec(void **state)
+{
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_SOCKET), 0);
+	assert_int_equal(caller_do(&c, CALLER_REWRITE_ARGV), 0);
+	caller_end(&c);
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(caller_do(&c, CALLER_REWRITE_ARGV), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_memory_equal(conn.image.argv, "caller", sizeof("caller"));
+	caller_end(&c);
+	close(fd);
+}
+
+/* A15 */
+static void exe_link_that_was_moved_changes_nothing(void **state)
+{
+	struct svid_conn conn;
+	struct stat own, link;
+	struct caller c;
+	char at[64];
+	int fd, err;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	err = caller_do(&c, CALLER_SPOOF_EXE);
+	if (err) {
+		caller_end(&c);
+		print_message("skipped: PR_SET_MM_MAP: %s\n", err_name(err));
+		skip();
+	}
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	(void)snprintf(at, sizeof(at), "/proc/%d/exe", (int)c.pid);
+	assert_int_equal(stat(at, &link), 0);
+	assert_int_equal(stat("/proc/self/exe", &own), 0);
+	assert_int_not_equal(link.st_ino, own.st_ino); /* the control: /proc believes it */
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(conn.image.exe.ino, own.st_ino);
+	caller_end(&c);
+	close(fd);
+}
+
+static uint32_t env_flags(char *const env[])
+{
+	struct svid_conn conn;
+	struct caller c = caller_start(world.path, NULL, env);
+	int fd;
+
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	caller_end(&c);
+	close(fd);
+	return conn.image.flags & (SVID_IMG_ENV_TRUNC | SVID_IMG_LD_PRELOAD | SVID_IMG_LD_AUDIT |
+				   SVID_IMG_LD_LIBRARY_PATH | SVID_IMG_ENV_OTHER);
+}
+
+/* A12 */
+static void loader_variables_are_flagged(void **state)
+{
+	static const struct {
+		const char *var;
+		uint32_t flags;
+	} table[] = {
+		{ "LD_PRELOAD=", SVID_IMG_LD_PRELOAD },
+		{ "LD_AUDIT=", SVID_IMG_LD_AUDIT },
+		{ "LD_LIBRARY_PATH=/nowhere", SVID_IMG_LD_LIBRARY_PATH },
+		{ "LD_BIND_NOW=1", SVID_IMG_ENV_OTHER },
+		{ "GLIBC_TUNABLES=", SVID_IMG_ENV_OTHER },
+		{ "PYTHONPATH=/x", SVID_IMG_ENV_OTHER },
+		{ "BASH_ENV=/x", SVID_IMG_ENV_OTHER },
+		{ "NODE_OPTIONS=", SVID_IMG_ENV_OTHER },
+		{ "XLD_PRELOAD=1", 0 },
+		{ "A=LD_PRELOAD=1", 0 },
+		{ "PATH=/bin", 0 },
+	};
+	char *env[] = { "HOME=/", NULL, "Z=1", NULL };
+
+	(void)state;
+	NEED_KERNEL();
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		env[1] = (char *)table[i].var;
+		assert_int_equal(env_flags(env), table[i].flags);
+		assert_int_equal(env_flags(env + 1), table[i].flags); /* the very first one */
+	}
+}
+
+/* The search works in chunks of 4096 and blocks of 64 bytes: no place may hide a name. */
+static void loader_variable_is_found_at_every_edge(void **state)
+{
+	static char pad[8400];
+	char *env[] = { pad, "LD_AUDIT=", NULL };
+	static const size_t around[] = { 8, 63, 4095, 4096, 8191 };
+
+	(void)state;
+	NEED_KERNEL();
+	for (size_t i = 0; i < ARRAY_SIZE(around); i++) {
+		for (size_t n = around[i] - 6; n < around[i] + 3; n++) {
+			memset(pad, 'p', n);
+			pad[n] = 0;
+			assert_int_equal(env_flags(env), SVID_IMG_LD_AUDIT);
+		}
+	}
+}
+
+static void environment_beyond_the_search_is_flagged(void **state)
+{
+	static char pad[SVID_ENV_SCAN];
+	char *env[] = { "LD_PRELOAD=", pad, "LD_AUDIT=", NULL };
+
+	(void)state;
+	NEED_KERNEL();
+	memset(pad, 'p', sizeof(pad) - 1);
+	assert_int_equal(env_flags(env), SVID_IMG_LD_PRELOAD | SVID_IMG_ENV_TRUNC);
+}
+
+/* A2 as far as the record goes: what connected, not what asks. */
+static void exec_after_connect_leaves_the_record(void **state)
+{
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	assert_int_equal(caller_do(&c, CALLER_LINGER), 0);
+	assert_int_equal(caller_do(&c, CALLER_EXEC), 0);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(conn.image.argv_len, sizeof("caller") + sizeof("--caller") + strlen(world.path) + 1);
+	caller_end(&c);
+	close(fd);
+}
+
+/* A1 */
+static void dead_callers_record_is_still_theirs(void **state)
+{
+	struct provider_ticket t;
+	struct svid_conn conn;
+	struct caller c;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	pid = c.pid;
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	caller_end(&c);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_memory_equal(conn.image.argv, "caller", sizeof("caller"));
+	assert_int_equal(conn.tid != 0 && pid != 0, 1);
+	assert_int_equal(provider_attach(world.p, fd, &conn, &t), -ERR_CHANGED);
+	close(fd);
+}
+
+/* Who connects is recorded, not who made the socket. */
+static void socket_connected_by_a_child_is_the_childs(void **state)
+{
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_SOCKET), 0);
+	assert_int_equal(caller_do(&c, CALLER_CHILD_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_true(conn.image.flags & SVID_IMG_FORKED);
+	assert_memory_equal(conn.image.ancestors[0].comm, "exe", 4); /* comm of /proc/self/exe */
+	caller_end(&c);
+	close(fd);
+}
+
+/* An earlier attempt leaves nothing that another process could use. */
+static void failed_connect_is_replaced_by_the_one_that_works(void **state)
+{
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_SOCKET), 0);
+	assert_int_equal(caller_do(&c, CALLER_MISS), 0);
+	assert_int_equal(caller_do(&c, CALLER_CHILD_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_true(conn.image.flags & SVID_IMG_FORKED);
+	caller_end(&c);
+	close(fd);
+}
+
+/* bpf-lsm and bpf-fentry know the listener by its tag, bpf-tp by its name. */
+static void connection_to_another_listener_has_no_record(void **state)
+{
+	struct svid_conn conn;
+	struct caller c;
+	char other[128];
+	int fd, l;
+
+	(void)state;
+	NEED_KERNEL();
+	(void)snprintf(other, sizeof(other), "%s/other.sock", world.dir);
+	l = world_listen(other);
+	c = caller_start(other, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ENOENT);
+	caller_end(&c);
+	close(fd);
+	close(l);
+	unlink(other);
+}
+
+static void socket_without_peer_is_told_apart(void **state)
+{
+	struct svid_conn conn;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ENOTCONN);
+	close(fd);
+}
+
+/* Only the process that svidd named may ask; a provider that does not answer is noticed. */
+static void nobody_but_core_gets_a_record(void **state)
+{
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(bpf_set_core(world.kernel, c.pid), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ERR_EVIDENCE);
+	assert_int_equal(bpf_set_core(world.kernel, 0), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ERR_EVIDENCE);
+	assert_int_equal(bpf_set_core(world.kernel, getpid()), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	caller_end(&c);
+	close(fd);
+}
+
+static void processes_older_than_the_provider_say_so(void **state)
+{
+	struct svid_image img;
+	struct svid_key key = { 0 };
+	struct guest g;
+
+	(void)state;
+	NEED_KERNEL();
+	guest_open(&g);
+	key = g.conn.image.ancestors[0].key; /* this test, which loaded the provider */
+	assert_int_equal(provider_image(world.p, &key, &img), 0);
+	assert_true(img.flags & SVID_IMG_SCANNED);
+	assert_true(img.flags & SVID_IMG_ARGV_TRUNC);
+	assert_int_equal(img.exec_time, 0);
+	guest_close(&g);
+	key.start++;
+	assert_int_equal(provider_image(world.p, &key, &img), -ENOENT);
+}
+
+/* `attestation: socket` is meant to be fooled; this is the control of the tests above. */
+static void socket_mode_believes_proc(void **state)
+{
+	struct provider_fds none = { .tier = SVID_TIER_SOCKET };
+	struct provider *weak = NULL;
+	struct provider_ticket t;
+	struct svid_conn conn;
+	struct caller c;
+	int fd;
+
+	(void)state;
+	assert_int_equal(provider_open(&none, &weak), 0);
+	c = caller_start(world.path, NULL, NULL);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	assert_int_equal(caller_do(&c, CALLER_LINGER), 0);
+	assert_int_equal(caller_do(&c, CALLER_EXEC), 0);
+	fd = world_accept();
+	assert_int_equal(provider_attach(weak, fd, &conn, &t), 0);
+	assert_true(conn.image.flags & SVID_IMG_SOCKET);
+	assert_int_equal(conn.creds.ids.uid, getuid());
+	assert_memory_equal(conn.image.argv + conn.image.argv_len - sizeof("trusted"), "trusted", sizeof("trusted"));
+	assert_true(provider_valid(weak, &t));
+	provider_bump(weak, t.conn_slot);
+	assert_false(provider_valid(weak, &t));
+	provider_detach(weak, &t);
+	provider_free(weak);
+	caller_end(&c);
+	close(fd);
+}
+
+static void slots_run_out_and_come_back_void(void **state)
+{
+	struct provider_fds none = { .tier = SVID_TIER_SOCKET };
+	struct provider *weak = NULL;
+	uint32_t slot = 0, first = 0, word;
+
+	(void)state;
+	assert_int_equal(provider_open(&none, &weak), 0);
+	assert_int_equal(provider_slot_get(weak, &first), 0);
+	word = provider_word(weak, first);
+	for (uint32_t i = 2; i < SVID_WORDS; i++)
+		assert_int_equal(provider_slot_get(weak, &slot), 0);
+	assert_int_equal(provider_slot_get(weak, &slot), -ERR_LIMIT);
+	provider_slot_put(weak, first);
+	assert_int_equal(provider_slot_get(weak, &slot), 0);
+	assert_int_equal(slot, first);
+	assert_int_not_equal(provider_word(weak, first), word);
+	assert_int_equal(provider_word(weak, 0), 0);
+	assert_int_equal(provider_word(weak, SVID_WORDS), 0);
+	provider_free(weak);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(record_names_the_program_and_its_arguments),
+		cmocka_unit_test(record_names_credentials_and_surroundings),
+		cmocka_unit_test(long_argv_is_cut_and_says_so),
+		cmocka_unit_test(argv_is_that_of_exec),
+		cmocka_unit_test(exe_link_that_was_moved_changes_nothing),
+		cmocka_unit_test(loader_variables_are_flagged),
+		cmocka_unit_test(loader_variable_is_found_at_every_edge),
+		cmocka_unit_test(environment_beyond_the_search_is_flagged),
+		cmocka_unit_test(exec_after_connect_leaves_the_record),
+		cmocka_unit_test(dead_callers_record_is_still_theirs),
+		cmocka_unit_test(socket_connected_by_a_child_is_the_childs),
+		cmocka_unit_test(failed_connect_is_replaced_by_the_one_that_works),
+		cmocka_unit_test(connection_to_another_listener_has_no_record),
+		cmocka_unit_test(socket_without_peer_is_told_apart),
+		cmocka_unit_test(nobody_but_core_gets_a_record),
+		cmocka_unit_test(processes_older_than_the_provider_say_so),
+		cmocka_unit_test(socket_mode_believes_proc),
+		cmocka_unit_test(slots_run_out_and_come_back_void),
+	};
+
+	caller_main(argc, argv);
+	return cmocka_run_group_tests_name("provider", tests, world_up, world_down);
+}

@@ -140,8 +140,11 @@ tests: $(BINS) $(TEST_BINS) $(TOOLS)
 deps: # install the Debian packages that building and testing need
 	$(Q)agent/dist/deps.sh $(if $(YES),--yes)
 
-quickstart: # build, run svidd in the foreground, show what it does
-	$(Q)YES=$(YES) agent/dist/quickstart.sh
+quickstart: # install what is missing (asks), build, run svidd in the foreground, show what it does
+	$(Q)agent/dist/deps.sh $(if $(YES),--yes)
+	$(Q)mkdir -p build && $(MAKE) --no-print-directory -s -j$$(nproc) all build/bin/svid-attack >build/quickstart.log 2>&1 || \
+		{ cat build/quickstart.log; exit 1; }
+	$(Q)agent/dist/quickstart.py
 
 check: # all tests of the tiers, each with its time; STRICT=1 fails on a skip
 	$(Q)STRICT=$(STRICT) T=$(T) MAKE='$(MAKE)' tests/check.sh

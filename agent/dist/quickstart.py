@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""make quickstart: svidd in the foreground with all its state under build/quickstart, and one screen that shows it.
+
+Each line of the screen is something that was just seen to happen; a line that is not true is marked and the exit
+code is 1. With a terminal svidd stays up until ^C; without one everything is removed at once.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.path.join(ROOT, "build/bin")
+HERE = os.path.join(ROOT, "build/quickstart")
+INSTANCE = "quickstart"
+IDS = "64200"  # numeric users of the roles: nothing has to be made in /etc/passwd
+TRUST_DOMAIN = "quickstart.test"
+
+AGENT = f"""apiVersion: svid/v1alpha1
+kind: Agent
+metadata:
+  name: quickstart
+spec:
+  trustDomain: {TRUST_DOMAIN}
+"""
+POLICY = """apiVersion: svid/v1alpha1
+kind: WorkloadIdentity
+metadata:
+  name: payments
+spec:
+  workloadID: payments
+  selectors:
+    - unix:uid: {uid}
+      unix:path: {path}
+"""
+
+
+def workload_uid():
+    """nobody, unless this checkout lies where only root can go."""
+    path = ROOT
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001:
+            return 0
+        path = os.path.dirname(path)
+    return 65534
+
+
+UID = workload_uid()
+SOCKET = os.path.join(HERE, "run/public/api.sock")
+ADMIN = os.path.join(HERE, "run/private/admin.sock")
+
+
+def path_of(name):
+    return os.path.join(HERE, "bin", name)
+
+
+def lay_out():
+    shutil.rmtree(HERE, ignore_errors=True)
+    for name in ("bin", "policy.d", "run", "state"):
+        os.makedirs(os.path.join(HERE, name))
+    for name in ("payments", "other"):
+        shutil.copy(os.path.join(BIN, "svid"), path_of(name))
+    shutil.copy(os.path.join(BIN, "svid-attack"), path_of("intruder"))
+    # The attack needs a program to turn into: the trusted one must be able to do nothing but exist.
+    with open(os.path.join(HERE, "svid.yaml"), "w", encoding="ascii") as f:
+        f.write(AGENT)
+    with open(os.path.join(HERE, "policy.d/payments.yaml"), "w", encoding="ascii") as f:
+        f.write(POLICY.format(uid=UID, path=path_of("payments")))
+
+
+def svidd_command(*more):
+    return [os.path.join(BIN, "svidd"), "--instance", INSTANCE, *more]
+
+
+def start():
+    log = open(os.path.join(HERE, "svidd.log"), "wb")
+    return subprocess.Popen(
+        svidd_command("--config", os.path.join(HERE, "svid.yaml"), "--policy-dir", os.path.join(HERE, "policy.d"),
+                      "--run-dir", os.path.join(HERE, "run"), "--state-dir", os.path.join(HERE, "state"),
+                      "--audit", os.path.join(HERE, "audit.jsonl"), "--ids", IDS),
+        stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+def run(program, *args, uid=None):
+    ids = {"user": uid, "group": uid, "extra_groups": []} if uid else {}
+    return subprocess.run([program, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                          env={"SPIFFE_ENDPOINT_SOCKET": "unix://" + SOCKET, "PATH": "/usr/bin:/bin"}, timeout=30,
+                          cwd="/", check=False, **ids)
+
+
+def admin(*args):
+    return run(os.path.join(BIN, "svid"), "--admin", ADMIN, *args)
+
+
+def as_json(done):
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return {}
+
+
+def wait_ready(process):
+    for _ in range(200):
+        if process.poll() is not None:
+            return {}
+        status = as_json(admin("-o", "json", "status"))
+        if status.get("whole") and status.get("authority"):
+            return status
+        time.sleep(0.1)
+    return {}
+
+
+class Screen:
+    def __init__(self):
+        self.true = True
+
+    def head(self, text):
+        print(f"\n{text}")
+
+    def line(self, what, text, true=True):
+        self.true = self.true and true
+        mark = "" if true else "   <- this is not as it should be"
+        print(f"  {what:<22} {text}{mark}")
+
+
+def recorded(answer):
+    """What the kernel recorded of a caller, in one line."""
+    path = answer.get("path", {})
+    return (f"pid {answer.get('process', {}).get('pid', '?')}, uid {answer.get('credentials', {}).get('uid', '?')}, "
+            f"executable inode {answer.get('executable', {}).get('inode', '?')} = {path.get('value', path)}")
+
+
+def show(screen, status):
+    screen.head("How callers are identified on this kernel")
+    screen.line("tier", status.get("tier", "?"), bool(status.get("tier")))
+    for note in status.get("tier_notes", []):
+        screen.line("", note if isinstance(note, str) else json.dumps(note))
+
+    screen.head(f"A workload, {os.path.relpath(path_of('payments'), ROOT)}, asks for its X.509-SVID")
+    done = run(path_of("payments"), "-o", "json", "fetch", "x509", uid=UID)
+    svid = (as_json(done).get("svids") or [{}])[0]
+    want = f"spiffe://{TRUST_DOMAIN}/payments"
+    screen.line("it gets", f"{svid.get('spiffe_id', done.stdout.decode(errors='replace').strip())}",
+                svid.get("spiffe_id") == want)
+    screen.line("valid until", str(svid.get("not_after", "?")), "not_after" in svid)
+    who = as_json(run(path_of("payments"), "-o", "json", "whoami", uid=UID))
+    screen.line("the kernel recorded", recorded(who), bool(who))
+
+    screen.head(f"The same bytes under another name, {os.path.relpath(path_of('other'), ROOT)}, the same user")
+    done = run(path_of("other"), "fetch", "x509", uid=UID)
+    text = done.stdout.decode(errors="replace").strip().splitlines() or [""]
+    screen.line("it gets", text[0], done.returncode == 1 and b"no identity issued" in done.stdout)
+    who = as_json(run(path_of("other"), "-o", "json", "whoami", uid=UID))
+    screen.line("the kernel recorded", recorded(who), bool(who))
+
+    screen.head("The attack: connect, fork, the parent execs the trusted program, the child asks")
+    done = run(path_of("intruder"), "fork-exec", "--socket", SOCKET, "--trusted", path_of("payments"), uid=UID)
+    text = done.stdout.decode(errors="replace").strip().splitlines() or [""]
+    refused = b"SVID" in done.stdout and b"got SVID" not in done.stdout or b"no identity" in done.stdout or \
+        b"cut" in done.stdout or b"refused" in done.stdout
+    screen.line("the child gets", text[-1], refused and b"got SVID" not in done.stdout)
+
+    screen.head("Try next")
+    svid_path = os.path.relpath(os.path.join(BIN, "svid"), ROOT)
+    for command in (f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} status",
+                    f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} explain $$",
+                    f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} doctor"):
+        print(f"  {command}")
+
+
+def stop(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def main():
+    os.chdir(ROOT)
+    lay_out()
+    process = start()
+    screen = Screen()
+    try:
+        status = wait_ready(process)
+        if not status:
+            print("svidd did not become ready. Its log:")
+            with open(os.path.join(HERE, "svidd.log"), encoding="utf-8", errors="replace") as f:
+                print(f.read()[-4000:])
+            return 1
+        show(screen, status)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            print("\nsvidd is running; ^C stops it and removes everything.")
+            process.wait()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        stop(process)
+        subprocess.run(svidd_command("--remove-pins"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        if screen.true:
+            shutil.rmtree(HERE, ignore_errors=True)
+    return 0 if screen.true else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

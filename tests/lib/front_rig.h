@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front_rig.h - the real svid-front between a fake svid-core, a fake svid-keys and raw clients. Tests only:
+ * every failure is a cmocka assertion.
+ */
+#ifndef TESTS_FRONT_RIG_H
+#define TESTS_FRONT_RIG_H
+
+#include <sys/types.h>
+
+#include "agent/ipc/chan.h"
+#include "kmod/uapi/svid.h"
+
+#define RIG_WAIT_MS 20000
+
+struct rig {
+	pid_t pid; /* of svid-front; 0 once reaped */
+	int core;
+	int keys;
+	uint32_t *words;
+	struct buf in; /* scratch of rig_receive() */
+};
+
+/* What a client has read so far. */
+struct seen {
+	struct buf raw;
+	size_t messages;   /* whole gRPC messages on any stream */
+	size_t data;	   /* bytes of DATA */
+	int grpc_status;   /* of the last trailers; -1: none */
+	bool goaway;
+	bool eof;
+};
+
+/** rig_start() - start svid-front and wait until it is ready. */
+void rig_start(struct rig *r);
+
+/** rig_stop() - end it (kill) and release. */
+void rig_stop(struct rig *r);
+
+/** rig_exit_status() - wait for its end; as wait(2) gives it. */
+int rig_exit_status(struct rig *r);
+
+/** rig_receive() - the next message on @fd, which must be of @type. */
+void rig_receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m);
+
+/** rig_closed() - wait for the end of file on @fd; whatever comes before is dropped. */
+void rig_closed(int fd);
+
+/** rig_set() - send an F_SET of @n identities at @version; generation = version. */
+void rig_set(struct rig *r, uint64_t version, size_t n);
+
+/** rig_give_keys() - answer @n FK_GET with keys. */
+void rig_give_keys(struct rig *r, size_t n);
+
+/** rig_serve() - rig_set(), rig_give_keys(), and the FR_SET that must follow. */
+void rig_serve(struct rig *r, uint64_t version, size_t n);
+
+/** rig_connect() - a connection @number whose sender must be @pid; slots 2 * number and 2 * number + 1. */
+int rig_connect(struct rig *r, uint64_t number, pid_t pid);
+
+/** rig_request() - preface, SETTINGS and one FetchX509SVID request, as bytes. */
+void rig_request(struct buf *b);
+
+/** rig_fetch() - send rig_request() on @fd. */
+void rig_fetch(int fd);
+
+/** seen_init() - nothing read. */
+void seen_init(struct seen *s);
+
+/** seen_done() - release. */
+void seen_done(struct seen *s);
+
+/** seen_read() - read until @messages came, or trailers, or the end. */
+void seen_read(struct seen *s, int fd, size_t messages);
+
+/** seen_to_end() - read until the connection is closed. */
+void seen_to_end(struct seen *s, int fd);
+
+#endif

@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: Apache-2.0
+/* links: workloadapi tests/lib/workload.c tests/lib/front_rig.c */
+/* front_test.c - the real svid-front, seccomp on, between a fake svid-core, a fake svid-keys and raw clients. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "agent/base/clock.h"
+#include "agent/ipc/lists.h"
+#include "tests/lib/front_rig.h"
+
+static void expect_closed(struct rig *r, uint64_t conn, int err)
+{
+	struct msg_FR_CLOSED closed;
+	struct chan_msg m;
+
+	rig_receive(r, r->core, MSG_FR_CLOSED, &m);
+	assert_int_equal(msg_get_FR_CLOSED(m.body, &closed), 0);
+	assert_int_equal(closed.conn, conn);
+	assert_int_equal(closed.err, err);
+}
+
+static void expect_set(struct rig *r, uint64_t version, int err)
+{
+	struct msg_FR_SET set;
+	struct chan_msg m;
+
+	rig_receive(r, r->core, MSG_FR_SET, &m);
+	assert_int_equal(msg_get_FR_SET(m.body, &set), 0);
+	assert_int_equal(set.version, version);
+	assert_int_equal(set.err, err);
+}
+
+static void client_gets_svids_and_every_rotation(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 2);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	assert_int_equal(s.messages, 1);
+	rig_serve(&r, 2, 2);
+	seen_read(&s, fd, 2);
+	assert_int_equal(s.messages, 2);
+	assert_int_equal(s.grpc_status, -1);
+	close(fd);
+	expect_closed(&r, 1, 0);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void request_before_the_first_set_is_answered_by_it(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	rig_serve(&r, 1, 1);
+	seen_read(&s, fd, 1);
+	assert_int_equal(s.messages, 1);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void same_key_generation_is_asked_for_once(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	rig_serve(&r, 1, 3);
+	rig_set(&r, 1, 3); /* nothing new: no FK_GET, at once served */
+	expect_set(&r, 1, 0);
+	rig_set(&r, 1, 2);
+	expect_set(&r, 1, 0);
+	rig_stop(&r);
+}
+
+static void empty_set_is_permission_denied(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 0);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	assert_int_equal(s.grpc_status, GRPC_PERMISSION_DENIED);
+	assert_int_equal(s.messages, 0);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+/* DESIGN.md 2.5: bytes of another process end the connection; nothing is answered to them. */
+static void foreign_sender_ends_the_connection(void **state)
+{
+	struct seen s;
+	struct rig r;
+	pid_t child;
+	int fd, status;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	fd = rig_connect(&r, 1, getpid());
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		rig_fetch(fd);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	seen_to_end(&s, fd);
+	assert_int_equal(s.data, 0);
+	assert_int_equal(s.messages, 0);
+	expect_closed(&r, 1, -ERR_PERMIT);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void second_half_of_a_request_from_another_process_ends_it(void **state)
+{
+	AUTO(buf) struct buf b = BUF_INIT(4096);
+	struct seen s;
+	struct rig r;
+	pid_t child;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	rig_request(&b);
+	fd = rig_connect(&r, 1, getpid());
+	assert_int_equal(send(fd, b.data, b.len - 3, 0), (ssize_t)b.len - 3);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(send(fd, b.data + b.len - 3, 3, 0) == 3 ? 0 : 1);
+	waitpid(child, NULL, 0);
+	seen_to_end(&s, fd);
+	assert_int_equal(s.data, 0);
+	expect_closed(&r, 1, -ERR_PERMIT);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static int open_descriptors(pid_t pid)
+{
+	char path[64];
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+/* A21: descriptors in the client's bytes are never installed. */
+static void passed_descriptors_end_the_connection(void **state)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * 8)];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = "PRI", .iov_len = 3 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			     .msg_controllen = sizeof(control) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
+	int fds[8], fd, before;
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	for (int i = 0; i < 8; i++)
+		fds[i] = 2;
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(cm), fds, sizeof(fds));
+	before = open_descriptors(r.pid);
+	fd = rig_connect(&r, 1, getpid());
+	assert_int_equal(sendmsg(fd, &mh, 0), 3);
+	expect_closed(&r, 1, -ERR_PERMIT);
+	assert_int_equal(open_descriptors(r.pid), before);
+	rig_closed(fd);
+	close(fd);
+	rig_stop(&r);
+}
+
+/* A5: the word changed before the answer: not one byte leaves, not even SETTINGS. */
+static void changed_word_means_no_byte(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	rig_serve(&r, 1, 1);
+	for (uint64_t which = 0; which < 2; which++) {
+		r.words[2 * 5 + which] = 1; /* what rig_connect() tells the front to expect */
+		kill(r.pid, SIGSTOP);
+		fd = rig_connect(&r, 5, getpid());
+		rig_fetch(fd);
+		r.words[2 * 5 + which] = 2;
+		kill(r.pid, SIGCONT);
+		seen_init(&s);
+		seen_to_end(&s, fd);
+		assert_int_equal(s.raw.len, 0);
+		expect_closed(&r, 5, -ERR_CHANGED);
+		close(fd);
+		seen_done(&s);
+	}
+	rig_stop(&r);
+}
+
+static void changed_word_means_no_push(void **state)
+{
+	struct seen s;
+	struct rig r;
+	size_t before;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	before = s.raw.len;
+	r.words[3]++;
+	rig_set(&r, 2, 1);
+	rig_give_keys(&r, 1);
+	seen_to_end(&s, fd);
+	assert_int_equal(s.raw.len, before);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void end_message_ends_with_status_goaway_and_close(void **state)
+{
+	struct seen s;
+	uint64_t start;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	start = clock_boot_ns();
+	assert_int_equal(ipc_put(r.core, F_END, 0, .conn = 1, .err = -ERR_CHANGED), 0);
+	seen_to_end(&s, fd);
+	assert_true(clock_boot_ns() - start < LIM_CUT_MS * NS_PER_MS);
+	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
+	assert_true(s.goaway);
+	expect_closed(&r, 1, -ERR_CHANGED);
+	assert_int_equal(ipc_put(r.core, F_END, 0, .conn = 1, .err = -ERR_CHANGED), 0); /* crossing: no harm */
+	rig_set(&r, 1, 1);
+	expect_set(&r, 1, 0);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void state_error_ends_streams_until_it_is_lifted(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	assert_int_equal(ipc_put(r.core, F_STATE, 0, .err = -ERR_EVIDENCE), 0);
+	seen_read(&s, fd, 2);
+	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
+	assert_false(s.goaway);
+	assert_int_equal(ipc_put(r.core, F_STATE, 0, .err = 0), 0);
+	close(fd);
+	expect_closed(&r, 1, 0);
+	fd = rig_connect(&r, 2, getpid());
+	rig_fetch(fd);
+	seen_done(&s);
+	seen_init(&s);
+	seen_read(&s, fd, 1);
+	assert_int_equal(s.messages, 1);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void without_core_streams_end_and_the_front_leaves(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	close(r.core);
+	r.core = -1;
+	seen_to_end(&s, fd);
+	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
+	assert_int_equal(rig_exit_status(&r), 0);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void without_keys_the_old_answer_is_served(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	close(r.keys);
+	r.keys = -1;
+	usleep(20000);
+	rig_set(&r, 2, 1);
+	expect_set(&r, 2, -ERR_CLOSED);
+	rig_set(&r, 1, 1); /* the key is known */
+	expect_set(&r, 1, 0);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	assert_int_equal(s.messages, 1);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+static void refused_key_keeps_the_old_set(void **state)
+{
+	struct msg_FK_GET get;
+	struct chan_msg m;
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	rig_serve(&r, 1, 1);
+	rig_set(&r, 2, 1);
+	rig_receive(&r, r.keys, MSG_FK_GET, &m);
+	assert_int_equal(msg_get_FK_GET(m.body, &get), 0);
+	assert_int_equal(ipc_put(r.keys, FK_NOKEY, 0, .identity = get.identity, .generation = get.generation,
+				 .err = -ERR_NOT_FOUND), 0);
+	expect_set(&r, 2, -ERR_NOT_FOUND);
+	rig_serve(&r, 3, 1);
+	rig_stop(&r);
+}
+
+static void garbage_of_one_client_harms_no_other(void **state)
+{
+	uint8_t noise[4096];
+	struct seen s;
+	struct rig r;
+	int fd, bad;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 1);
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	for (uint64_t i = 0; i < 50; i++) {
+		for (size_t k = 0; k < sizeof(noise); k++)
+			noise[k] = (uint8_t)clock_random(256);
+		bad = rig_connect(&r, 2, getpid());
+		assert_int_equal(send(bad, noise, sizeof(noise), MSG_NOSIGNAL), sizeof(noise));
+		rig_closed(bad);
+		close(bad);
+		expect_closed(&r, 2, -ERR_REQUEST);
+	}
+	rig_serve(&r, 2, 1);
+	seen_read(&s, fd, 2);
+	assert_int_equal(s.messages, 2);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
+/* Permit table: everything that svid-core may not say to a front ends the front. */
+static void unpermitted_message_of_core_ends_the_front(void **state)
+{
+	(void)state;
+	for (uint16_t type = 0; type < 160; type++) {
+		struct rig r;
+		int fd = -1;
+
+		if (type >= MSG_F_SET && type <= MSG_F_STATE)
+			continue;
+		if (msg_fds(type) > 1)
+			continue;
+		rig_start(&r);
+		if (msg_fds(type) == 1)
+			fd = dup(2);
+		assert_int_equal(ipc_send(r.core, type, 0, slice_of(NULL, 0), &fd, fd >= 0), 0);
+		assert_int_equal(rig_exit_status(&r), 0);
+		if (fd >= 0)
+			close(fd);
+		rig_stop(&r);
+	}
+}
+
+static void malformed_message_of_core_ends_the_front(void **state)
+{
+	struct rig r;
+	int fd;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		AUTO(buf) struct buf b = BUF_INIT(4096);
+		struct msg_F_CONN conn = { .conn = 1, .pid = 1, .conn_slot = i == 0 ? SVID_WORDS : 1,
+					   .holder_slot = i == 1 ? UINT32_MAX : 1 };
+
+		rig_start(&r);
+		fd = dup(2);
+		msg_put_F_CONN(&b, &conn);
+		if (i < 2)
+			assert_int_equal(ipc_send(r.core, MSG_F_CONN, 0, buf_slice(&b), &fd, 1), 0);
+		else if (i == 2) /* without its descriptor */
+			assert_int_equal(ipc_send(r.core, MSG_F_CONN, 0, buf_slice(&b), NULL, 0), 0);
+		else if (i == 3) /* cut */
+			assert_int_equal(ipc_send(r.core, MSG_F_CONN, 0, slice_of(b.data, b.len - 1), &fd, 1), 0);
+		else if (i == 4) /* bytes left over */
+			assert_int_equal(ipc_send(r.core, MSG_F_STATE, 0, slice_of("12345", 5), NULL, 0), 0);
+		else /* an entry list that ends in the middle */
+			assert_int_equal(ipc_put(r.core, F_SET, 0, .version = 1,
+						 .entries = slice_of("abc", 3)), 0);
+		assert_int_equal(rig_exit_status(&r), 0);
+		close(fd);
+		rig_stop(&r);
+	}
+}
+
+static void key_that_nobody_asked_for_ends_the_keys_channel(void **state)
+{
+	struct rig r;
+	int fd = dup(2);
+
+	(void)state;
+	rig_start(&r);
+	assert_int_equal(ipc_put_fds(r.keys, FK_KEY, 0, &fd, 1, .identity = 1, .generation = 1, .len = 64), 0);
+	rig_closed(r.keys);
+	rig_set(&r, 1, 1);
+	expect_set(&r, 1, -ERR_CLOSED);
+	close(fd);
+	rig_stop(&r);
+}
+
+static void set_that_would_poison_a_client_is_refused(void **state)
+{
+	AUTO(buf) struct buf list = BUF_INIT(4096);
+	struct set_entry e = { .identity = 1, .generation = 1, .not_after = 4102444800,
+			       .spiffe_id = slice_str("spiffe://td.test/w"), .chain = slice_of("", 0) };
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	list_put_entry(&list, &e);
+	assert_int_equal(ipc_put(r.core, F_SET, 0, .version = 4, .trust_domain = slice_str("td.test"),
+				 .bundle = slice_of("\x30\0", 2), .entries = buf_slice(&list)), 0);
+	expect_set(&r, 4, -ERR_FORMAT);
+	rig_serve(&r, 5, 1);
+	rig_stop(&r);
+}
+
+static void status_line(pid_t pid, const char *key, char *out, size_t len)
+{
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	out[0] = 0;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			snprintf(out, len, "%s", line + strlen(key));
+	fclose(f);
+}
+
+static void sandbox_is_on(void **state)
+{
+	char text[256];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	status_line(r.pid, "Seccomp:\t", text, sizeof(text));
+	assert_string_equal(text, "2\n");
+	status_line(r.pid, "NoNewPrivs:\t", text, sizeof(text));
+	assert_string_equal(text, "1\n");
+	/* 0, 1, 2, core, keys, epoll: the words are mapped and their descriptor closed. */
+	assert_int_equal(open_descriptors(r.pid), 6);
+	rig_stop(&r);
+}
+
+static long private_kib(pid_t pid)
+{
+	char path[64], line[256];
+	long kib = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "Private_Dirty:", 14))
+			kib = strtol(line + 14, NULL, 10);
+	fclose(f);
+	return kib;
+}
+
+/* DESIGN.md 13: 8 KB per open stream in all; the front's own part is asserted here. */
+static void watching_connection_costs_little_memory(void **state)
+{
+	enum { CONNS = 2000 };
+	struct rlimit files = { CONNS + 100, CONNS + 100 };
+	int *fds = calloc(CONNS, sizeof(*fds));
+	long before, each;
+	struct rig r;
+
+	(void)state;
+	assert_non_null(fds);
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		skip();
+	rig_start(&r);
+	rig_serve(&r, 1, 1);
+	before = private_kib(r.pid);
+	for (int i = 0; i < CONNS; i++) {
+		struct seen s;
+
+		seen_init(&s);
+		fds[i] = rig_connect(&r, (uint64_t)i + 1, getpid());
+		rig_fetch(fds[i]);
+		seen_read(&s, fds[i], 1);
+		assert_int_equal(s.messages, 1);
+		seen_done(&s);
+	}
+	each = (private_kib(r.pid) - before) * 1024 / CONNS;
+	print_message("idle front %ld KiB private, then %ld bytes per watching connection\n", before, each);
+#ifndef SVID_SAN
+	assert_true(each < 2048);
+#endif
+	for (int i = 0; i < CONNS; i++)
+		close(fds[i]);
+	free(fds);
+	rig_stop(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(client_gets_svids_and_every_rotation),
+		cmocka_unit_test(request_before_the_first_set_is_answered_by_it),
+		cmocka_unit_test(same_key_generation_is_asked_for_once),
+		cmocka_unit_test(empty_set_is_permission_denied),
+		cmocka_unit_test(foreign_sender_ends_the_connection),
+		cmocka_unit_test(second_half_of_a_request_from_another_process_ends_it),
+		cmocka_unit_test(passed_descriptors_end_the_connection),
+		cmocka_unit_test(changed_word_means_no_byte),
+		cmocka_unit_test(changed_word_means_no_push),
+		cmocka_unit_test(end_message_ends_with_status_goaway_and_close),
+		cmocka_unit_test(state_error_ends_streams_until_it_is_lifted),
+		cmocka_unit_test(without_core_streams_end_and_the_front_leaves),
+		cmocka_unit_test(without_keys_the_old_answer_is_served),
+		cmocka_unit_test(refused_key_keeps_the_old_set),
+		cmocka_unit_test(garbage_of_one_client_harms_no_other),
+		cmocka_unit_test(unpermitted_message_of_core_ends_the_front),
+		cmocka_unit_test(malformed_message_of_core_ends_the_front),
+		cmocka_unit_test(key_that_nobody_asked_for_ends_the_keys_channel),
+		cmocka_unit_test(set_that_would_poison_a_client_is_refused),
+		cmocka_unit_test(sandbox_is_on),
+		cmocka_unit_test(watching_connection_costs_little_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

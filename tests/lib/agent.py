@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One svidd of a test's own: its documents, its roles, its programs under test, and what it said.
+
+    with Agent("rotation") as agent:
+        alice = agent.program("alice", GO_WORKLOAD)
+        agent.identity("alice", alice, x509_ttl="10s")
+        agent.start()
+        lines = agent.run(alice, "fetch")
+
+Everything lives in one directory under /tmp and in /sys/fs/bpf/svid-NAME. Only processes that were
+started here are ever signalled. O names the build folder, TIER the attestation.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("O", "build"))
+BIN = os.path.join(BUILD, "bin")
+CLIENTS = os.path.join(ROOT, "build", "e2e")
+GO_WORKLOAD = os.path.join(CLIENTS, "go-workload")
+RUST_WORKLOAD = os.path.join(CLIENTS, "rust-workload")
+CONFORMANCE = os.path.join(BIN, "svid-conformance")
+TRUST_DOMAIN = "e2e.test"
+SLOW = float(os.environ.get("SLOW", "1"))
+CALLER_UID = 64190  # programs under test; the roles are IDS_BASE ... IDS_BASE + 4
+IDS_BASE = 64100
+ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front")
+
+
+class AgentError(Exception):
+    """svidd did not do what the test needs before it can test anything."""
+
+
+def until(condition, seconds, every=0.02):
+    """The first true value of condition(), or its last value when the time is over."""
+    end = time.monotonic() + seconds * SLOW
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(every)
+
+
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as f:
+            text = f.read()
+    except OSError:
+        return None
+    return int(text[text.rindex(")") + 2:].split()[1])
+
+
+def program_of(pid):
+    """Name of a live process's program, None for a zombie or nobody."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
+    except OSError:
+        return None
+
+
+class Lines:
+    """A program under test that prints JSON lines; they are read as they come, with the time they came."""
+
+    def __init__(self, process):
+        self.process = process
+        self.events, self.other = [], []
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            with self._more:
+                if isinstance(event, dict):
+                    event["seen"] = time.monotonic()
+                    self.events.append(event)
+                else:
+                    self.other.append(line.decode(errors="replace").rstrip())
+                self._more.notify_all()
+        with self._more:
+            self._more.notify_all()
+
+    def of(self, *kinds):
+        with self._more:
+            return [e for e in self.events if e.get("event") in kinds]
+
+    def wait(self, kind, count=1, seconds=10):
+        """At least count events of that kind; AssertionError with everything said when they do not come."""
+        end = time.monotonic() + seconds * SLOW
+        with self._more:
+            while True:
+                found = [e for e in self.events if e.get("event") == kind]
+                if len(found) >= count:
+                    return found
+                left = end - time.monotonic()
+                if left <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
+                    raise AssertionError(f"{len(found)} of {count} '{kind}' events; got {self.events} {self.other}")
+                self._more.wait(min(left, 0.2))
+
+    def finish(self, seconds=10):
+        """Exit code, after everything was read."""
+        try:
+            code = self.process.wait(seconds * SLOW)
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"did not end within {seconds} s: {self.events} {self.other}") from late
+        self._reader.join(5)
+        return code
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join(5)
+        self.process.stdout.close()
+
+
+class Agent:
+    count = 0
+
+    def __init__(self, name="e2e", audit="required", tier=None, more_settings=""):
+        Agent.count += 1
+        self.instance = f"{name}-{os.getpid()}-{Agent.count}"[:32]
+        self.tier = tier or os.environ.get("TIER", "auto")
+        self.top = tempfile.mkdtemp(prefix=f"svidd-{name}-", dir="/tmp")
+        os.chmod(self.top, 0o755)
+        self.policy_dir, self.bin = os.path.join(self.top, "policy.d"), os.path.join(self.top, "bin")
+        self.run_dir, self.state_dir = os.path.join(self.top, "run"), os.path.join(self.top, "state")
+        self.config, self.audit = os.path.join(self.top, "svid.yaml"), os.path.join(self.top, "audit.jsonl")
+        self.log_path = os.path.join(self.top, "log")
+        self.socket = os.path.join(self.run_dir, "public", "api.sock")
+        self.admin = os.path.join(self.run_dir, "private", "admin.sock")
+        self.endpoint = "unix://" + self.socket
+        self.extra = []
+        self.process, self.players = None, []
+        for d in (self.policy_dir, self.bin):
+            os.mkdir(d)
+        self.settings(audit, more_settings)
+
+    # documents
+
+    def settings(self, audit="required", more=""):
+        self._write(self.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec:\n"
+                    f"  trustDomain: {TRUST_DOMAIN}\n  audit: {audit}\n{more}")
+
+    def document(self, name, text):
+        """A policy file, written aside and renamed, as tools do."""
+        self._write(os.path.join(self.policy_dir, name + ".yaml"), text)
+
+    def remove(self, name):
+        os.unlink(os.path.join(self.policy_dir, name + ".yaml"))
+
+    def identity(self, name, path, workload=None, x509_ttl=None, more=""):
+        """A WorkloadIdentity for the program at path; its SPIFFE ID."""
+        workload = workload or name
+        svid = f"  svid:\n    x509:\n      ttl: {x509_ttl}\n" if x509_ttl else ""
+        self.document(name, f"apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: {name}\nspec:\n"
+                      f"  workloadID: {workload}\n  selectors:\n    - unix:path: {path}\n{svid}{more}")
+        return f"spiffe://{TRUST_DOMAIN}/{workload}"
+
+    @staticmethod
+    def _write(path, text):
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+
+    # svidd
+
+    def command(self):
+        argv = [os.path.join(BIN, "svidd"), "--config", self.config, "--policy-dir", self.policy_dir, "--run-dir",
+                self.run_dir, "--state-dir", self.state_dir, "--audit", self.audit, "--instance", self.instance,
+                "--ids", str(IDS_BASE), "--attestation", self.tier, *self.extra]
+        if self.tier == "socket":
+            argv.append("--allow-socket-attestation")
+        return argv
+
+    def launch(self):
+        """Start svidd without waiting for anything."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                            start_new_session=True)
+        return self.process
+
+    def start(self, seconds=30):
+        self.launch()
+        if not until(lambda: self.process.poll() is not None or self.is_ready(), seconds):
+            raise AgentError(f"svidd is not ready after {seconds} s\n{self.explain()}")
+        if self.process.poll() is not None:
+            raise AgentError(f"svidd ended with {self.process.returncode}\n{self.explain()}")
+        return self
+
+    def is_ready(self):
+        return os.path.exists(self.socket) and self.status() is not None
+
+    def stop(self, seconds=15):
+        """SIGTERM to svidd alone, which drains; its exit code."""
+        if self.process is None:
+            return None
+        self.process.terminate()
+        try:
+            return self.process.wait(seconds * SLOW)
+        except subprocess.TimeoutExpired:
+            self._kill_all()
+            raise AgentError(f"svidd did not stop within {seconds} s\n{self.explain()}") from None
+        finally:
+            self.process = None
+
+    def _kill_all(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def close(self):
+        for player in self.players:
+            player.end()
+        if self.process is not None:
+            try:
+                self.stop()
+            except AgentError:
+                pass
+        if os.path.exists(os.path.join(BIN, "svidd")):
+            subprocess.run([os.path.join(BIN, "svidd"), "--instance", self.instance, "--remove-pins"], check=False,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(self.top, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print(self.explain())
+        self.close()
+
+    def log(self):
+        try:
+            with open(self.log_path, "rb") as f:
+                return f.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    def explain(self):
+        """What a person wants to see when a test failed."""
+        state = "never started" if self.process is None else f"exit {self.process.poll()}"
+        return f"--- {self.instance} ({state}), last of its log:\n" + "\n".join(self.log().splitlines()[-40:]) + "\n---"
+
+    # what the CLI says
+
+    def svid(self, *words, timeout=10):
+        """Runs our own CLI against this agent: (exit code, stdout, stderr)."""
+        done = subprocess.run([os.path.join(BIN, "svid"), "--socket", self.endpoint, "--admin", self.admin, *words],
+                              capture_output=True, timeout=timeout * SLOW, check=False, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+    def status(self):
+        """The status document, None while there is none."""
+        try:
+            _, out, _ = self.svid("status", "-o", "json")
+            return json.loads(out)
+        except (ValueError, subprocess.TimeoutExpired, FileNotFoundError):
+            return None
+
+    def bundle(self):
+        code, out, err = self.svid("bundle", "show")
+        assert code == 0, err
+        return out
+
+    def records(self):
+        """Audit records so far."""
+        with open(self.audit, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    # roles
+
+    def roles(self, name):
+        """Pids of this svidd's live children (of any generation) that run that program."""
+        parents = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                parents[int(entry)] = parent_of(int(entry))
+        mine = {self.process.pid}
+        grew = True
+        while grew:
+            more = {pid for pid, parent in parents.items() if parent in mine} - mine
+            mine |= more
+            grew = bool(more)
+        return sorted(pid for pid in mine if program_of(pid) == name)
+
+    def kill(self, pid, number=signal.SIGKILL):
+        """Signals one process, which must be this svidd's or one of its roles."""
+        assert pid == self.process.pid or program_of(pid) in ROLES, f"{pid} is not ours"
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    # programs under test
+
+    def program(self, name, binary):
+        """A copy of a binary under a name of its own, so that unix:path tells it from others."""
+        path = os.path.join(self.bin, name)
+        shutil.copy(binary, path)
+        os.chmod(path, 0o755)
+        return path
+
+    def play(self, path, *words, user=CALLER_UID):
+        """Start a program under test in the background."""
+        process = subprocess.Popen([path, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, cwd="/", user=user, group=user, extra_groups=[],
+                                   env={"SPIFFE_ENDPOINT_SOCKET": self.endpoint, "PATH": "/usr/bin:/bin"})
+        player = Lines(process)
+        self.players.append(player)
+        return player
+
+    def run(self, path, *words, seconds=20, user=CALLER_UID):
+        """Run a program under test to its end: its events, then its exit code."""
+        player = self.play(path, *words, user=user)
+        code = player.finish(seconds)
+        return player.events, code
+
+    def one(self, path, *words, seconds=20):
+        """The last event of a run: what a test that wants one answer looks at."""
+        events, _ = self.run(path, *words, seconds=seconds)
+        assert events, f"{path} {words} said nothing"
+        return events[-1]

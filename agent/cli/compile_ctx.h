@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* compile_ctx.h - what the parts of the document checker share. svid compile, compile_*.c only. */
+#ifndef CLI_COMPILE_CTX_H
+#define CLI_COMPILE_CTX_H
+
+#include <jansson.h>
+
+#include "agent/base/buf.h"
+#include "agent/cli/compile_doc.h"
+#include "agent/cli/compile_schema.h"
+
+#define QUOTE_MAX 100	/* bytes of the document shown in an error */
+#define MESSAGE_MAX 2048 /* bytes of an error text in the making */
+
+/* One document being checked. */
+struct ctx {
+	struct compiler *c;
+	size_t file;
+	const struct schema_kind *schema;
+	const char *kind, *name; /* NULL when not known */
+	struct mark seen[SCHEMA_ROWS_MAX]; /* where each option is; line 0: it is not */
+	size_t n_errors;
+};
+
+/** ctx_say() - report @text about this document. */
+void ctx_say(struct ctx *x, struct mark mark, bool warning, struct buf *text);
+
+#define ctx_error(x, mark, ...)                                       \
+	do {                                                          \
+		AUTO(buf) struct buf text_ = BUF_INIT(MESSAGE_MAX);   \
+		buf_printf(&text_, __VA_ARGS__);                      \
+		ctx_say(x, mark, false, &text_);                      \
+	} while (0)
+
+/** put_quoted() - bytes of the document in an error text. */
+void put_quoted(struct buf *b, struct slice s);
+
+/** list_grow() - room for one more of @size bytes in *@v; false and no_memory when there is none. */
+bool list_grow(struct compiler *c, void *v, size_t n, size_t *cap, size_t size);
+
+/** keep() - a copy; NULL and no_memory when there is none. */
+char *keep(struct compiler *c, struct slice s);
+
+/** cdoc_done() - release its strings. */
+void cdoc_done(struct cdoc *d);
+
+/** value_json() - the value of option @row in normal form; NULL when it was wrong, and reported. */
+json_t *value_json(struct ctx *x, const struct option_row *row, const struct ynode *n);
+
+/** selectors_json() - the same for spec.selectors. */
+json_t *selectors_json(struct ctx *x, const struct ynode *n);
+
+/** made() - @j, or NULL and no_memory. */
+json_t *made(struct ctx *x, json_t *j);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admin.c - the verbs that ask svid-core on admin.sock: status, explain. svid, as root. */
+#include "agent/cli/admin.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "agent/base/slice.h"
+#include "agent/cli/cli.h"
+#include "agent/cli/endpoint.h"
+#include "agent/cli/view.h"
+#include "agent/ipc/chan.h"
+
+static int set_timeout(int fd, unsigned int ms)
+{
+	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int receive(int fd, struct buf *ret_json, int *ret_err)
+{
+	AUTO(buf) struct buf scratch = BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
+	struct msg_AD_REPLY reply;
+	struct chan_msg m;
+	int err = ipc_recv(fd, &scratch, &m);
+
+	if (err)
+		return err == -EAGAIN ? -ERR_DEADLINE : err;
+	err = m.type == MSG_AD_REPLY ? msg_get_AD_REPLY(m.body, &reply) : -ERR_FORMAT;
+	if (!err) {
+		buf_put_slice(ret_json, reply.json);
+		err = buf_ok(ret_json);
+		*ret_err = reply.err;
+	}
+	ipc_msg_done(&m);
+	return err;
+}
+
+int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned int timeout_ms,
+	       struct buf *ret_json, int *ret_err)
+{
+	int fd, err = endpoint_connect(path, 1, &fd);
+
+	if (err)
+		return err;
+	err = set_timeout(fd, timeout_ms);
+	if (!err)
+		err = ipc_put(fd, AD_REQUEST, 1, .what = what, .arg = arg);
+	if (!err)
+		err = receive(fd, ret_json, ret_err);
+	close(fd);
+	return err;
+}
+
+static int show(const struct cli *c, enum admin_what what, uint32_t arg, const char *subject)
+{
+	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
+	int refused = 0;
+	int err = admin_call(c->admin, what, arg, c->timeout_ms, &json, &refused);
+
+	if (err)
+		return cli_agent_error(c->admin, err);
+	if (refused == -ERR_NOT_FOUND || refused == -ESRCH) {
+		cli_error("nothing known of", subject, "no such process", "is the pid that of the host's namespace?");
+		return CLI_NO;
+	}
+	if (refused) {
+		cli_error("the agent refused", subject, err_text(refused), "see: svid status");
+		return CLI_AGENT;
+	}
+	return view_show(buf_slice(&json), c->output == OUT_JSON, subject);
+}
+
+int admin_status(const struct cli *c)
+{
+	return show(c, ADMIN_STATUS, 0, "status");
+}
+
+int admin_explain(const struct cli *c)
+{
+	uint64_t pid;
+
+	if (slice_u64_dec(slice_str(c->args[0]), &pid) || !pid || pid > INT32_MAX) {
+		cli_error("not a process id:", c->args[0], "a number from 1 to 2147483647 is needed", "svid explain 1234");
+		return CLI_USAGE;
+	}
+	return show(c, ADMIN_EXPLAIN, (uint32_t)pid, c->args[0]);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admin.h - one request on admin.sock. svid, as root. */
+#ifndef CLI_ADMIN_H
+#define CLI_ADMIN_H
+
+#include "agent/base/buf.h"
+#include "agent/ipc/plan.h"
+
+/**
+ * admin_call() - ask svid-core and wait.
+ * @path: of admin.sock.
+ * @arg: pid for ADMIN_EXPLAIN, else 0.
+ * @ret_json: gets the answer's document appended.
+ * @ret_err: 0, or why the agent refused (-errno, -ERR_x).
+ * Errors: -errno of connect; -ERR_DEADLINE; -ERR_CLOSED, -ERR_FORMAT; -ENOMEM.
+ */
+MUST int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned int timeout_ms,
+		    struct buf *ret_json, int *ret_err);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doctor.c - `svid doctor`: which evidence tier this machine allows, why the better ones are not there,
+ * and what to do. Runs without an agent; asks it when it may. svid, anybody; root sees more.
+ */
+#include "agent/cli/doctor.h"
+
+#include <jansson.h>
+#include <sys/timex.h>
+#include <sys/utsname.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/err.h"
+#include "agent/cli/admin.h"
+#include "agent/cli/cli.h"
+#include "agent/cli/view.h"
+
+#define OUT_MAX (1u << 20)
+
+struct report {
+	bool json;
+	struct buf out;
+	unsigned int count[FINDING_FAIL + 1];
+};
+
+static const char *const words[] = { "ok", "warn", "fail" };
+
+static void put(struct report *r, enum finding f, const char *name, struct slice what, struct slice todo)
+{
+	unsigned int n = r->count[0] + r->count[1] + r->count[2];
+
+	r->count[f]++;
+	if (r->json) {
+		buf_printf(&r->out, "%s{\"check\": \"%s\", \"result\": \"%s\", \"what\": ", n ? ",\n  " : "", name, words[f]);
+		buf_put_json(&r->out, what);
+		buf_put_str(&r->out, ", \"todo\": ");
+		buf_put_json(&r->out, todo);
+		buf_put_str(&r->out, "}");
+		return;
+	}
+	buf_printf(&r->out, "%-4s  ", words[f]);
+	buf_put_slice(&r->out, what);
+	if (todo.len) {
+		buf_put_str(&r->out, "\n      \xe2\x86\x92 ");
+		buf_put_slice(&r->out, todo);
+	}
+	buf_put_str(&r->out, "\n");
+}
+
+static void run_all(struct report *r, const struct check *checks, const struct patient *p)
+{
+	for (; checks->name; checks++) {
+		AUTO(buf) struct buf what = BUF_INIT(1 << 16);
+		AUTO(buf) struct buf todo = BUF_INIT(1 << 16);
+		enum finding f = checks->run(p, &what, &todo);
+
+		put(r, f, checks->name, buf_slice(&what), buf_slice(&todo));
+	}
+}
+
+/* "bpf-lsm: reason" lines, as svidd saw it when it attached. */
+static void put_notes(struct report *r, const char *notes)
+{
+	while (notes && *notes) {
+		AUTO(buf) struct buf what = BUF_INIT(1 << 16);
+		size_t n = strcspn(notes, "\n");
+
+		buf_put_str(&what, "not used: ");
+		buf_put_esc(&what, slice_of(notes, n));
+		put(r, FINDING_OK, "tier-not-used", buf_slice(&what), slice_of(NULL, 0));
+		notes += n + (notes[n] == '\n');
+	}
+}
+
+static void put_tier(struct report *r, const json_t *status)
+{
+	AUTO(buf) struct buf what = BUF_INIT(1 << 12);
+	const char *tier = json_string_value(json_object_get(status, "tier"));
+	bool socket = tier && strcmp(tier, "socket") == 0;
+
+	buf_put_str(&what, "evidence tier in use: ");
+	buf_put_esc(&what, slice_str(tier ? tier : "unknown"));
+	put(r, socket ? FINDING_FAIL : FINDING_OK, "tier", buf_slice(&what),
+	    slice_str(socket ? "socket evidence is for development: any of the attacks in SECURITY.md succeeds" : ""));
+	put_notes(r, json_string_value(json_object_get(status, "tier_notes")));
+}
+
+static void ask_agent(struct report *r, const struct cli *c)
+{
+	AUTO(buf) struct buf body = BUF_INIT(VIEW_MAX);
+	AUTO(buf) struct buf what = BUF_INIT(1 << 12);
+	json_t *status = NULL;
+	int refused = 0;
+	int err = admin_call(c->admin, ADMIN_STATUS, 0, c->timeout_ms, &body, &refused);
+
+	if (!err && !refused)
+		status = json_loadb((const char *)body.data, body.len, 0, NULL);
+	if (status) {
+		put_tier(r, status);
+		json_decref(status);
+		return;
+	}
+	buf_printf(&what, "agent on %s: %s", c->admin, err_text(err ? err : refused));
+	put(r, FINDING_WARN, "agent", buf_slice(&what),
+	    slice_str("run as root while svidd runs, to see the tier in use and why better ones are not"));
+}
+
+static bool clock_synced(void)
+{
+	struct timex tx = { .modes = 0 };
+
+	return adjtimex(&tx) != TIME_ERROR && !(tx.status & STA_UNSYNC);
+}
+
+int doctor(const struct cli *c)
+{
+	struct report r = { .json = c->output == OUT_JSON, .out = BUF_INIT(OUT_MAX) };
+	struct utsname name;
+	struct patient p = { .root = "", .kernel = uname(&name) ? "?" : name.release, .socket = c->socket,
+			     .admin = c->admin, .state_dir = "/var/lib/svid", .config = "/etc/svid/svid.yaml",
+			     .policy_dir = "/etc/svid/policy.d", .clock_synced = clock_synced(), .now = clock_wall_s() };
+
+	buf_put_str(&r.out, r.json ? "{\"checks\": [" : "");
+	run_all(&r, doctor_kernel_checks, &p);
+	ask_agent(&r, c);
+	run_all(&r, doctor_agent_checks, &p);
+	if (r.json)
+		buf_printf(&r.out, "],\n \"ok\": %u, \"warn\": %u, \"fail\": %u}\n", r.count[0], r.count[1], r.count[2]);
+	else
+		buf_printf(&r.out, "\n%u ok, %u warnings, %u failures\n", r.count[0], r.count[1], r.count[2]);
+	return cli_print(&r.out, r.count[FINDING_FAIL] ? CLI_NO : CLI_DONE);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor.h - the checks of `svid doctor`: each looks at one thing and says what to do about it. svid. */
+#ifndef CLI_DOCTOR_H
+#define CLI_DOCTOR_H
+
+#include "agent/base/buf.h"
+
+enum finding { FINDING_OK, FINDING_WARN, FINDING_FAIL };
+
+/* Where to look; tests give another root. */
+struct patient {
+	const char *root;	 /* "" for this machine */
+	const char *kernel;	 /* uname release, "6.1.0-25-amd64" */
+	const char *socket;	 /* of the Workload API */
+	const char *admin;	 /* admin.sock */
+	const char *state_dir;
+	const char *config;
+	const char *policy_dir;
+	bool clock_synced;
+	int64_t now; /* seconds since 1970 */
+};
+
+struct check {
+	const char *name; /* stable, for JSON */
+	/* What is there goes to @what, what to do to @todo (empty when ok). */
+	enum finding (*run)(const struct patient *p, struct buf *what, struct buf *todo);
+};
+
+extern const struct check doctor_kernel_checks[]; /* end: name NULL */
+extern const struct check doctor_agent_checks[];
+
+/** doctor_read() - the first line of @root/@path into @line, at most 4095 bytes. Errors: -errno. */
+MUST int doctor_read(const struct patient *p, const char *path, struct buf *line);
+
+/** doctor_mounted() - whether @path is a mount point of file system @type. Errors: none; unreadable is false. */
+bool doctor_mounted(const struct patient *p, const char *path, const char *type);
+
+#endif

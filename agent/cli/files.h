@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files.h - whole files, replaced atomically. svid. */
+#ifndef CLI_FILES_H
+#define CLI_FILES_H
+
+#include "agent/base/slice.h"
+
+/**
+ * file_replace() - @dir/@name holds @content with @mode, or what it held before.
+ * Errors: -errno; nothing half-written stays behind.
+ */
+MUST int file_replace(const char *dir, const char *name, struct slice content, unsigned int mode);
+
+#endif

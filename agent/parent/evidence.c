@@ -91,7 +91,8 @@ static void put_notes(struct evidence *e, const struct bpf_report *r)
 
 static int load_bpf(const struct svidd *d, unsigned int tier, struct evidence *e)
 {
-	struct bpf_options opt = { .instance = d->o.instance, .listener = d->t.public_path, .tier = kernel_tier(tier), .pin = true };
+	struct bpf_options opt = { .instance = d->o.instance, .listener = d->t.public_path,
+				   .tier = kernel_tier(tier), .pin = true };
 	struct bpf_report report = { .reused = false };
 	int err = bpf_open(&opt, &report, &e->bpf);
 

@@ -16,101 +16,15 @@
 #include "agent/base/loop.h"
 #include "agent/ipc/chan.h"
 #include "agent/ipc/plan.h"
+#include "agent/parent/evidence.h"
+#include "agent/parent/launch.h"
+#include "agent/parent/options.h"
+#include "agent/parent/setup.h"
 
 /* Fronts of svid-core, one spare, and those of a dead svid-core that have not ended yet. */
 #define FRONT_SLOTS (LIM_FRONTS + 64)
 
-/* The command line (options.c). Strings borrow from argv. */
-struct options {
-	const char *config_path;
-	const char *policy_dir;
-	const char *run_dir;
-	const char *state_dir;
-	const char *audit_path;
-	const char *instance;
-	const char *bin_dir; /* NULL: where svidd itself is */
-	unsigned int ids;    /* first of the numeric users; 0: names from /etc/passwd */
-	unsigned int tier;   /* enum svid_tier; TIER_AUTO: svid.yaml decides */
-	unsigned int log_level;
-	bool allow_socket;
-	bool debug_sandbox;
-	bool remove_pins;
-	bool remove_pins_at_exit;
-	bool help;
-};
-
-/** options_parse() - fill @ret_o or say what is wrong on stderr. Errors: -EINVAL. */
-MUST int options_parse(int argc, char **argv, struct options *ret_o);
-
-/** options_help() - the option table as text on stdout. */
-void options_help(void);
-
-/* Who a role runs as, and how far it may go: rows in roles.c. */
-struct role {
-	const char *program;
-	const char *user;
-	unsigned int id_offset; /* from --ids */
-	uint64_t caps;		/* ambient, permitted and bounding: 1 << CAP_x; 0 is none at all */
-	uint64_t nofile;
-	uint64_t nproc;
-	uint64_t memlock; /* bytes */
-	uint64_t as;	  /* bytes of address space */
-};
-
-extern const struct role roles[ROLE_COUNT];
-
-struct identity {
-	uid_t uid;
-	gid_t gid;
-};
-
-/** roles_users() - numeric users from --ids, else from /etc/passwd (no NSS). Errors: -ENOENT, -EINVAL, -errno. */
-MUST int roles_users(unsigned int ids, struct identity ret_who[static ROLE_COUNT]);
-
-/** roles_open() - the programs in @bin_dir as O_PATH descriptors: a restart runs what the start saw. Errors: -errno. */
-MUST int roles_open(const char *bin_dir, int ret_fds[static ROLE_COUNT]);
-
-/* One start of one program. fds become 3, 4, ...; nothing else is inherited. */
-struct launch {
-	enum role_id role;
-	unsigned int index;
-	int exec_fd;
-	struct identity who;
-	const int *fds;
-	unsigned int n_fds;
-	int log_fd; /* becomes 2 */
-	const char *const *argv;
-};
-
-/** launch() - fork, drop everything the role does not have, exec. Errors: -errno of fork. */
-MUST int launch(const struct launch *l, pid_t *ret_pid);
-
-/* What svidd opened and keeps over restarts of the others (setup.c). */
-struct things {
-	int lock;
-	int listen_public;
-	int listen_admin;
-	int sealing_key;
-	int state_dir;
-	int audit;
-	char public_path[108];
-	char admin_path[108];
-};
-
-/** setup_things() - directories, bound sockets, sealing key, audit log. Logs what failed. Errors: -errno, -ERR_x. */
-MUST int setup_things(const struct options *o, struct identity core, struct things *ret_t);
-
-/** setup_listen() - from now on clients can connect; evidence must work by then. Errors: -errno. */
-MUST int setup_listen(const struct things *t);
-
-/** setup_sealing_key() - the systemd credential, else @state_dir's key file, made when missing. Errors: -errno, -ERR_x. */
-MUST int setup_sealing_key(int state_dir, int *ret_fd);
-
-/** setup_remove() - take the sockets away at a clean end. */
-void setup_remove(const struct things *t);
-
 struct svidd;
-struct evidence;
 
 /* A running (or, between two starts, waiting) child. */
 struct child {
@@ -212,32 +126,6 @@ MUST int boot_tier(struct svidd *d, unsigned int *ret_tier);
 
 /** boot_policy_fds() - the policy directory and svid.yaml, freshly opened. Errors: -errno; logged. */
 MUST int boot_policy_fds(const struct options *o, int *ret_dir, int *ret_file);
-
-/* evidence.c: the provider, whichever it is */
-
-/** evidence_load() - load and attach @tier (TIER_AUTO: the strongest that works). Errors: -ERR_PROVIDER, -errno; logged. */
-MUST int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **ret_e);
-
-/** evidence_send() - P_FD of every descriptor that svid-core reads evidence with. Errors: as chan_send(). */
-MUST int evidence_send(const struct evidence *e, struct chan *core);
-
-/** evidence_core() - only @tgid may adopt connections from now on; 0 is nobody. Errors: -errno. */
-MUST int evidence_core(struct evidence *e, pid_t tgid);
-
-/** evidence_words() - the descriptor of the validity words for a front; stays with @e. */
-int evidence_words(const struct evidence *e);
-
-/** evidence_tier() - enum svid_tier in use, never TIER_AUTO. */
-unsigned int evidence_tier(const struct evidence *e);
-
-/** evidence_notes() - why better tiers are not in use, one "tier: reason" per line. */
-const char *evidence_notes(struct evidence *e);
-
-/** evidence_free() - close; pins stay, so a restart is no gap. */
-void evidence_free(struct evidence *e);
-
-/** evidence_unpin() - remove what an instance left in the BPF file system. Errors: -errno. */
-MUST int evidence_unpin(const char *instance);
 
 /* notify.c */
 

@@ -54,10 +54,15 @@ static struct child *front_by_number(struct svidd *d, unsigned int number)
 
 static struct child *free_front(struct svidd *d)
 {
-	for (size_t i = 0; i < FRONT_SLOTS; i++)
+	struct child *found = NULL;
+	unsigned int alive = 0;
+
+	for (size_t i = 0; i < FRONT_SLOTS; i++) {
+		alive += d->fronts[i].pid && d->fronts[i].life == d->core_life;
 		if (!d->fronts[i].pid)
-			return &d->fronts[i];
-	return NULL;
+			found = &d->fronts[i];
+	}
+	return alive < LIM_FRONTS ? found : NULL;
 }
 
 struct front_fds {

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* setup.h - what svidd opens and keeps over restarts of the others. svidd only. */
+#ifndef PARENT_SETUP_H
+#define PARENT_SETUP_H
+
+#include "agent/parent/launch.h"
+#include "agent/parent/options.h"
+
+/* What svidd opened and keeps over restarts of the others (setup.c). */
+struct things {
+	int lock;
+	int listen_public;
+	int listen_admin;
+	int sealing_key;
+	int state_dir;
+	int audit;
+	char public_path[108];
+	char admin_path[108];
+};
+
+/** setup_things() - directories, bound sockets, sealing key, audit log. Logs what failed. Errors: -errno, -ERR_x. */
+MUST int setup_things(const struct options *o, struct identity core, struct things *ret_t);
+
+/** setup_listen() - from now on clients can connect; evidence must work by then. Errors: -errno. */
+MUST int setup_listen(const struct things *t);
+
+/** setup_sealing_key() - the systemd credential, else @state_dir's key file, made when missing. Errors: -errno, -ERR_x. */
+MUST int setup_sealing_key(int state_dir, int *ret_fd);
+
+/** setup_remove() - take the sockets away at a clean end. */
+void setup_remove(const struct things *t);
+
+#endif

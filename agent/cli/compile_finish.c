@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* compile_finish.c - checks that need all documents: trust domain, one document for each name, SPIFFE ID and hint. svid compile. */
+/*
+ * compile_finish.c - checks that need all documents: trust domain, one document for each name, SPIFFE ID
+ * and hint. svid compile.
+ */
 #include <stdlib.h>
 
 #include "agent/base/limits.h"
@@ -108,6 +111,18 @@ static void refuse_doubles(struct compiler *c, const char *what, doc_key get)
 	}
 }
 
+/* In the order of the files: a reader fixes from the top. */
+static int by_place(const void *a, const void *b)
+{
+	const struct cerror *x = a, *y = b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	if (x->mark.line != y->mark.line)
+		return x->mark.line < y->mark.line ? -1 : 1;
+	return x->mark.column < y->mark.column ? -1 : x->mark.column > y->mark.column;
+}
+
 void compiler_finish(struct compiler *c)
 {
 	for (size_t i = 0; i < c->n_docs && !c->no_memory; i++)
@@ -118,4 +133,6 @@ void compiler_finish(struct compiler *c)
 		refuse_doubles(c, "SPIFFE ID", key_id);
 	if (!c->no_memory)
 		refuse_doubles(c, "hint", key_hint);
+	if (c->n_errors)
+		qsort(c->errors, c->n_errors, sizeof(*c->errors), by_place);
 }

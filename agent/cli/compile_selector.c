@@ -4,7 +4,8 @@
 #include "agent/cli/compile_ctx.h"
 #include "agent/ipc/terms.h"
 
-static void say(struct ctx *x, const struct ynode *n, struct slice key, struct slice value, const char *why)
+static void say(struct ctx *x, const struct ynode *n, struct slice key, struct slice value, const char *why,
+		const char *words)
 {
 	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
 
@@ -15,6 +16,8 @@ static void say(struct ctx *x, const struct ynode *n, struct slice key, struct s
 		put_quoted(&text, value);
 	}
 	buf_printf(&text, ": %s", why);
+	if (words && *words)
+		buf_printf(&text, ": %s", words);
 	ctx_say(x, n->mark, false, &text);
 }
 
@@ -33,14 +36,12 @@ static void add_value(struct ctx *x, unsigned int id, const struct ynode *n, str
 	if (n->type == Y_BAD)
 		return;
 	if (n->type != Y_SCALAR || ynode_is_null(n)) {
-		say(x, n, key, (struct slice){ 0 }, "a value, or a list of values, is wanted");
+		say(x, n, key, (struct slice){ 0 }, "a value, or a list of values, is wanted", NULL);
 		return;
 	}
 	why = term_value_why(id, n->text);
 	if (why) {
-		say(x, n, key, n->text, why);
-		if (term_selector(id)->kind == TERM_WORD)
-			ctx_error(x, n->mark, "its words are %s", term_selector(id)->words);
+		say(x, n, key, n->text, why, term_selector(id)->words);
 		return;
 	}
 	if (json_array_append_new(list, json_stringn((const char *)n->text.p, n->text.len)))
@@ -78,7 +79,7 @@ static unsigned int key_id(struct ctx *x, const struct ynode *key)
 	if (id < SEL_COUNT)
 		return id;
 	why = term_selector_refused(key->text);
-	say(x, key, key->text, (struct slice){ 0 }, why ? why : "unknown selector");
+	say(x, key, key->text, (struct slice){ 0 }, why ? why : "unknown selector", NULL);
 	return SEL_COUNT;
 }
 

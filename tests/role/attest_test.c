@@ -1,4 +1,4 @@
-/* links: agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/attest_world.c agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attest_test.c - the real svid-attest, sandbox on, with this test as svidd and as svid-core.
@@ -31,188 +31,7 @@
 #include "agent/ipc/chan.h"
 #include "agent/ipc/lists.h"
 #include "agent/ipc/plan.h"
-#include "agent/parent/parent.h"
-
-#define WAIT_MS 5000
-#define IDS 48630 /* the worker */
-#define VICTIM 48631
-
-struct world {
-	pid_t worker;
-	int svidd; /* our end as svidd */
-	int core;  /* our end as svid-core */
-	struct buf scratch;
-	pid_t victim; /* a process to be looked at */
-};
-
-/* As svidd does it: own user, two capabilities. */
-static pid_t start_worker(int channel)
-{
-	static const char *const argv[] = { "svid-attest", "--index=1", "--log=warn", NULL };
-	/* What it says when it refuses is expected; VERBOSE=1 shows it. */
-	struct launch l = { .role = ROLE_ATTEST, .who = { IDS, IDS }, .fds = &channel, .n_fds = 1, .argv = argv };
-	pid_t pid = 0;
-
-	l.exec_fd = open(SVID_BIN "/svid-attest", O_PATH | O_CLOEXEC);
-	l.log_fd = getenv("VERBOSE") ? 2 : open("/dev/null", O_WRONLY | O_CLOEXEC);
-	assert_true(l.exec_fd >= 0 && l.log_fd >= 0);
-	assert_int_equal(launch(&l, &pid), 0);
-	close(l.exec_fd);
-	if (l.log_fd != 2)
-		close(l.log_fd);
-	return pid;
-}
-
-static void give_core(struct world *w)
-{
-	int pair[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(ipc_put_fds(w->svidd, A_CORE, 0, &pair[1], 1), 0);
-	close(pair[1]);
-	if (w->core >= 0)
-		close(w->core);
-	w->core = pair[0];
-}
-
-static int receive(struct world *w, int fd, struct chan_msg *ret_m)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	if (poll(&p, 1, WAIT_MS) != 1)
-		return -ETIME;
-	return ipc_recv(fd, &w->scratch, ret_m);
-}
-
-static int setup(void **state)
-{
-	struct world *w = mem_new(struct world);
-	struct chan_msg m;
-	int pair[2];
-
-	if (!w || geteuid() != 0)
-		return -1;
-	w->core = -1;
-	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	w->worker = start_worker(pair[1]);
-	close(pair[1]);
-	w->svidd = pair[0];
-	assert_int_equal(receive(w, w->svidd, &m), 0);
-	assert_int_equal(m.type, MSG_A_READY);
-	give_core(w);
-	*state = w;
-	return 0;
-}
-
-static void end(pid_t *pid)
-{
-	if (*pid > 0) {
-		kill(*pid, SIGKILL);
-		waitpid(*pid, NULL, 0);
-	}
-	*pid = 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	end(&w->victim);
-	end(&w->worker);
-	close(w->svidd);
-	if (w->core >= 0)
-		close(w->core);
-	buf_done(&w->scratch);
-	mem_free(w);
-	return 0;
-}
-
-/* The wait(2) status of the worker, which must end by itself. */
-static int worker_status(struct world *w)
-{
-	int status;
-
-	for (int ms = 0; ms < WAIT_MS; ms += 5) {
-		if (waitpid(w->worker, &status, WNOHANG) == w->worker) {
-			w->worker = 0;
-			return status;
-		}
-		usleep(5000);
-	}
-	fail_msg("the worker did not end");
-	return -1;
-}
-
-static void assert_worker_refuses(struct world *w)
-{
-	int status = worker_status(w);
-
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 1);
-}
-
-static void run_victim(struct world *w, const char *path)
-{
-	int ready[2];
-	char end_of_exec;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	w->victim = fork();
-	if (w->victim == 0) {
-		if (setgid(VICTIM) < 0 || setuid(VICTIM) < 0)
-			_exit(126);
-		execl(path, "victim", "30", NULL);
-		_exit(127);
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &end_of_exec, 1), 0); /* closed by exec */
-	close(ready[0]);
-}
-
-static uint64_t start_of(pid_t pid)
-{
-	char path[64], text[1024], *p;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	assert_non_null(fgets(text, sizeof(text), f));
-	fclose(f);
-	p = strrchr(text, ')') + 2;
-	for (int field = 3; field < 22; field++)
-		p = strchr(p, ' ') + 1;
-	return strtoull(p, NULL, 10) * (NS_PER_S / 100) + 1234567; /* inside the tick */
-}
-
-static struct msg_A_IDENTIFY question(const struct world *w, const char *path)
-{
-	struct stat st;
-
-	assert_int_equal(stat(path, &st), 0);
-	return (struct msg_A_IDENTIFY){
-		.pid = (uint32_t)w->victim,
-		.start = start_of(w->victim),
-		.dev = (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev),
-		.ino = st.st_ino,
-	};
-}
-
-static struct msg_A_IDENTITY ask(struct world *w, const struct msg_A_IDENTIFY *q)
-{
-	struct msg_A_IDENTITY a = { .path_err = 1 };
-	struct chan_msg m;
-	AUTO(buf) struct buf body = BUF_INIT(LIM_IPC_BODY);
-
-	msg_put_A_IDENTIFY(&body, q);
-	assert_int_equal(ipc_send(w->core, MSG_A_IDENTIFY, 42, buf_slice(&body), NULL, 0), 0);
-	assert_int_equal(receive(w, w->core, &m), 0);
-	assert_int_equal(m.type, MSG_A_IDENTITY);
-	assert_int_equal(m.id, 42);
-	assert_int_equal(msg_get_A_IDENTITY(m.body, &a), 0);
-	return a;
-}
+#include "tests/role/attest_world.h"
 
 static void assert_slice(struct slice s, const char *want)
 {
@@ -244,11 +63,11 @@ static void unpermitted_messages_end_the_worker(void **state)
 
 		if (msg_fds(type) != 0 || type == MSG_A_CANARY || type == MSG_A_CANARY_PROBE || type == MSG_A_IDENTIFY)
 			continue;
-		assert_int_equal(setup(&s), 0);
+		assert_int_equal(world_setup(&s), 0);
 		w = s;
 		assert_int_equal(ipc_send(w->core, (uint16_t)type, 0, slice_of(NULL, 0), NULL, 0), 0);
-		assert_worker_refuses(w);
-		teardown(&s);
+		world_assert_refused(w);
+		world_teardown(&s);
 	}
 }
 
@@ -257,7 +76,7 @@ static void malformed_question_ends_the_worker(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(ipc_send(w->core, MSG_A_IDENTIFY, 0, slice_of("12345678", 8), NULL, 0), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void trailing_bytes_end_the_worker(void **state)
@@ -269,7 +88,7 @@ static void trailing_bytes_end_the_worker(void **state)
 	msg_put_A_IDENTIFY(&body, &q);
 	buf_put_u8(&body, 0);
 	assert_int_equal(ipc_send(w->core, MSG_A_IDENTIFY, 0, buf_slice(&body), NULL, 0), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void half_a_group_ends_the_worker(void **state)
@@ -277,7 +96,7 @@ static void half_a_group_ends_the_worker(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(ipc_put(w->core, A_IDENTIFY, 0, .pid = 1, .groups = slice_of("123", 3)), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void process_zero_ends_the_worker(void **state)
@@ -285,7 +104,7 @@ static void process_zero_ends_the_worker(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(ipc_put(w->core, A_IDENTIFY, 0, .pid = 0), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void probe_without_canary_ends_the_worker(void **state)
@@ -293,7 +112,7 @@ static void probe_without_canary_ends_the_worker(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(ipc_put(w->core, A_CANARY_PROBE, 0), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void descriptor_with_a_question_ends_the_worker(void **state)
@@ -304,7 +123,7 @@ static void descriptor_with_a_question_ends_the_worker(void **state)
 
 	msg_put_A_IDENTIFY(&body, &q);
 	assert_int_equal(ipc_send(w->core, MSG_A_IDENTIFY, 0, buf_slice(&body), &w->core, 1), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void question_from_svidd_ends_the_worker(void **state)
@@ -312,7 +131,7 @@ static void question_from_svidd_ends_the_worker(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(ipc_put(w->svidd, A_IDENTIFY, 0, .pid = 1), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 }
 
 static void without_svidd_it_does_not_start(void **state)
@@ -339,14 +158,14 @@ static void other_process_of_that_number_is_not_answered_for(void **state)
 	struct msg_A_IDENTIFY q;
 	struct msg_A_IDENTITY a;
 
-	run_victim(w, "/bin/sleep");
-	q = question(w, "/bin/sleep");
+	world_run_victim(w, "/bin/sleep");
+	q = world_question(w, "/bin/sleep");
 	q.start += NS_PER_S / 100;
-	a = ask(w, &q);
+	a = world_ask(w, &q);
 	assert_int_equal(a.path_err, -ESRCH);
 	assert_int_equal(a.path.len, 0);
 	q.pid = 0x3ffffff;
-	assert_int_equal(ask(w, &q).path_err, -ESRCH);
+	assert_int_equal(world_ask(w, &q).path_err, -ESRCH);
 }
 
 static void other_executable_is_not_answered_for(void **state)
@@ -355,14 +174,14 @@ static void other_executable_is_not_answered_for(void **state)
 	struct msg_A_IDENTIFY q;
 	struct msg_A_IDENTITY a;
 
-	run_victim(w, "/bin/sleep");
-	q = question(w, "/bin/cat");
-	a = ask(w, &q);
+	world_run_victim(w, "/bin/sleep");
+	q = world_question(w, "/bin/cat");
+	a = world_ask(w, &q);
 	assert_int_equal(a.path_err, -ERR_CHANGED);
 	assert_int_equal(a.path.len, 0);
-	q = question(w, "/bin/sleep");
+	q = world_question(w, "/bin/sleep");
 	q.dev ^= 1;
-	assert_int_equal(ask(w, &q).path_err, -ERR_CHANGED);
+	assert_int_equal(world_ask(w, &q).path_err, -ERR_CHANGED);
 }
 
 static void deleted_executable_has_no_path(void **state)
@@ -373,11 +192,11 @@ static void deleted_executable_has_no_path(void **state)
 
 	snprintf(copy, sizeof(copy), "/tmp/svid-attest-%d", getpid());
 	copy_file("/bin/sleep", copy);
-	run_victim(w, copy);
-	q = question(w, copy);
-	assert_int_equal(ask(w, &q).path_err, 0);
+	world_run_victim(w, copy);
+	q = world_question(w, copy);
+	assert_int_equal(world_ask(w, &q).path_err, 0);
 	unlink(copy);
-	assert_int_equal(ask(w, &q).path_err, -ENOENT);
+	assert_int_equal(world_ask(w, &q).path_err, -ENOENT);
 }
 
 static void file_called_deleted_has_its_path(void **state)
@@ -388,11 +207,11 @@ static void file_called_deleted_has_its_path(void **state)
 
 	snprintf(copy, sizeof(copy), "/tmp/svid-attest-%d (deleted)", getpid());
 	copy_file("/bin/sleep", copy);
-	run_victim(w, copy);
-	q = question(w, copy);
-	assert_slice(ask(w, &q).path, copy);
+	world_run_victim(w, copy);
+	q = world_question(w, copy);
+	assert_slice(world_ask(w, &q).path, copy);
 	unlink(copy);
-	assert_int_equal(ask(w, &q).path_err, -ENOENT);
+	assert_int_equal(world_ask(w, &q).path_err, -ENOENT);
 }
 
 static void memfd_has_no_path(void **state)
@@ -406,9 +225,9 @@ static void memfd_has_no_path(void **state)
 	copy_file("/bin/sleep", path);
 	fchmod(fd, 0755);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	run_victim(w, path);
-	q = (struct msg_A_IDENTIFY){ .pid = (uint32_t)w->victim, .start = start_of(w->victim) };
-	assert_int_equal(ask(w, &q).path_err, -ENOENT);
+	world_run_victim(w, path);
+	q = (struct msg_A_IDENTIFY){ .pid = (uint32_t)w->victim, .start = world_start(w->victim) };
+	assert_int_equal(world_ask(w, &q).path_err, -ENOENT);
 	close(fd);
 }
 
@@ -423,9 +242,9 @@ static void path_is_that_of_the_executable(void **state)
 	char real[4096] = "";
 
 	assert_non_null(realpath("/bin/sleep", real));
-	run_victim(w, "/bin/sleep");
-	q = question(w, "/bin/sleep");
-	a = ask(w, &q);
+	world_run_victim(w, "/bin/sleep");
+	q = world_question(w, "/bin/sleep");
+	a = world_ask(w, &q);
 	assert_int_equal(a.path_err, 0);
 	assert_slice(a.path, real);
 	assert_int_equal(stat(real, &st), 0);
@@ -448,12 +267,12 @@ static void generation_is_compared(void **state)
 	if (ioctl(fd, FS_IOC_GETVERSION, &got) < 0 || !(uint32_t)got)
 		skip(); /* the file system under /tmp has none */
 	close(fd);
-	run_victim(w, copy);
-	q = question(w, copy);
+	world_run_victim(w, copy);
+	q = world_question(w, copy);
 	q.generation = (uint32_t)got;
-	assert_int_equal(ask(w, &q).path_err, 0);
+	assert_int_equal(world_ask(w, &q).path_err, 0);
 	q.generation++;
-	assert_int_equal(ask(w, &q).path_err, -ERR_CHANGED);
+	assert_int_equal(world_ask(w, &q).path_err, -ERR_CHANGED);
 	unlink(copy);
 }
 
@@ -464,12 +283,12 @@ static void names_are_those_of_the_databases(void **state)
 	struct msg_A_IDENTIFY q;
 	struct msg_A_IDENTITY a;
 
-	run_victim(w, "/bin/sleep");
-	q = question(w, "/bin/sleep");
+	world_run_victim(w, "/bin/sleep");
+	q = world_question(w, "/bin/sleep");
 	q.uid = 1;
 	q.gid = 0;
 	q.groups = slice_of(groups, sizeof(groups));
-	a = ask(w, &q);
+	a = world_ask(w, &q);
 	assert_int_equal(a.names_err, 0);
 	assert_slice(a.user, "daemon");
 	assert_slice(a.group, "root");
@@ -485,10 +304,10 @@ static void unknown_user_is_no_error(void **state)
 	struct msg_A_IDENTIFY q;
 	struct msg_A_IDENTITY a;
 
-	run_victim(w, "/bin/sleep");
-	q = question(w, "/bin/sleep");
+	world_run_victim(w, "/bin/sleep");
+	q = world_question(w, "/bin/sleep");
 	q.uid = q.gid = 4000000001u;
-	a = ask(w, &q);
+	a = world_ask(w, &q);
 	assert_int_equal(a.names_err, 0);
 	assert_int_equal(a.user.len + a.group.len, 0);
 }
@@ -499,9 +318,9 @@ static void socket_mode_gets_argv(void **state)
 	struct msg_A_IDENTIFY q = { 0 };
 	struct msg_A_IDENTITY a;
 
-	run_victim(w, "/bin/sleep");
+	world_run_victim(w, "/bin/sleep");
 	q.pid = (uint32_t)w->victim;
-	a = ask(w, &q);
+	a = world_ask(w, &q);
 	assert_int_equal(a.path_err, 0);
 	assert_true(slice_eq(a.argv, slice_of("victim\0" "30", 10)));
 }
@@ -514,8 +333,8 @@ static void next_core_is_served_after_the_first_is_gone(void **state)
 	close(w->core);
 	w->core = -1;
 	usleep(20000);
-	give_core(w);
-	assert_int_equal(ask(w, &q).path_err, 0);
+	world_give_core(w);
+	assert_int_equal(world_ask(w, &q).path_err, 0);
 }
 
 static void worker_ends_with_svidd(void **state)
@@ -524,7 +343,7 @@ static void worker_ends_with_svidd(void **state)
 	int status;
 
 	shutdown(w->svidd, SHUT_RDWR);
-	status = worker_status(w);
+	status = world_worker_status(w);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
@@ -551,7 +370,7 @@ static struct msg_A_CANARY_UP canary_up(struct world *w, const char *path)
 	struct chan_msg m;
 
 	assert_int_equal(ipc_put(w->core, A_CANARY, 7, .public_path = slice_str(path)), 0);
-	assert_int_equal(receive(w, w->core, &m), 0);
+	assert_int_equal(world_receive(w, w->core, &m), 0);
 	assert_int_equal(m.type, MSG_A_CANARY_UP);
 	assert_int_equal(msg_get_A_CANARY_UP(m.body, &up), 0);
 	return up;
@@ -563,7 +382,7 @@ static int canary_done(struct world *w)
 	struct chan_msg m;
 
 	assert_int_equal(ipc_put(w->core, A_CANARY_PROBE, 8), 0);
-	assert_int_equal(receive(w, w->core, &m), 0);
+	assert_int_equal(world_receive(w, w->core, &m), 0);
 	assert_int_equal(m.type, MSG_A_CANARY_DONE);
 	assert_int_equal(msg_get_A_CANARY_DONE(m.body, &done), 0);
 	return done.read_err;
@@ -611,7 +430,7 @@ static void canary_without_listener_says_so(void **state)
 	struct msg_A_IDENTIFY q = { .pid = (uint32_t)getpid() };
 
 	assert_int_equal(canary_up(w, "/tmp/svid-attest-nobody").err, -ENOENT);
-	assert_int_equal(ask(w, &q).path_err, 0);
+	assert_int_equal(world_ask(w, &q).path_err, 0);
 }
 
 static void question_during_a_canary_ends_worker_and_child(void **state)
@@ -622,7 +441,7 @@ static void question_during_a_canary_ends_worker_and_child(void **state)
 	struct msg_A_CANARY_UP up = canary_up(w, path);
 
 	assert_int_equal(ipc_put(w->core, A_IDENTIFY, 0, .pid = 1), 0);
-	assert_worker_refuses(w);
+	world_assert_refused(w);
 	for (int ms = 0; ms < WAIT_MS && kill((pid_t)up.pid, 0) == 0; ms += 5)
 		usleep(5000);
 	assert_int_equal(kill((pid_t)up.pid, 0), -1);
@@ -647,7 +466,7 @@ static void sandbox_is_on(void **state)
 	assert_int_equal(seen, 2);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
 {

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proc.h - looking at running programs through /proc, for the role tests. */
+#ifndef TESTS_ROLE_PROC_H
+#define TESTS_ROLE_PROC_H
+
+#include <sys/types.h>
+
+/* A living process of that user; 0 when there is none. */
+pid_t proc_of_user(unsigned int uid);
+
+/* The test fails when one is still there after some seconds. */
+void proc_wait_no_user(unsigned int uid);
+
+/* What follows @key ("Uid:") in /proc/PID/status, blanks included; empty when there is no such line. */
+void proc_status(pid_t pid, const char *key, char out[static 128]);
+
+/* The same, which must be @want. */
+void proc_assert_status(pid_t pid, const char *key, const char *want);
+
+#endif

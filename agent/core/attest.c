@@ -128,19 +128,20 @@ static int on_identity(struct chan *c, struct chan_msg *m)
 static int on_canary_up(struct chan *c, struct chan_msg *m)
 {
 	struct attest_worker *w = chan_owner(c);
+	struct attest_canary *canary = w->canary;
 	struct msg_A_CANARY_UP up;
 	int err = msg_get_A_CANARY_UP(m->body, &up);
 
 	if (err)
 		return err;
 	set_state(w, up.err ? W_IDLE : W_CANARY_HELD);
-	if (w->canary)
-		w->canary->up(w->canary, up.err, up.pid);
-	if (up.err && w->canary) {
-		loop_timer_stop(&w->canary->deadline);
-		w->canary->worker = NULL;
+	if (up.err && canary) {
+		loop_timer_stop(&canary->deadline);
+		canary->worker = NULL;
 		w->canary = NULL;
 	}
+	if (canary)
+		canary->up(canary, up.err, up.pid);
 	dispatch(w->pool);
 	return 0;
 }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/* admin.c - admin.sock: fixed-form requests of root, JSON answers. svid-core. */
+#include "agent/core/admin.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+
+struct admin {
+	struct core *core;
+	struct loop_watch accept;
+	struct list clients;
+	size_t n;
+};
+
+void admin_reply(struct admin_client *cl, uint32_t id, int err, struct slice json)
+{
+	if (chan_put(cl->chan, AD_REPLY, id, .err = err, .json = json))
+		log_warn(EV_ADMIN, KV("what", V_S("reply not sent")));
+}
+
+static void put_bundle(const struct core *c, struct buf *out)
+{
+	struct json j = JSON_INIT(out);
+
+	json_open(&j, NULL, '{');
+	json_str(&j, "trust_domain", authority_trust_domain(c->auth));
+	json_hex(&j, "x509_authorities_der", authority_bundle(c->auth));
+	json_close(&j, '}');
+}
+
+static void put_reload(struct core *c, struct buf *out)
+{
+	compiler_run(c);
+	buf_put_str(out, "{\"reload\":\"started\"}");
+}
+
+static int answer(struct admin_client *cl, uint32_t id, const struct msg_AD_REQUEST *ask)
+{
+	AUTO(buf) struct buf b = BUF_INIT(ADMIN_REPLY_MAX);
+
+	switch (ask->what) {
+	case ADMIN_STATUS:
+		status_put(cl->core, &b);
+		break;
+	case ADMIN_POLICY:
+		policy_put(cl->core, &b);
+		break;
+	case ADMIN_BUNDLE:
+		put_bundle(cl->core, &b);
+		break;
+	case ADMIN_RELOAD:
+		put_reload(cl->core, &b);
+		break;
+	case ADMIN_EXPLAIN:
+		return explain_start(cl, id, (pid_t)ask->arg);
+	default:
+		return -ERR_FORMAT;
+	}
+	admin_reply(cl, id, buf_ok(&b), buf_ok(&b) ? slice_of(NULL, 0) : buf_slice(&b));
+	return 0;
+}
+
+static int on_request(struct chan *ch, struct chan_msg *m)
+{
+	struct admin_client *cl = chan_owner(ch);
+	struct msg_AD_REQUEST ask;
+	int err = msg_get_AD_REQUEST(m->body, &ask);
+
+	if (err)
+		return err;
+	log_info(EV_ADMIN, KV("what", V_U(ask.what)), KV("arg", V_U(ask.arg)));
+	err = answer(cl, m->id, &ask);
+	if (err)
+		admin_reply(cl, m->id, err, slice_of(NULL, 0));
+	return 0;
+}
+
+static void on_dead(struct chan *ch, int err)
+{
+	struct admin_client *cl = chan_owner(ch);
+
+	(void)err;
+	explain_cancel(cl->explain);
+	chan_free(ch);
+	list_del(&cl->node);
+	cl->core->admin->n--;
+	mem_free(cl);
+}
+
+static const struct chan_rule rules[] = { { MSG_AD_REQUEST, 1, on_request } };
+static const struct chan_ops chan_ops = { .peer = "svid", .rules = rules, .n_rules = 1, .dead = on_dead };
+
+static int take_client(struct admin *a, int fd)
+{
+	struct admin_client *cl;
+	struct ucred uc;
+	socklen_t len = sizeof(uc);
+	int err;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &uc, &len) < 0 || uc.uid != 0)
+		err = -EPERM;
+	else
+		err = a->n < LIM_ADMIN_CONNS ? 0 : -ERR_LIMIT;
+	cl = err ? NULL : mem_new(struct admin_client);
+	if (!cl) {
+		close(fd);
+		return err ? err : -ENOMEM;
+	}
+	cl->core = a->core;
+	err = chan_new(a->core->loop, fd, &chan_ops, cl, &cl->chan);
+	if (err) {
+		mem_free(cl);
+		return err;
+	}
+	list_add_tail(&a->clients, &cl->node);
+	a->n++;
+	return 0;
+}
+
+static void on_accept(struct loop_watch *w, uint32_t events)
+{
+	struct admin *a = container_of(w, struct admin, accept);
+	int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int err = fd < 0 ? 0 : take_client(a, fd);
+
+	(void)events;
+	if (err)
+		log_warn(EV_ADMIN, KV("what", V_S("refused")), KV("err", V_S(err_name(err))));
+}
+
+int admin_start(struct core *c)
+{
+	struct admin *a;
+
+	if (c->plan.listen_admin < 0)
+		return 0;
+	a = mem_new(struct admin);
+	if (!a)
+		return -ENOMEM;
+	a->core = c;
+	list_init(&a->clients);
+	a->accept = (struct loop_watch){ .fd = c->plan.listen_admin, .cb = on_accept };
+	c->admin = a;
+	return loop_add(c->loop, &a->accept, EPOLLIN);
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+/* authority.c - the embedded authority seen from svid-core: load, store, issue; no key is ever here. */
+#include "agent/core/authority.h"
+
+#include <errno.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+
+#define CLOCK_SLACK_S 300  /* a clock further behind the last signature is refused (DESIGN.md 5) */
+#define SIGNED_STEP_S 60   /* how often the time of the last signature goes to disk */
+
+enum {
+	K_NEW,	   /* channel is there, nothing was asked */
+	K_LOADING, /* KY_LOAD is out */
+	K_READY,
+};
+
+struct authority {
+	struct loop *loop;
+	struct state *st;
+	const struct authority_ops *ops;
+	void *owner;
+	struct chan *keys; /* NULL: not there */
+	unsigned int state;
+	uint32_t last_id; /* of requests */
+	size_t open;	  /* requests without an answer */
+	int err; /* why it cannot sign, 0 when it can */
+	char *trust_domain;
+	uint32_t ca_ttl;
+	struct buf bundle;
+	int64_t not_after;
+	int64_t last_signed;
+	int64_t stored_signed;
+};
+
+static void set_err(struct authority *a, int err)
+{
+	if (a->err == err)
+		return;
+	a->err = err;
+	if (err && err != -ERR_NOT_READY)
+		log_error(EV_AUTHORITY, KV("err", V_S(err_name(err))), KV("why", V_S(err_text(err))),
+			  KV("state", V_S(state_problem(a->st))));
+	a->ops->changed(a->owner);
+}
+
+int authority_new(struct loop *loop, struct state *st, const struct authority_ops *ops, void *owner,
+		  struct authority **ret_authority)
+{
+	struct authority *a = mem_new(struct authority);
+
+	if (!a)
+		return -ENOMEM;
+	a->loop = loop;
+	a->st = st;
+	a->ops = ops;
+	a->owner = owner;
+	a->err = -ERR_NOT_READY;
+	a->bundle = (struct buf)BUF_INIT(LIM_BUNDLE);
+	*ret_authority = a;
+	return 0;
+}
+
+void authority_free(struct authority *a)
+{
+	if (!a)
+		return;
+	chan_free(a->keys);
+	buf_done(&a->bundle);
+	mem_free(a->trust_domain);
+	mem_free(a);
+}
+
+/* The state belongs to one trust domain for ever; the first configuration decides which. */
+static int claim_state(struct authority *a)
+{
+	AUTO(buf) struct buf stored = BUF_INIT(LIM_TRUST_DOMAIN);
+	int err = state_get_blob(a->st, STATE_TRUST_DOMAIN, &stored);
+
+	if (err == -ERR_NOT_FOUND)
+		return state_put_blob(a->st, STATE_TRUST_DOMAIN, slice_str(a->trust_domain));
+	if (err)
+		return err;
+	if (slice_eq_str(buf_slice(&stored), a->trust_domain))
+		return 0;
+	log_error(EV_AUTHORITY, KV("why", V_S("trustDomain changed over existing state; use another state directory")),
+		  KV("stored", V_B(buf_slice(&stored))), KV("configured", V_S(a->trust_domain)));
+	return -ERR_EXISTS;
+}
+
+static int read_sealed(struct authority *a, struct buf *sealed, uint32_t *ret_may_create)
+{
+	int err = state_get_blob(a->st, STATE_AUTHORITY, sealed);
+
+	*ret_may_create = err == -ERR_NOT_FOUND;
+	if (err != -ERR_NOT_FOUND)
+		return err;
+	/* What was set aside was lost, not never there: a new root must be somebody's decision. */
+	return state_set_aside(a->st) ? -ERR_STATE : 0;
+}
+
+static int start_load(struct authority *a)
+{
+	AUTO(buf) struct buf sealed = BUF_INIT(LIM_SEALED);
+	uint32_t may_create;
+	int err = claim_state(a);
+
+	if (!err)
+		err = read_sealed(a, &sealed, &may_create);
+	if (!err)
+		err = chan_put(a->keys, KY_LOAD, 0, .trust_domain = slice_str(a->trust_domain), .sealed = buf_slice(&sealed),
+			       .may_create = may_create, .ca_ttl = a->ca_ttl);
+	if (err)
+		return err;
+	a->state = K_LOADING;
+	chan_set_state(a->keys, a->state);
+	return 0;
+}
+
+static void try_load(struct authority *a)
+{
+	int err;
+
+	if (!a->keys || !a->trust_domain || a->state != K_NEW)
+		return;
+	err = start_load(a);
+	if (err)
+		set_err(a, err);
+}
+
+void authority_configure(struct authority *a, const char *trust_domain, uint32_t ca_ttl)
+{
+	a->ca_ttl = ca_ttl;
+	if (!a->trust_domain && *trust_domain) {
+		a->trust_domain = mem_strdup(trust_domain);
+		if (!a->trust_domain) {
+			set_err(a, -ENOMEM);
+			return;
+		}
+		if (state_get_time(a->st, STATE_LAST_SIGNED, &a->last_signed))
+			a->last_signed = 0;
+		a->stored_signed = a->last_signed;
+	} else if (a->trust_domain && *trust_domain && strcmp(a->trust_domain, trust_domain) != 0) {
+		log_error(EV_AUTHORITY, KV("why", V_S("trustDomain cannot change while there is state")),
+			  KV("configured", V_S(trust_domain)), KV("kept", V_S(a->trust_domain)));
+	}
+	try_load(a);
+}
+
+static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m)
+{
+	int err = 0;
+
+	if (m->sealed.len)
+		err = state_put_blob(a->st, STATE_AUTHORITY, m->sealed);
+	if (err)
+		return err;
+	buf_reset(&a->bundle);
+	buf_put_slice(&a->bundle, m->bundle);
+	a->not_after = m->not_after;
+	err = buf_ok(&a->bundle);
+	return err ? err : m->bundle.len ? 0 : -ERR_FORMAT;
+}
+
+/* Also without KY_LOAD: svid-keys has a new sealed state, or another CA. */
+static int on_loaded(struct chan *c, struct chan_msg *m)
+{
+	struct authority *a = chan_owner(c);
+	struct msg_KY_LOADED loaded;
+	int err = msg_get_KY_LOADED(m->body, &loaded);
+
+	if (err)
+		return err;
+	err = loaded.err;
+	if (!err)
+		err = store_and_use(a, &loaded);
+	if (!err) {
+		a->state = K_READY;
+		chan_set_state(c, a->state);
+		log_info(EV_AUTHORITY, KV("state", V_S("ready")), KV("trust_domain", V_S(a->trust_domain)),
+			 KV("not_after", V_I(a->not_after)));
+	}
+	if (a->err == err)
+		a->ops->changed(a->owner);
+	else
+		set_err(a, err);
+	return 0;
+}
+
+/* On disk at once when the clock was behind, else now and then: the rule has five minutes of slack. */
+static void note_signature(struct authority *a)
+{
+	int64_t now = clock_wall_s();
+	int err;
+
+	if (now > a->last_signed)
+		a->last_signed = now;
+	if (a->last_signed - a->stored_signed < SIGNED_STEP_S)
+		return;
+	err = state_put_time(a->st, STATE_LAST_SIGNED, a->last_signed);
+	if (err)
+		log_warn(EV_STATE, KV("what", V_S("last_signed")), KV("err", V_S(err_name(err))));
+	else
+		a->stored_signed = a->last_signed;
+}
+
+static int on_issued(struct chan *c, struct chan_msg *m)
+{
+	struct authority *a = chan_owner(c);
+	struct msg_KY_ISSUED r;
+	struct svid_issued svid;
+	int err = msg_get_KY_ISSUED(m->body, &r);
+
+	if (err)
+		return err;
+	if (!a->open)
+		return -ERR_PERMIT;
+	a->open--;
+	if (r.err) {
+		a->ops->issued(a->owner, r.identity, m->id, r.err < 0 ? r.err : -ERR_FORMAT, NULL);
+		return 0;
+	}
+	if (!r.chain.len || r.not_after <= r.not_before)
+		return -ERR_FORMAT;
+	svid = (struct svid_issued){ .generation = r.generation, .not_before = r.not_before, .not_after = r.not_after,
+				     .serial = r.serial, .chain = r.chain };
+	note_signature(a);
+	a->ops->issued(a->owner, r.identity, m->id, 0, &svid);
+	return 0;
+}
+
+static void on_dead(struct chan *c, int err)
+{
+	struct authority *a = chan_owner(c);
+
+	if (err != -ERR_CLOSED)
+		a->ops->kill(a->owner);
+	chan_free(c);
+	a->keys = NULL;
+	a->state = K_NEW;
+	a->open = 0;
+	set_err(a, -ERR_NOT_READY);
+	a->ops->lost(a->owner);
+}
+
+static const struct chan_rule rules[] = {
+	{ MSG_KY_LOADED, 1u << K_LOADING | 1u << K_READY, on_loaded },
+	{ MSG_KY_ISSUED, 1u << K_READY, on_issued },
+};
+
+static const struct chan_ops chan_ops = {
+	.peer = "svid-keys",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	.dead = on_dead,
+};
+
+int authority_peer(struct authority *a, int fd)
+{
+	int err;
+
+	if (a->keys)
+		on_dead(a->keys, -ERR_CLOSED);
+	err = chan_new(a->loop, fd, &chan_ops, a, &a->keys);
+	if (err)
+		return err;
+	a->state = K_NEW;
+	try_load(a);
+	return 0;
+}
+
+int authority_err(const struct authority *a)
+{
+	return a->err;
+}
+
+const char *authority_trust_domain(const struct authority *a)
+{
+	return a->trust_domain ? a->trust_domain : "";
+}
+
+struct slice authority_bundle(const struct authority *a)
+{
+	return buf_slice(&a->bundle);
+}
+
+int authority_issue(struct authority *a, const struct svid_request *req, uint32_t *ret_id)
+{
+	uint32_t id = a->last_id + 1 ? a->last_id + 1 : 1;
+	int err;
+
+	if (a->err)
+		return a->err;
+	if (clock_wall_s() + CLOCK_SLACK_S < a->last_signed)
+		return -ERR_CLOCK;
+	err = chan_put(a->keys, KY_ISSUE, id, .identity = req->identity, .spiffe_id = req->spiffe_id, .ttl = req->ttl,
+		       .key_type = req->key_type, .dns_names = req->dns_names);
+	if (err)
+		return err;
+	a->open++;
+	a->last_id = id;
+	*ret_id = id;
+	return 0;
+}
+
+int authority_bind(struct authority *a, uint32_t front, const uint32_t *identities, size_t n)
+{
+	AUTO(buf) struct buf list = BUF_INIT(LIM_SET_IDENTITIES * 4);
+
+	if (!a->keys || a->state != K_READY)
+		return -ERR_NOT_READY;
+	for (size_t i = 0; i < n; i++)
+		buf_put_u32(&list, identities[i]);
+	return chan_put(a->keys, KY_BIND, 0, .front = front, .identities = buf_slice(&list));
+}
+
+void authority_forget(struct authority *a, uint32_t identity)
+{
+	/* When it cannot be sent, svid-keys is gone and has forgotten already. */
+	if (a->keys && chan_put(a->keys, KY_FORGET, 0, .identity = identity))
+		log_debug(EV_AUTHORITY, KV("what", V_S("forget not sent")));
+}
+
+void authority_put_status(const struct authority *a, struct json *j)
+{
+	json_str(j, "state", a->err == 0 ? "ready" : a->err == -ERR_NOT_READY ? "starting" : "refused");
+	json_str(j, "why", a->err ? err_text(a->err) : NULL);
+	json_str(j, "kind", "embedded");
+	json_time(j, "not_after", a->not_after);
+	json_time(j, "last_signed", a->last_signed);
+}

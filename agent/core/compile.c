@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * compile.c - documents: watch the files, have svidd run the compiler, hand what it says to docs.c, and put what came
+ * into force into force. svid-core never opens a policy file.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/core/core.h"
+
+#define RERUN_NS (5 * NS_PER_S) /* while nothing is in force, for what inotify cannot see */
+#define EVENTS (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
+
+struct compiler {
+	struct core *core;
+	struct chan *chan; /* NULL: none runs */
+	struct loop_watch files;
+	struct loop_timer debounce;
+	bool asked;
+};
+
+/* The parts of svid-core that follow the documents. */
+static void documents_changed(struct core *c)
+{
+	const struct settings *s = docs_settings(c->docs);
+	size_t stale, n = policy_count(docs_policy(c->docs), &stale);
+	bool usable = docs_generation(c->docs) && *s->trust_domain;
+
+	log_info(EV_POLICY, KV("generation", V_U(docs_generation(c->docs))), KV("identities", V_U(n)), KV("stale", V_U(stale)));
+	if (*s->trust_domain) {
+		c->audit.mode = s->audit_required ? AUDIT_REQUIRED : AUDIT_BEST_EFFORT;
+		if (s->max_conns_per_uid && s->max_conns_per_uid <= LIM_CONNS_PER_UID)
+			c->bounds.max[BOUND_UID] = s->max_conns_per_uid;
+		authority_configure(c->auth, s->trust_domain, s->ca_ttl);
+	}
+	revoke_policy(c);
+	identities_apply(c->ids, docs_policy(c->docs));
+	hold_set(c, HOLD_DOCUMENTS, usable ? 0 : -ERR_NOT_READY);
+}
+
+static int on_message(struct chan *ch, struct chan_msg *m)
+{
+	struct compiler *k = chan_owner(ch);
+	bool changed = false;
+	int err = docs_message(k->core->docs, m->type, m->body, &changed);
+
+	if (changed)
+		documents_changed(k->core);
+	if (err == -ENOMEM || err == -ERR_STATE) {
+		log_error(EV_POLICY, KV("message", V_S(msg_name(m->type))), KV("err", V_S(err_name(err))),
+			  KV("state", V_S(state_problem(k->core->state))));
+		return 0; /* nothing changed; the next run tries again */
+	}
+	return err;
+}
+
+static void run_ended(struct core *c, const char *why)
+{
+	bool changed = false;
+	int err = docs_end(c->docs, why, &changed);
+
+	if (err)
+		log_error(EV_POLICY, KV("what", V_S("end of a run")), KV("err", V_S(err_name(err))));
+	if (changed)
+		documents_changed(c);
+}
+
+static void on_dead(struct chan *ch, int err)
+{
+	struct compiler *k = chan_owner(ch);
+
+	chan_free(ch);
+	k->chan = NULL;
+	if (err != -ERR_CLOSED)
+		parent_kill(k->core, ROLE_POLICY, 0);
+	run_ended(k->core, err == -ERR_CLOSED ? "svid compile ended early" : "svid compile sent what it must not");
+	if (k->core->holds[HOLD_DOCUMENTS] && !loop_timer_armed(&k->debounce) &&
+	    loop_timer_in(k->core->loop, &k->debounce, RERUN_NS))
+		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
+}
+
+static const struct chan_rule rules[] = {
+	{ MSG_PC_FILE, 1, on_message },
+	{ MSG_PC_DOC, 1, on_message },
+	{ MSG_PC_ERROR, 1, on_message },
+	{ MSG_PC_DONE, 1, on_message },
+};
+
+static const struct chan_ops chan_ops = {
+	.peer = "svid compile",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	.dead = on_dead,
+};
+
+int compiler_peer(struct core *c, int fd)
+{
+	struct compiler *k = c->compiler;
+
+	if (k->chan) { /* svidd runs one at a time: the other has ended */
+		chan_free(k->chan);
+		k->chan = NULL;
+		run_ended(c, "svid compile was started again");
+	}
+	docs_begin(c->docs);
+	return chan_new(c->loop, fd, &chan_ops, k, &k->chan);
+}
+
+static void on_debounce(struct loop_timer *t)
+{
+	struct compiler *k = container_of(t, struct compiler, debounce);
+
+	if (chan_put(k->core->parent, C_COMPILE, 0))
+		log_error(EV_POLICY, KV("what", V_S("C_COMPILE not sent")));
+}
+
+/* A run that is wanted while one is wanted is the same run: editors write a file several times. */
+void compiler_run(struct core *c)
+{
+	struct compiler *k = c->compiler;
+
+	if (loop_timer_in(c->loop, &k->debounce, LIM_POLICY_DEBOUNCE_MS * NS_PER_MS))
+		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
+}
+
+static void on_files(struct loop_watch *w, uint32_t events)
+{
+	struct compiler *k = container_of(w, struct compiler, files);
+	char text[4096];
+
+	(void)events;
+	while (read(w->fd, text, sizeof(text)) > 0)
+		;
+	compiler_run(k->core);
+}
+
+static void watch_dir(int fd, const char *dir, const char *what)
+{
+	if (inotify_add_watch(fd, dir, EVENTS | IN_ONLYDIR) < 0)
+		log_warn(EV_POLICY, KV("what", V_S(what)), KV("why", V_S("changes are seen by svid reload only")),
+			 KV("err", V_S(err_name(-errno))));
+}
+
+/* The directory of svid.yaml, not the file: it is replaced by rename. */
+static void watch_config(int fd, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *dir = slash && slash != path ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(slash ? "/" : ".");
+
+	if (dir)
+		watch_dir(fd, dir, "directory of svid.yaml");
+}
+
+int compiler_watch(struct core *c)
+{
+	struct compiler *k = mem_new(struct compiler);
+	char dir[32];
+
+	if (!k)
+		return -ENOMEM;
+	*k = (struct compiler){ .core = c, .files = { .fd = -1, .cb = on_files }, .debounce.cb = on_debounce };
+	c->compiler = k;
+	k->files.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (k->files.fd < 0)
+		return -errno;
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", c->plan.policy_dir);
+	watch_dir(k->files.fd, c->plan.policy_dir >= 0 ? dir : c->plan.policy_path, "policy directory");
+	watch_config(k->files.fd, c->plan.config_path);
+	return 0;
+}
+
+int compiler_start(struct core *c)
+{
+	struct compiler *k = c->compiler;
+	int err = loop_add(c->loop, &k->files, EPOLLIN);
+
+	if (!err)
+		err = chan_put(c->parent, C_COMPILE, 0);
+	return err;
+}
+
+void compiler_exit(struct core *c, uint32_t status)
+{
+	char why[80];
+
+	/* With a channel its end says more, and comes after what is still in it. */
+	if (c->compiler->chan || !status)
+		return;
+	snprintf(why, sizeof(why), "svid compile could not run or failed, status 0x%x", status);
+	docs_begin(c->docs);
+	run_ended(c, why);
+}

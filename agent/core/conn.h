@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn.h - one accepted connection from accept to close. svid-core keeps a duplicate of every socket that
+ * a front serves, so that it can end what a front does not.
+ *
+ * Flow: server.c accepts and bounds; conn.c adopts (provider.h), waits for the decision (decide.c), hands over
+ * (front.h); revocation ends it with a reason, at LIM_CUT_MS with shutdown(2).
+ */
+#ifndef CORE_CONN_H
+#define CORE_CONN_H
+
+#include <sys/types.h>
+
+#include "agent/base/list.h"
+#include "agent/base/loop.h"
+#include "agent/base/slice.h"
+#include "agent/core/provider.h"
+
+struct core;
+struct decision;
+struct idset;
+
+enum conn_state {
+	CONN_READABLE, /* attestation: socket: waits for the first byte */
+	CONN_CANARY,   /* may be the canary's: waits to be told which it is */
+	CONN_DECIDING, /* waits for its decision, or for an agent that is starting */
+	CONN_QUEUED,   /* in a set whose front is not ready yet */
+	CONN_SERVED,   /* the front has it */
+	CONN_ENDING,   /* F_END was sent, the cut timer runs */
+	CONN_CUT,      /* shut down by us; the front has not said closed yet */
+};
+
+struct conn {
+	struct core *core;
+	uint64_t number; /* generation << 32 | index; never reused */
+	int fd;		 /* our duplicate */
+	enum conn_state state;
+	pid_t pid; /* SO_PEERCRED at connect, in our pid namespace */
+	uid_t uid;
+	uint64_t cgroup; /* what it is counted under; 0 = not counted */
+	uint32_t userns_owner;
+	bool in_userns;
+	bool anonymous; /* counted under LIM_CONNS_ANON */
+	bool attached; /* the provider keeps slots for it */
+	struct provider_ticket ticket;
+	struct svid_conn *record; /* kept while it waits to be decided, else NULL */
+	struct decision *decision;
+	struct idset *set; /* from CONN_QUEUED on */
+	int end_err;	   /* why it ends; 0 while it lives */
+	uint64_t accepted; /* CLOCK_BOOTTIME ns */
+	struct list in_set;
+	struct list in_decision;
+	struct list in_key; /* by process, for events */
+	struct list in_wait; /* of the core: starting, canary, or undecided */
+	struct loop_watch watch;
+	struct loop_timer timer; /* first byte, hold, cut */
+};
+
+#endif

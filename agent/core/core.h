@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - svid-core as one object: who owns what, and the few calls that go across its files.
+ * Start reading at main.c, then server.c (a connection comes), conn.c (its life), decide.c (who is it).
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include "agent/core/attest.h"
+#include "agent/core/audit.h"
+#include "agent/core/authority.h"
+#include "agent/core/bounds.h"
+#include "agent/core/cgroup.h"
+#include "agent/core/conn.h"
+#include "agent/core/decide.h"
+#include "agent/core/docs.h"
+#include "agent/core/front.h"
+#include "agent/core/identity.h"
+#include "agent/core/provider.h"
+
+/* A channel that came before P_GO. */
+struct plan_peer {
+	uint32_t role, index;
+	int fd;
+};
+
+/* What svidd said and gave before P_GO. */
+struct plan {
+	struct plan_peer peers[1 + LIM_ATTEST_WORKERS + 1];
+	size_t n_peers;
+	unsigned int tier; /* enum svid_tier */
+	char *instance, *public_path, *admin_path, *config_path, *policy_path, *state_path, *tier_notes;
+	int listen_public, listen_admin, state_dir, audit, policy_dir;
+	struct provider_fds fds;
+};
+
+/* Why nothing is served; the first that is set is what clients are told. */
+enum hold {
+	HOLD_DRAIN,
+	HOLD_EVIDENCE,	/* canary or losses */
+	HOLD_AUDIT,	/* audit: required, and it does not work */
+	HOLD_AUTHORITY, /* no keys, no CA, or a refusal */
+	HOLD_DOCUMENTS, /* nothing compiled yet */
+	HOLD_COUNT,
+};
+
+#define CONN_BUCKETS 1024
+
+struct core {
+	struct loop *loop;
+	struct plan plan;
+	struct chan *parent;
+	struct provider *provider;
+	struct state *state;
+	struct docs *docs;
+	struct audit audit;
+	struct cgroups *cgroups; /* NULL: no v2 hierarchy; cgroup selectors do not match */
+	struct attest *attest;
+	struct authority *auth;
+	struct identities *ids;
+	struct fronts *fronts;
+	struct decisions decisions;
+	struct bounds bounds;
+	struct canary *canary;
+	struct compiler *compiler;
+	struct admin *admin;
+
+	int holds[HOLD_COUNT]; /* 0 or -ERR_x */
+	bool ready;	       /* served once: C_READY was sent */
+	uint64_t started;      /* CLOCK_BOOTTIME ns */
+	struct loop_timer start_hold;
+	struct loop_timer ready_late;
+	struct loop_timer audit_retry;
+	struct loop_timer creds_poll;
+	struct loop_timer drain;
+	unsigned int drain_steps;
+	struct loop_watch ring;
+	struct loop_watch accept;
+	struct loop_timer accept_retry;
+
+	struct conn **conns; /* LIM_CONNS, by index */
+	uint32_t *generations; /* of each index */
+	uint32_t *free_conns;  /* indexes not in use */
+	size_t n_conns, n_free, n_anon;
+	struct list by_key[CONN_BUCKETS];
+	struct list waiting; /* conns held until the agent is ready, or until the canary is known */
+	struct list undecided; /* served as nobody while a hold was on: they must come again */
+	uint64_t accepted, refused, cut, revoked;
+};
+
+/* parent.c: svidd */
+/** parent_receive_plan() - read descriptors and settings until P_GO. Errors: those of ipc_recv(), -ERR_PERMIT. */
+MUST int parent_receive_plan(int fd, struct plan *ret_plan);
+/** parent_start() - from now on svidd is heard in the loop. Errors: -ENOMEM, -errno. */
+MUST int parent_start(struct core *c, int fd);
+/** parent_kill() - ask svidd to kill a child. */
+void parent_kill(struct core *c, uint32_t role, uint32_t index);
+
+/* hold.c: why the agent serves nobody just now */
+/** hold_set() - @why (0 or -ERR_x) is the state of @h now; fronts and waiting callers are told. */
+void hold_set(struct core *c, enum hold h, int why);
+/** hold_err() - 0, or why nothing is served. */
+int hold_err(const struct core *c);
+/** hold_name() - "evidence" and so on, for status. */
+const char *hold_name(enum hold h);
+/** hold_start() - callers that come now wait up to LIM_START_HOLD_MS. Errors: -ENOMEM. */
+MUST int hold_start(struct core *c);
+/** hold_is_starting() - whether callers still wait. */
+bool hold_is_starting(const struct core *c);
+
+/* server.c: the listener */
+/** server_start() - accept from now on. Errors: -ENOMEM, -errno. */
+MUST int server_start(struct core *c);
+
+/* conn.c: connections */
+/** conns_new() - the empty table. Errors: -ENOMEM. */
+MUST int conns_new(struct core *c);
+/** conn_new() - take over an accepted socket of (@pid, @uid). Errors: -ERR_LIMIT, -ENOMEM. */
+MUST int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_conn);
+/** conn_start() - identify it and so on; it may be gone when this returns. */
+void conn_start(struct conn *conn);
+/** conn_decided() - its decision is there; it may be gone when this returns. */
+void conn_decided(struct conn *conn);
+/** conn_go_on() - what it waited for (the agent, the canary) is over; it may be gone when this returns. */
+void conn_go_on(struct conn *conn);
+/** conn_revoke() - it ends with @err: the front is told, and LIM_CUT_MS later it is cut. */
+void conn_revoke(struct conn *conn, int err);
+/** conn_free() - close and forget at once. */
+void conn_free(struct conn *conn);
+/** conn_by_number() - NULL when it is gone. */
+struct conn *conn_by_number(const struct core *c, uint64_t number);
+/** conn_changed() - whether the kernel bumped one of its words. */
+bool conn_changed(const struct conn *conn);
+/** conn_was() - whether @number was given to a connection once. */
+bool conn_was(const struct core *c, uint64_t number);
+/** conn_ending() - its front was told to end it: start the clock of the cut. */
+void conn_ending(struct conn *conn);
+/** conns_of_key() - call @each for every connection of process @key; it may free the one it is given. */
+void conns_of_key(struct core *c, const struct svid_key *key, void (*each)(struct conn *conn, void *arg), void *arg);
+/** conns_each() - call @each for every connection; it may free the one it is given. */
+void conns_each(struct core *c, void (*each)(struct conn *conn, void *arg), void *arg);
+
+/* revoke.c: what the kernel and the policy take back */
+/** revoke_start() - read the ring, poll credentials where the tier needs it. Errors: -ENOMEM, -errno. */
+MUST int revoke_start(struct core *c);
+/** revoke_policy() - documents changed: who would get other identities now must come again. */
+void revoke_policy(struct core *c);
+
+/* glue.c: what fronts, identities and the authority call back */
+/** core_make_parts() - the pools and tables around the loop. Errors: -ENOMEM. */
+MUST int core_make_parts(struct core *c);
+
+/* canary.c */
+/** canary_start() - one now, then one each LIM_CANARY_MS; the evidence hold is its verdict. Errors: -ENOMEM. */
+MUST int canary_start(struct core *c);
+/** canary_may_be() - whether @conn could be the canary's that is on its way. */
+bool canary_may_be(const struct core *c, const struct conn *conn, const struct svid_conn *record);
+/** canary_take() - @conn may be it and waits (CONN_CANARY); conn_go_on() if it is not. */
+void canary_take(struct core *c, struct conn *conn);
+/** canary_failed() - evidence is not whole; found out by the canary or by somebody else. */
+void canary_failed(struct core *c, const char *why);
+/** canary_event() - whether @e is about the canary's own connection. */
+bool canary_event(struct core *c, const struct svid_event *e);
+/** canary_gone() - @conn is being freed. */
+void canary_gone(struct core *c, const struct conn *conn);
+/** canary_put_status() - members "canaries", "failures", "last". */
+void canary_put_status(const struct core *c, struct json *j);
+
+/* compile.c */
+/** compiler_start() - watch the policy files and have them compiled now. Errors: -ENOMEM. */
+MUST int compiler_start(struct core *c);
+/** compiler_watch() - inotify on directory and file; before the sandbox closes. Errors: -errno. */
+MUST int compiler_watch(struct core *c);
+/** compiler_peer() - svidd started one; takes over @fd. Errors: -ENOMEM, -errno. */
+MUST int compiler_peer(struct core *c, int fd);
+/** compiler_exit() - svidd says that a run ended with @status, or could not begin. */
+void compiler_exit(struct core *c, uint32_t status);
+/** compiler_run() - compile soon. */
+void compiler_run(struct core *c);
+
+/* admin.c, status.c, explain.c */
+/** admin_start() - answer on admin.sock. Errors: -ENOMEM, -errno. */
+MUST int admin_start(struct core *c);
+/** status_put() - the document that `svid status` shows. */
+void status_put(struct core *c, struct buf *out);
+/** policy_put() - the document that `svid policy show` shows. */
+void policy_put(struct core *c, struct buf *out);
+
+/* sandbox.c */
+/** core_sandbox() - give up everything that is not needed from now on. Errors: those of sandbox_enter(). */
+MUST int core_sandbox(const struct core *c);
+
+#endif

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+/* decide.c - facts are gathered, matched and remembered; svid-attest and the cgroup tree are asked here. svid-core. */
+#include "agent/core/decide.h"
+
+#include <errno.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/err.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/core/core.h"
+#include "agent/core/whoami.h"
+
+void decisions_init(struct decisions *d)
+{
+	*d = (struct decisions){ .n = 0 };
+	list_init(&d->lru);
+	for (size_t i = 0; i < DECISION_BUCKETS; i++)
+		list_init(&d->buckets[i]);
+}
+
+static void decision_free(struct decision *d)
+{
+	attest_cancel(&d->job);
+	list_del(&d->in_hash);
+	list_del(&d->in_lru);
+	d->core->decisions.n--;
+	buf_done(&d->path);
+	buf_done(&d->user);
+	buf_done(&d->group);
+	buf_done(&d->groups);
+	buf_done(&d->cgroup);
+	buf_done(&d->whoami);
+	buf_done(&d->audit);
+	mem_free(d);
+}
+
+void decisions_done(struct decisions *ds)
+{
+	struct decision *d, *tmp;
+
+	for (size_t i = 0; i < DECISION_BUCKETS; i++)
+		list_for_each_safe(d, tmp, &ds->buckets[i], in_hash)
+			decision_free(d);
+}
+
+static struct list *bucket_of(struct decisions *ds, const struct svid_conn *r)
+{
+	uint64_t h = r->image.key.start ^ (uint64_t)r->image.key.tgid << 40 ^ r->image.exec_id << 20 ^ r->image.change;
+
+	return &ds->buckets[(h * 0x9e3779b97f4a7c15ull >> 40) % DECISION_BUCKETS];
+}
+
+/* Everything that facts are made from. The connecting thread's name is information, so it counts too. */
+static bool same_caller(const struct svid_conn *a, const struct svid_conn *b)
+{
+	return memcmp(&a->image.key, &b->image.key, sizeof(a->image.key)) == 0 && a->flags == b->flags &&
+	       a->tier == b->tier && a->listener == b->listener && memcmp(a->comm, b->comm, sizeof(a->comm)) == 0 &&
+	       memcmp(&a->creds, &b->creds, sizeof(a->creds)) == 0 &&
+	       memcmp(&a->image, &b->image, sizeof(a->image)) == 0;
+}
+
+static struct decision *find(struct decisions *ds, const struct svid_conn *r)
+{
+	struct list *bucket = bucket_of(ds, r);
+	uint64_t now = clock_boot_ns();
+	struct decision *d;
+
+	list_for_each(d, bucket, in_hash)
+		if (d->shared && d->expires > now && same_caller(&d->record, r))
+			return d;
+	return NULL;
+}
+
+struct facts decision_facts(const struct decision *d)
+{
+	struct facts f = {
+		.conn = &d->record,
+		.tier = d->core->plan.tier,
+		.path_err = d->path_err,
+		.path = buf_slice(&d->path),
+		.names_err = d->names_err,
+		.user = buf_slice(&d->user),
+		.group = buf_slice(&d->group),
+		.groups = buf_slice(&d->groups),
+		.cgroup_err = d->cgroup_err,
+		.cgroup = buf_slice(&d->cgroup),
+	};
+
+	if (!d->cgroup_err)
+		f.unit = cgroup_unit(f.cgroup);
+	return f;
+}
+
+static void match(struct decision *d)
+{
+	const struct policy *p = docs_policy(d->core->docs);
+	struct facts f = decision_facts(d);
+	struct match m = { .n = 0 };
+	AUTO(buf) struct buf explain = BUF_INIT(LIM_WHOAMI / 2);
+
+	policy_match(p, &f, &m, &explain);
+	d->n = m.n;
+	for (size_t i = 0; i < m.n; i++)
+		d->ids[i] = m.ids[i]->number;
+	d->waived = m.not_traced_waived;
+	whoami_make(&d->whoami, &f, &m, buf_ok(&explain) ? slice_of(NULL, 0) : buf_slice(&explain));
+	whoami_make_audit(&d->audit, &f, &m);
+}
+
+static void set_expiry(struct decision *d, bool failed)
+{
+	d->expires = clock_boot_ns() + (failed ? LIM_FACTS_FAILED_MS : LIM_FACTS_MS) * NS_PER_MS;
+}
+
+/* Nobody uses it: remembered for the next connection of this caller, or gone. */
+static void rest(struct decision *d)
+{
+	if (!list_empty(&d->conns) || !d->done || d->busy)
+		return; /* an unfinished one goes when its answer comes */
+	if (!d->shared || d->expires <= clock_boot_ns())
+		decision_free(d);
+	else
+		list_add_tail(&d->core->decisions.lru, &d->in_lru);
+}
+
+static void settle(struct decision *d)
+{
+	struct conn *conn, *tmp;
+
+	match(d);
+	d->done = true;
+	d->busy = true;
+	list_for_each_safe(conn, tmp, &d->conns, in_decision)
+		conn_decided(conn);
+	d->busy = false;
+	rest(d);
+}
+
+/* In socket mode there was no exec to record: what /proc says now is all there is. */
+static void take_proc(struct decision *d, const struct msg_A_IDENTITY *m)
+{
+	struct svid_image *img = &d->record.image;
+
+	img->exe.ino = m->ino;
+	img->exe.dev = (uint32_t)m->dev;
+	img->argv_total = (uint32_t)m->argv.len;
+	img->argv_len = m->argv.len < SVID_ARGV_MAX ? (uint32_t)m->argv.len : SVID_ARGV_MAX;
+	if (img->argv_len)
+		memcpy(img->argv, m->argv.p, img->argv_len);
+	if (m->argv.len > SVID_ARGV_MAX)
+		img->flags |= SVID_IMG_ARGV_TRUNC;
+}
+
+static void take_answer(struct decision *d, const struct msg_A_IDENTITY *m)
+{
+	d->path_err = m->path_err ? m->path_err : m->path.len ? 0 : -ENOENT;
+	d->names_err = m->names_err;
+	buf_put_slice(&d->path, m->path);
+	buf_put_slice(&d->user, m->user);
+	buf_put_slice(&d->group, m->group);
+	buf_put_slice(&d->groups, m->groups);
+	if (buf_ok(&d->path))
+		d->path_err = -ENOMEM;
+	if (buf_ok(&d->user) || buf_ok(&d->group) || buf_ok(&d->groups))
+		d->names_err = -ENOMEM;
+	if (d->core->plan.tier == TIER_SOCKET)
+		take_proc(d, m);
+}
+
+static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
+{
+	struct decision *d = container_of(job, struct decision, job);
+
+	if (err)
+		d->path_err = d->names_err = err;
+	else
+		take_answer(d, m);
+	set_expiry(d, d->path_err || d->names_err || d->cgroup_err);
+	if (list_empty(&d->conns))
+		decision_free(d);
+	else
+		settle(d);
+}
+
+static int ask(struct decision *d)
+{
+	const struct svid_conn *r = &d->record;
+	bool socket = d->core->plan.tier == TIER_SOCKET;
+	uint32_t n = r->creds.ngroups < SVID_GROUPS_MAX ? r->creds.ngroups : SVID_GROUPS_MAX;
+
+	memcpy(d->job.groups, r->creds.groups, n * sizeof(d->job.groups[0]));
+	d->job.ask = (struct msg_A_IDENTIFY){
+		.pid = (uint32_t)d->pid,
+		.start = socket ? 0 : r->image.key.start,
+		.dev = socket ? 0 : r->image.exe.dev,
+		.ino = socket ? 0 : r->image.exe.ino,
+		.generation = socket ? 0 : r->image.exe.generation,
+		.uid = r->creds.ids.euid,
+		.gid = r->creds.ids.egid,
+		.groups = slice_of(d->job.groups, n * sizeof(d->job.groups[0])),
+	};
+	d->job.caller = r->creds.ids.uid;
+	d->job.done = on_attested;
+	return attest_ask(d->core->attest, &d->job);
+}
+
+static void find_cgroup(struct decision *d)
+{
+	struct slice path;
+
+	d->cgroup_err = -ENODATA;
+	if (!(d->record.creds.flags & SVID_CRED_CGROUP))
+		return;
+	d->cgroup_err = -ENOENT;
+	if (!d->core->cgroups)
+		return;
+	d->cgroup_err = cgroups_path(d->core->cgroups, d->pid, d->record.creds.cgroup_id, &path);
+	if (d->cgroup_err)
+		return;
+	buf_put_slice(&d->cgroup, path);
+	d->cgroup_err = buf_ok(&d->cgroup);
+}
+
+static struct decision *decision_new(struct core *c, const struct svid_conn *record, pid_t pid)
+{
+	struct decision *d = mem_new(struct decision);
+
+	if (!d)
+		return NULL;
+	d->core = c;
+	d->record = *record;
+	d->pid = pid;
+	d->shared = c->plan.tier != TIER_SOCKET;
+	d->expires = UINT64_MAX;
+	d->path = (struct buf)BUF_INIT(LIM_PATH);
+	d->user = d->group = (struct buf)BUF_INIT(256);
+	d->groups = (struct buf)BUF_INIT(LIM_IPC_INLINE);
+	d->cgroup = (struct buf)BUF_INIT(LIM_PATH);
+	d->whoami = (struct buf)BUF_INIT(LIM_WHOAMI);
+	d->audit = (struct buf)BUF_INIT(LIM_AUDIT_LINE / 2);
+	list_init(&d->conns);
+	list_init(&d->in_lru);
+	list_init(&d->in_hash);
+	list_add_tail(bucket_of(&c->decisions, record), &d->in_hash);
+	c->decisions.n++;
+	return d;
+}
+
+static void make_room(struct decisions *ds)
+{
+	while (ds->n >= LIM_DECISIONS && !list_empty(&ds->lru))
+		decision_free(list_entry(ds->lru.next, struct decision, in_lru));
+}
+
+int decide(struct conn *conn, const struct svid_conn *record)
+{
+	struct core *c = conn->core;
+	struct decision *d = find(&c->decisions, record);
+	int err = 0;
+
+	if (d) {
+		c->decisions.hits++;
+		list_del(&d->in_lru);
+	} else {
+		c->decisions.misses++;
+		make_room(&c->decisions);
+		d = decision_new(c, record, conn->pid);
+		if (!d)
+			return -ENOMEM;
+		find_cgroup(d);
+		err = ask(d);
+	}
+	if (err) {
+		decision_free(d);
+		return err;
+	}
+	conn->decision = d;
+	list_add_tail(&d->conns, &conn->in_decision);
+	if (d->done)
+		conn_decided(conn);
+	return 0;
+}
+
+void decision_leave(struct conn *conn)
+{
+	struct decision *d = conn->decision;
+
+	if (!d)
+		return;
+	list_del(&conn->in_decision);
+	conn->decision = NULL;
+	rest(d);
+}
+
+size_t decision_docs(const struct decision *d, const struct identity **ret_docs)
+{
+	const struct policy *p = docs_policy(d->core->docs);
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct identity *doc = policy_by_number(p, d->ids[i]);
+
+		if (doc)
+			ret_docs[n++] = doc;
+	}
+	return n;
+}
+
+static void rematch(struct decision *d, void (*different)(struct conn *conn, bool none_left))
+{
+	uint32_t before[LIM_SET_IDENTITIES];
+	size_t n = d->n;
+	struct conn *conn, *tmp;
+
+	memcpy(before, d->ids, n * sizeof(before[0]));
+	match(d);
+	if (n == d->n && memcmp(before, d->ids, n * sizeof(before[0])) == 0)
+		return;
+	d->busy = true;
+	list_for_each_safe(conn, tmp, &d->conns, in_decision)
+		different(conn, d->n == 0);
+	d->busy = false;
+	rest(d);
+}
+
+void decisions_rematch(struct core *c, void (*different)(struct conn *conn, bool none_left))
+{
+	struct decisions *ds = &c->decisions;
+	struct decision *d, *tmp;
+
+	while (!list_empty(&ds->lru))
+		decision_free(list_entry(ds->lru.next, struct decision, in_lru));
+	for (size_t i = 0; i < DECISION_BUCKETS; i++)
+		list_for_each_safe(d, tmp, &ds->buckets[i], in_hash)
+			if (d->done)
+				rematch(d, different);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decide.h - from a kernel record to a set of identities, once per caller: the same process with the same image,
+ * credentials and cgroup gets the same decision without asking anybody again, for LIM_FACTS_MS.
+ *
+ * A decision is looked up by the whole record, not by a name in it. Documents that change are matched again
+ * against what is remembered.
+ */
+#ifndef CORE_DECIDE_H
+#define CORE_DECIDE_H
+
+#include "agent/core/attest.h"
+#include "agent/core/policy.h"
+
+#define DECISION_BUCKETS 1024
+
+struct core;
+struct conn;
+
+struct decision {
+	struct list in_hash;
+	struct list in_lru; /* only while no connection uses it */
+	struct list conns;
+	struct core *core;
+	struct svid_conn record; /* of the first connection; slots and times in it are that one's */
+	struct attest_job job;
+	pid_t pid;    /* in our pid namespace */
+	bool done;    /* facts are there and were matched */
+	bool shared;  /* may be found by another connection */
+	bool busy;    /* its connections are being gone through: it stays */
+	bool waived;  /* the default not-traced was not enforced */
+	uint64_t expires; /* CLOCK_BOOTTIME ns */
+	int path_err, names_err, cgroup_err;
+	struct buf path, user, group, groups, cgroup;
+	uint32_t ids[LIM_SET_IDENTITIES];
+	size_t n;
+	struct buf whoami; /* JSON for the front */
+	struct buf audit;  /* members for the audit line */
+};
+
+struct decisions {
+	struct list buckets[DECISION_BUCKETS];
+	struct list lru; /* oldest first */
+	size_t n;
+	uint64_t hits, misses;
+};
+
+/** decisions_init() - none yet. */
+void decisions_init(struct decisions *d);
+
+/** decisions_done() - forget all; no connection may use one any more. */
+void decisions_done(struct decisions *d);
+
+/**
+ * decide() - attach @conn to the decision for @record; conn_decided() is called when it is there, which may be now.
+ * Errors: -ENOMEM, -ERR_LIMIT (attest queue). Then nothing is attached.
+ */
+MUST int decide(struct conn *conn, const struct svid_conn *record);
+
+/** decision_leave() - @conn does not use its decision any more. */
+void decision_leave(struct conn *conn);
+
+/**
+ * decisions_rematch() - documents changed. Decisions that nobody uses are forgotten, the others are matched again;
+ * @different is called for each connection whose identities are not what they were.
+ */
+void decisions_rematch(struct core *c, void (*different)(struct conn *conn, bool none_left));
+
+/** decision_facts() - the facts of a decision, borrowing from it. */
+struct facts decision_facts(const struct decision *d);
+
+/** decision_docs() - the documents of its identities; returns how many are still there. */
+size_t decision_docs(const struct decision *d, const struct identity **ret_docs);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * explain.c - what a running process would get, and why: from the record of a connection that it holds, else from
+ * what the kernel and /proc say now, which is said with it. svid-core.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/core/admin.h"
+#include "agent/core/whoami.h"
+
+struct explain {
+	struct admin_client *client;
+	uint32_t id;
+	pid_t pid;
+	struct svid_conn record;
+	struct attest_job job;
+	char cgroup[LIM_PATH];
+	bool image_known; /* the record's image is the kernel's, not /proc's */
+};
+
+static void answer(struct admin_client *cl, uint32_t id, const struct facts *f, const char *source)
+{
+	AUTO(buf) struct buf out = BUF_INIT(ADMIN_REPLY_MAX);
+	AUTO(buf) struct buf why = BUF_INIT(ADMIN_REPLY_MAX / 2);
+	struct json j = JSON_INIT(&out);
+	struct match m;
+
+	policy_match(docs_policy(cl->core->docs), f, &m, &why);
+	json_open(&j, NULL, '{');
+	json_str(&j, "source", source);
+	whoami_put_identities(&j, "identities", &m);
+	facts_put(&j, f);
+	facts_not_enforced(&j, "not_enforced", f->tier);
+	json_bool(&j, "not_traced_waived", m.not_traced_waived);
+	if (!buf_ok(&why))
+		json_raw(&j, "documents", buf_slice(&why));
+	json_close(&j, '}');
+	admin_reply(cl, id, buf_ok(&out), buf_ok(&out) ? slice_of(NULL, 0) : buf_slice(&out));
+}
+
+struct search {
+	pid_t pid;
+	const struct decision *found;
+};
+
+static void look_at(struct conn *conn, void *arg)
+{
+	struct search *s = arg;
+
+	if (conn->pid == s->pid && conn->decision && conn->decision->done && !conn_changed(conn))
+		s->found = conn->decision;
+}
+
+/* One file of /proc/PID, NUL-terminated; -ESRCH when there is no such process. */
+static int read_proc(pid_t pid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = read(fd, text, size - 1);
+	close(fd);
+	if (n < 0)
+		return -errno;
+	text[n] = 0;
+	return 0;
+}
+
+/* "Uid:\t1\t2\t3\t4": the first line that begins so is the kernel's own, a name cannot hold a newline there. */
+static void read_ids(const char *status, const char *key, uint32_t ids[static 4])
+{
+	const char *line = strstr(status, key);
+	char *end;
+
+	for (size_t i = 0; line && i < 4; i++) {
+		line = i ? end : line + strlen(key);
+		ids[i] = (uint32_t)strtoul(line, &end, 10);
+	}
+}
+
+static void read_groups(const char *status, struct svid_creds *c)
+{
+	const char *at = strstr(status, "\nGroups:\t");
+
+	for (at = at ? at + 9 : ""; *at >= '0' && *at <= '9';) {
+		char *end;
+		uint32_t gid = (uint32_t)strtoul(at, &end, 10);
+
+		if (c->ngroups < SVID_GROUPS_MAX)
+			c->groups[c->ngroups] = gid;
+		c->ngroups++;
+		at = *end == ' ' ? end + 1 : end;
+	}
+}
+
+static int creds_from_proc(struct explain *x)
+{
+	struct svid_creds *c = &x->record.creds;
+	char text[4096];
+	uint32_t ids[4] = { 0 };
+	int err = read_proc(x->pid, "status", text, sizeof(text));
+
+	if (err)
+		return err;
+	read_ids(text, "\nUid:\t", ids);
+	c->ids.uid = ids[0], c->ids.euid = ids[1], c->ids.suid = ids[2], c->ids.fsuid = ids[3];
+	read_ids(text, "\nGid:\t", ids);
+	c->ids.gid = ids[0], c->ids.egid = ids[1], c->ids.sgid = ids[2], c->ids.fsgid = ids[3];
+	c->loginuid = UINT32_MAX;
+	read_groups(text, c);
+	err = read_proc(x->pid, "cgroup", text, sizeof(text));
+	if (!err && strncmp(text, "0::/", 4) == 0) {
+		text[strcspn(text, "\n")] = 0;
+		snprintf(x->cgroup, sizeof(x->cgroup), "%.*s", (int)sizeof(x->cgroup) - 1, text + 3);
+	}
+	return 0;
+}
+
+static void take_proc_image(struct explain *x, const struct msg_A_IDENTITY *m)
+{
+	struct svid_image *img = &x->record.image;
+
+	img->exe.ino = m->ino;
+	img->exe.dev = (uint32_t)m->dev;
+	img->argv_total = (uint32_t)m->argv.len;
+	img->argv_len = m->argv.len < SVID_ARGV_MAX ? (uint32_t)m->argv.len : SVID_ARGV_MAX;
+	if (img->argv_len)
+		memcpy(img->argv, m->argv.p, img->argv_len);
+	if (m->argv.len > SVID_ARGV_MAX)
+		img->flags |= SVID_IMG_ARGV_TRUNC;
+}
+
+static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
+{
+	struct explain *x = container_of(job, struct explain, job);
+	struct facts f = { .conn = &x->record, .tier = x->client->core->plan.tier, .path_err = err, .names_err = err };
+
+	if (m) {
+		f.path_err = m->path_err;
+		f.path = m->path;
+		f.names_err = m->names_err;
+		f.user = m->user;
+		f.group = m->group;
+		f.groups = m->groups;
+		if (!x->image_known)
+			take_proc_image(x, m);
+	}
+	f.cgroup_err = x->cgroup[0] ? 0 : -ENODATA;
+	f.cgroup = slice_str(x->cgroup);
+	f.unit = cgroup_unit(f.cgroup);
+	x->client->explain = NULL;
+	answer(x->client, x->id, &f,
+	       x->image_known ? "the kernel's record of the image; credentials and cgroup from /proc, as of now" :
+				"/proc, as of now: this process holds no connection");
+	mem_free(x);
+}
+
+static int ask(struct explain *x)
+{
+	const struct svid_conn *r = &x->record;
+	uint32_t n = r->creds.ngroups < SVID_GROUPS_MAX ? r->creds.ngroups : SVID_GROUPS_MAX;
+
+	memcpy(x->job.groups, r->creds.groups, n * sizeof(x->job.groups[0]));
+	x->job.ask = (struct msg_A_IDENTIFY){ .pid = (uint32_t)x->pid, .uid = r->creds.ids.euid, .gid = r->creds.ids.egid,
+					      .groups = slice_of(x->job.groups, n * sizeof(x->job.groups[0])) };
+	x->job.caller = 0;
+	x->job.done = on_attested;
+	return attest_ask(x->client->core->attest, &x->job);
+}
+
+static int begin(struct explain *x)
+{
+	int err;
+
+	x->record.size = sizeof(x->record);
+	x->record.flags = SVID_CONN_VALID;
+	x->record.tier = x->client->core->plan.fds.tier;
+	x->record.image.key.tgid = (uint32_t)x->pid;
+	x->record.image.flags = SVID_IMG_SCANNED | SVID_IMG_SOCKET;
+	err = creds_from_proc(x);
+	return err ? err : ask(x);
+}
+
+int explain_start(struct admin_client *cl, uint32_t id, pid_t pid)
+{
+	struct search s = { .pid = pid };
+	struct explain *x;
+	int err;
+
+	conns_each(cl->core, look_at, &s);
+	if (s.found) {
+		struct facts f = decision_facts(s.found);
+
+		answer(cl, id, &f, "the record of a connection that it holds");
+		return 0;
+	}
+	if (cl->explain)
+		return -ERR_LIMIT;
+	x = mem_new(struct explain);
+	if (!x)
+		return -ENOMEM;
+	*x = (struct explain){ .client = cl, .id = id, .pid = pid };
+	err = begin(x);
+	if (err)
+		mem_free(x);
+	else
+		cl->explain = x;
+	return err;
+}
+
+void explain_cancel(struct explain *x)
+{
+	if (!x)
+		return;
+	attest_cancel(&x->job);
+	mem_free(x);
+}

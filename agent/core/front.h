@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front.h - the table of fronts: one process per identity set, one spare, and nothing shared between sets.
+ *
+ * A set lives while it has connections, and LIM_FRONT_IDLE_MS longer. Its front is a process under a number
+ * that is never used again; when it dies the set gets another, later and later when it keeps dying.
+ */
+#ifndef CORE_FRONT_H
+#define CORE_FRONT_H
+
+#include "agent/core/conn.h"
+#include "agent/core/frontlog.h"
+#include "agent/core/identity.h"
+
+struct fronts;
+
+struct fronts_ops {
+	/* Ask svidd for front @number, or to kill it. */
+	int (*spawn)(void *owner, uint32_t number);
+	void (*kill)(void *owner, uint32_t number);
+	/* The front has closed connection @number: 0, or the error that condemns the front. */
+	int (*closed)(void *owner, const struct idset *set, uint64_t conn, int err, uint32_t requests);
+	/* @conn was handed over only to be ended with @err. */
+	void (*end)(void *owner, struct conn *conn, int err);
+	/* The front that served @conn is dead. */
+	void (*lost)(void *owner, struct conn *conn);
+	/* The bytes of the WhoAmI document of @conn. */
+	struct slice (*whoami)(void *owner, const struct conn *conn);
+};
+
+/* Counters since start, and what is alive. */
+struct fronts_stats {
+	uint64_t started, died, killed, refused;
+	unsigned int alive, sets;
+};
+
+/* For status. */
+struct front_view {
+	uint32_t number; /* 0: the set has no process now */
+	pid_t pid;
+	const uint32_t *identities;
+	size_t n_identities;
+	size_t connections;
+	bool ready;
+	bool spare;
+	uint64_t set_version;
+	int state; /* what F_STATE said last */
+};
+
+/** fronts_new() - no process yet. @ids and @auth are borrowed. Errors: -ENOMEM. */
+MUST int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth, const struct fronts_ops *ops,
+		    void *owner, struct fronts **ret_fronts);
+
+/** fronts_free() - closes the channels; the processes end by that. NULL is fine. */
+void fronts_free(struct fronts *f);
+
+/** fronts_start() - have the spare and the front of the empty set started. Errors: -ENOMEM, those of spawn(). */
+MUST int fronts_start(struct fronts *f);
+
+/** fronts_peer() - svidd started front @number; takes over both descriptors. Errors: -ERR_NOT_FOUND, -ENOMEM, -errno. */
+MUST int fronts_peer(struct fronts *f, uint32_t number, pid_t pid, int fd, int log_fd);
+
+/** fronts_exit() - svidd says that front @number has ended. */
+void fronts_exit(struct fronts *f, uint32_t number, uint32_t status);
+
+/**
+ * fronts_set() - the set of exactly these identities in this order; made when there is none.
+ * @docs: the documents of @n identities, the default first.
+ * Errors: -ERR_LIMIT (LIM_FRONTS), -ENOMEM.
+ */
+MUST int fronts_set(struct fronts *f, const struct identity *const *docs, size_t n, struct idset **ret_set);
+
+/** fronts_empty_set() - the set of callers without identity. */
+struct idset *fronts_empty_set(struct fronts *f);
+
+/** fronts_add() - @conn is served by @set from now on: at once, or when its front is ready. Errors: -errno, -ENOMEM. */
+MUST int fronts_add(struct idset *set, struct conn *conn);
+
+/** fronts_end() - tell the front to end @conn with @err; nothing when it was not handed over. */
+void fronts_end(struct conn *conn, int err);
+
+/** fronts_remove() - @conn is gone. */
+void fronts_remove(struct conn *conn);
+
+/** fronts_set_state() - 0: serve; else every front ends its streams with @err until 0 comes. */
+void fronts_set_state(struct fronts *f, int err);
+
+/** fronts_push() - identity @number, or with 0 the bundle, is different: fronts that hold it get the whole state. */
+void fronts_push(struct fronts *f, uint32_t number);
+
+/** fronts_rebind() - svid-keys is new: tell it again which set each front serves. */
+void fronts_rebind(struct fronts *f);
+
+/** fronts_each() - call @each for every set and the spare. */
+void fronts_each(const struct fronts *f, void (*each)(void *arg, const struct front_view *v), void *arg);
+
+/** fronts_get_stats() - counters. */
+void fronts_get_stats(const struct fronts *f, struct fronts_stats *ret_stats);
+
+#endif

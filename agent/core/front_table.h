@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* front_table.h - what front.c (sets and processes) and front_chan.c (their channels) share. svid-core. */
+#ifndef CORE_FRONT_TABLE_H
+#define CORE_FRONT_TABLE_H
+
+#include "agent/core/front.h"
+
+#define FRONT_BUCKETS 256
+
+/* One process. */
+struct front {
+	struct list node; /* of the table, until svidd says that it ended */
+	struct fronts *table;
+	uint32_t number;
+	pid_t pid; /* 0 until svidd has started it */
+	struct chan *chan;
+	struct frontlog log;
+	struct idset *set; /* NULL: spare, or dead */
+	bool ready;
+	bool dead; /* nothing goes to it or comes from it any more */
+	bool ending;
+	bool killed;
+	bool bound; /* svid-keys knows its set */
+	int state;  /* what F_STATE said last */
+	uint64_t born;
+	struct loop_timer timer; /* getting ready, or ending */
+};
+
+struct idset {
+	struct list node;
+	struct fronts *table;
+	struct front *front; /* NULL: none now */
+	struct list conns;
+	size_t n_conns;
+	struct loop_timer idle;
+	struct loop_timer backoff;
+	unsigned int failures;
+	uint64_t version;      /* of the last F_SET */
+	uint64_t acknowledged; /* by FR_SET */
+	int err;	       /* why this set cannot be served now */
+	size_t n;
+	uint32_t ids[];
+};
+
+struct fronts {
+	struct loop *loop;
+	struct identities *ids;
+	struct authority *auth;
+	const struct fronts_ops *ops;
+	void *owner;
+	struct list all;
+	struct list sets[FRONT_BUCKETS];
+	struct front *spare;
+	struct idset *empty;
+	struct loop_timer spare_retry;
+	uint32_t last_number;
+	bool started;
+	int state; /* of the agent */
+	struct fronts_stats stats;
+};
+
+/** front_by_number() - NULL when there is none. */
+struct front *front_by_number(const struct fronts *f, uint32_t number);
+
+/** front_kill() - have svidd kill it, once. */
+void front_kill(struct front *fr);
+
+/** front_dead() - its channel is gone: free what hangs on it. */
+void front_dead(struct front *fr, int err);
+
+/** front_bound() - @fr is ready and has a set: bind, state, SVIDs, and the connections that waited. */
+void front_bound(struct front *fr);
+
+/** front_hand() - F_CONN for one connection. Errors: as chan_send(). */
+MUST int front_hand(struct front *fr, struct conn *conn);
+
+/** idset_need_front() - get the set a process unless it has one or has to wait. */
+void idset_need_front(struct idset *set);
+
+#endif

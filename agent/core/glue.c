@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/* glue.c - what the pools and tables call back, in one place: none of them knows another. svid-core. */
+#include <errno.h>
+
+#include "agent/base/log.h"
+#include "agent/core/core.h"
+
+static void on_attest_kill(void *owner, uint32_t index)
+{
+	parent_kill(owner, ROLE_ATTEST, index);
+}
+
+static const struct attest_ops attest_ops = { .kill = on_attest_kill };
+
+static void on_authority_changed(void *owner)
+{
+	struct core *c = owner;
+	int err = authority_err(c->auth);
+
+	if (!err) {
+		fronts_rebind(c->fronts);
+		identities_ready(c->ids);
+		fronts_push(c->fronts, 0);
+	}
+	/* What fronts hold stays good while svid-keys comes back: only callers that cannot be served yet wait. */
+	if (!err || err != -ERR_NOT_READY || !c->ready)
+		hold_set(c, HOLD_AUTHORITY, err);
+}
+
+static void on_authority_issued(void *owner, uint32_t identity, uint32_t id, int err, const struct svid_issued *svid)
+{
+	struct core *c = owner;
+
+	identities_issued(c->ids, identity, id, err, svid);
+}
+
+static void on_authority_lost(void *owner)
+{
+	struct core *c = owner;
+
+	identities_lost(c->ids);
+}
+
+static void on_authority_kill(void *owner)
+{
+	parent_kill(owner, ROLE_KEYS, 0);
+}
+
+static const struct authority_ops authority_ops = {
+	.changed = on_authority_changed,
+	.issued = on_authority_issued,
+	.lost = on_authority_lost,
+	.kill = on_authority_kill,
+};
+
+static void on_identity_changed(void *owner, uint32_t number)
+{
+	struct core *c = owner;
+
+	fronts_push(c->fronts, number);
+}
+
+static const struct identities_ops identities_ops = { .changed = on_identity_changed };
+
+static int on_front_spawn(void *owner, uint32_t number)
+{
+	struct core *c = owner;
+
+	return chan_put(c->parent, C_SPAWN_FRONT, 0, .number = number);
+}
+
+static void on_front_kill(void *owner, uint32_t number)
+{
+	parent_kill(owner, ROLE_FRONT, number);
+}
+
+/* Each connection is given back once; what was forgotten already (cut, and the front was late) is no fault. */
+static int on_front_closed(void *owner, const struct idset *set, uint64_t number, int err, uint32_t requests)
+{
+	struct core *c = owner;
+	struct conn *conn = conn_by_number(c, number);
+
+	if (!conn)
+		return conn_was(c, number) ? 0 : -ERR_PERMIT;
+	if (conn->set != set || conn->state < CONN_SERVED)
+		return -ERR_PERMIT;
+	log_debug(EV_CONN, KV("connection", V_U(number)), KV("pid", V_I(conn->pid)), KV("requests", V_U(requests)),
+		  KV("err", V_S(err_name(err))));
+	conn_free(conn);
+	return 0;
+}
+
+static void on_front_end(void *owner, struct conn *conn, int err)
+{
+	(void)owner;
+	conn_revoke(conn, err);
+}
+
+static void on_front_lost(void *owner, struct conn *conn)
+{
+	(void)owner;
+	conn_free(conn);
+}
+
+static struct slice on_front_whoami(void *owner, const struct conn *conn)
+{
+	(void)owner;
+	return conn->decision ? buf_slice(&conn->decision->whoami) : slice_str("{\"identities\":[],\"undecided\":true}");
+}
+
+static const struct fronts_ops fronts_ops = {
+	.spawn = on_front_spawn,
+	.kill = on_front_kill,
+	.closed = on_front_closed,
+	.end = on_front_end,
+	.lost = on_front_lost,
+	.whoami = on_front_whoami,
+};
+
+int core_make_parts(struct core *c)
+{
+	int err = attest_new(c->loop, &attest_ops, c, &c->attest);
+
+	if (!err)
+		err = authority_new(c->loop, c->state, &authority_ops, c, &c->auth);
+	if (!err)
+		err = identities_new(c->loop, c->auth, &c->audit, &identities_ops, c, &c->ids);
+	if (!err)
+		err = fronts_new(c->loop, c->ids, c->auth, &fronts_ops, c, &c->fronts);
+	if (!err)
+		err = docs_new(c->state, &c->docs);
+	if (!err)
+		err = conns_new(c);
+	decisions_init(&c->decisions);
+	bounds_init(&c->bounds);
+	return err;
+}

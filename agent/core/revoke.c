@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * revoke.c - what ends a connection from outside: the kernel says that its process changed or that a stranger used
+ * it, or the documents say that it would get something else now. The words have stopped the front already; this
+ * ends the streams with the right status. svid-core.
+ */
+#include <errno.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/core/core.h"
+
+static const char *event_name(uint32_t type)
+{
+	static const char *const names[] = {
+		[SVID_EVENT_EXEC] = "exec",	  [SVID_EVENT_EXIT] = "exit",	    [SVID_EVENT_CRED] = "credentials",
+		[SVID_EVENT_CGROUP] = "cgroup", [SVID_EVENT_FOREIGN] = "foreign", [SVID_EVENT_TRACED] = "traced",
+	};
+
+	return type < ARRAY_SIZE(names) && names[type] ? names[type] : "?";
+}
+
+static void audit_event(struct core *c, const struct conn *conn, const struct svid_event *e)
+{
+	AUTO(buf) struct buf b = BUF_INIT(512);
+	struct json j = JSON_INIT(&b);
+
+	json_u64(&j, "connection", conn->number);
+	json_str(&j, "why", event_name(e->type));
+	json_u64(&j, "pid", e->key.tgid);
+	json_u64(&j, "by", e->by.tgid);
+	if (e->type == SVID_EVENT_FOREIGN) {
+		json_u64(&j, "marks", e->marks);
+		json_bool(&j, "refused", e->refused);
+	}
+	/* It ends in any case: a missing line is counted and logged by audit.c. */
+	if (audit_write(&c->audit, "revoke", buf_slice(&b)))
+		hold_set(c, HOLD_AUDIT, -ERR_AUDIT);
+}
+
+static void on_conn_event(struct conn *conn, void *arg)
+{
+	const struct svid_event *e = arg;
+
+	if (e->type == SVID_EVENT_FOREIGN && e->conn_slot != conn->ticket.conn_slot)
+		return;
+	if (conn->end_err)
+		return;
+	/* An exit is the normal end of a client; the others are worth a line. */
+	if (e->type != SVID_EVENT_EXIT) {
+		audit_event(conn->core, conn, e);
+		log_info(EV_CONN_CUT, KV("connection", V_U(conn->number)), KV("pid", V_U(e->key.tgid)),
+			 KV("why", V_S(event_name(e->type))), KV("by", V_U(e->by.tgid)));
+	}
+	conn_revoke(conn, -ERR_CHANGED);
+}
+
+static void on_event(void *ctx, const struct svid_event *e)
+{
+	struct core *c = ctx;
+	struct svid_event copy = *e;
+
+	if (!canary_event(c, e))
+		conns_of_key(c, &e->key, on_conn_event, &copy);
+}
+
+static void on_ring(struct loop_watch *w, uint32_t events)
+{
+	struct core *c = container_of(w, struct core, ring);
+	int n = provider_events(c->provider, on_event, c);
+
+	(void)events;
+	if (n < 0)
+		canary_failed(c, "events cannot be read");
+}
+
+static void on_creds_poll(struct loop_timer *t)
+{
+	struct core *c = container_of(t, struct core, creds_poll);
+
+	if (c->n_conns && provider_poll(c->provider))
+		canary_failed(c, "credentials cannot be polled");
+	if (loop_timer_in(c->loop, t, LIM_CREDS_POLL_MS * NS_PER_MS))
+		log_fatal("credential poll", -ENOMEM);
+}
+
+int revoke_start(struct core *c)
+{
+	int err = 0;
+
+	c->ring = (struct loop_watch){ .fd = provider_events_fd(c->provider), .cb = on_ring };
+	c->creds_poll.cb = on_creds_poll;
+	if (c->ring.fd >= 0)
+		err = loop_add(c->loop, &c->ring, EPOLLIN);
+	if (!err && provider_needs_poll(c->provider))
+		err = loop_timer_in(c->loop, &c->creds_poll, LIM_CREDS_POLL_MS * NS_PER_MS);
+	return err;
+}
+
+static void audit_policy(struct conn *conn, int err)
+{
+	struct core *c = conn->core;
+	AUTO(buf) struct buf b = BUF_INIT(256);
+	struct json j = JSON_INIT(&b);
+
+	json_u64(&j, "connection", conn->number);
+	json_str(&j, "why", "documents");
+	json_str(&j, "status", err_name(err));
+	if (audit_write(&c->audit, "revoke", buf_slice(&b)))
+		hold_set(c, HOLD_AUDIT, -ERR_AUDIT);
+}
+
+/* A change never raises what a connection may get: it ends, and the client comes again (DESIGN.md 2.6). */
+static void on_different(struct conn *conn, bool none_left)
+{
+	int err = none_left ? -ERR_NO_IDENTITY : -ERR_IDENTITIES;
+
+	audit_policy(conn, err);
+	conn_revoke(conn, err);
+}
+
+void revoke_policy(struct core *c)
+{
+	decisions_rematch(c, on_different);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/* status.c - the whole agent on one page of JSON, for `svid status`. svid-core. */
+#include "agent/base/clock.h"
+#include "agent/core/core.h"
+#include "agent/core/facts.h"
+
+#ifndef SVID_VERSION
+#define SVID_VERSION "0"
+#endif
+
+struct listing {
+	struct json *j;
+	struct core *core;
+};
+
+static void put_lines(struct json *j, const char *key, const char *text)
+{
+	struct slice s = slice_str(text);
+
+	json_open(j, key, '[');
+	while (s.len) {
+		const uint8_t *end = memchr(s.p, '\n', s.len);
+		struct slice line = slice_get_bytes(&s, end ? (size_t)(end - s.p) : s.len);
+
+		if (line.len)
+			json_bytes(j, NULL, line);
+		if (end)
+			(void)slice_get_bytes(&s, 1);
+	}
+	json_close(j, ']');
+}
+
+static void put_holds(struct json *j, const struct core *c)
+{
+	json_bool(j, "serving", hold_err(c) == 0);
+	json_bool(j, "whole", c->holds[HOLD_EVIDENCE] == 0);
+	json_open(j, "holds", '[');
+	for (size_t i = 0; i < HOLD_COUNT; i++) {
+		if (!c->holds[i])
+			continue;
+		json_open(j, NULL, '{');
+		json_str(j, "what", hold_name((enum hold)i));
+		json_str(j, "why", err_text(c->holds[i]));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void put_front(void *arg, const struct front_view *v)
+{
+	struct json *j = ((struct listing *)arg)->j;
+
+	json_open(j, NULL, '{');
+	json_u64(j, "number", v->number);
+	json_u64(j, "pid", (uint64_t)v->pid);
+	json_str(j, "state", v->spare ? "spare" : !v->number ? "none" : !v->ready ? "starting" : err_name(v->state));
+	json_u64(j, "identities", v->n_identities);
+	json_u64(j, "connections", v->connections);
+	json_u64(j, "version", v->set_version);
+	json_close(j, '}');
+}
+
+struct counted {
+	uint32_t number;
+	uint64_t fronts, conns;
+};
+
+static void count_front(void *arg, const struct front_view *v)
+{
+	struct counted *n = arg;
+
+	for (size_t i = 0; i < v->n_identities; i++)
+		if (v->identities[i] == n->number) {
+			n->fronts++;
+			n->conns += v->connections;
+		}
+}
+
+static void put_identity(void *arg, const struct identity_view *v)
+{
+	struct listing *l = arg;
+	struct counted n = { .number = v->number };
+
+	fronts_each(l->core->fronts, count_front, &n);
+	json_open(l->j, NULL, '{');
+	json_str(l->j, "spiffe_id", v->spiffe_id);
+	json_time(l->j, "not_after", v->not_after);
+	json_time(l->j, "next_rotation", v->rotates_in ? clock_wall_s() + (int64_t)v->rotates_in : 0);
+	json_u64(l->j, "fronts", n.fronts);
+	json_u64(l->j, "connections", n.conns);
+	if (v->err)
+		json_str(l->j, "err", err_text(v->err));
+	json_close(l->j, '}');
+}
+
+static void put_lists(struct json *j, struct core *c)
+{
+	struct listing l = { .j = j, .core = c };
+
+	json_open(j, "fronts", '[');
+	fronts_each(c->fronts, put_front, &l);
+	json_close(j, ']');
+	json_open(j, "identities", '[');
+	identities_each(c->ids, put_identity, &l);
+	json_close(j, ']');
+}
+
+static void put_conns(struct json *j, const struct core *c)
+{
+	json_open(j, "connections", '{');
+	json_u64(j, "total", c->n_conns);
+	json_u64(j, "without_identity", c->n_anon);
+	json_u64(j, "accepted", c->accepted);
+	json_u64(j, "refused", c->refused);
+	json_u64(j, "revoked", c->revoked);
+	json_u64(j, "cut", c->cut);
+	json_u64(j, "decisions_remembered", c->decisions.n);
+	json_u64(j, "decision_hits", c->decisions.hits);
+	json_u64(j, "decision_misses", c->decisions.misses);
+	json_u64(j, "over_limit_uid", c->bounds.refused[BOUND_UID]);
+	json_u64(j, "over_limit_cgroup", c->bounds.refused[BOUND_CGROUP]);
+	json_u64(j, "over_limit_user_namespace", c->bounds.refused[BOUND_USERNS]);
+	json_close(j, '}');
+}
+
+static void put_losses(struct json *j, const struct core *c)
+{
+	struct provider_health h;
+
+	provider_health(c->provider, &h);
+	json_open(j, "losses", '{');
+	json_u64(j, "events", h.lost_events);
+	json_u64(j, "records", h.lost_records);
+	json_u64(j, "refused_by_kernel", h.refused);
+	canary_put_status(c, j);
+	json_close(j, '}');
+}
+
+static void put_workers(struct json *j, const struct core *c)
+{
+	struct attest_stats a;
+	struct fronts_stats f;
+
+	attest_get_stats(c->attest, &a);
+	fronts_get_stats(c->fronts, &f);
+	json_open(j, "workers", '{');
+	json_u64(j, "attest", a.workers);
+	json_u64(j, "attest_asked", a.asked);
+	json_u64(j, "attest_deadlines", a.deadlines);
+	json_u64(j, "attest_deaths", a.deaths);
+	json_u64(j, "fronts_alive", f.alive);
+	json_u64(j, "fronts_started", f.started);
+	json_u64(j, "fronts_died", f.died);
+	json_u64(j, "fronts_refused", f.refused);
+	json_close(j, '}');
+}
+
+static void put_audit(struct json *j, const struct core *c)
+{
+	json_open(j, "audit", '{');
+	json_str(j, "mode", c->audit.mode == AUDIT_REQUIRED ? "required" : "best-effort");
+	json_bool(j, "working", c->audit.err == 0);
+	json_u64(j, "lines", c->audit.lines);
+	json_u64(j, "failures", c->audit.failures);
+	json_close(j, '}');
+}
+
+void policy_put(struct core *c, struct buf *out)
+{
+	docs_put_status(c->docs, out);
+}
+
+void status_put(struct core *c, struct buf *out)
+{
+	struct json j = JSON_INIT(out);
+	AUTO(buf) struct buf documents = BUF_INIT(1u << 20);
+
+	docs_put_status(c->docs, &documents);
+	json_open(&j, NULL, '{');
+	json_str(&j, "version", SVID_VERSION);
+	json_str(&j, "instance", c->plan.instance);
+	json_str(&j, "tier", tier_name(c->plan.tier));
+	put_lines(&j, "tier_notes", c->plan.tier_notes);
+	facts_not_enforced(&j, "not_enforced", c->plan.tier);
+	put_holds(&j, c);
+	json_str(&j, "trust_domain", authority_trust_domain(c->auth));
+	json_u64(&j, "uptime_s", (clock_boot_ns() - c->started) / NS_PER_S);
+	json_open(&j, "authority", '{');
+	authority_put_status(c->auth, &j);
+	json_close(&j, '}');
+	if (!buf_ok(&documents))
+		json_raw(&j, "documents", buf_slice(&documents));
+	put_lists(&j, c);
+	put_conns(&j, c);
+	put_losses(&j, c);
+	put_audit(&j, c);
+	put_workers(&j, c);
+	json_close(&j, '}');
+}

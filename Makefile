@@ -156,7 +156,7 @@ lint: # style, banned functions, sizes, docstrings, includes, licences, protocol
 	$(Q)tests/lint/lint.sh
 
 bench: $(BINS) $(TOOLS) # the figures of DESIGN.md 13 against a floor server
-	$(Q)tests/bench/bench.sh
+	$(Q)tests/bench/bench.py
 
 fuzz-build:
 	$(Q)$(MAKE) --no-print-directory O=build/fuzz CC=$(CLANG) SAN=1 \

@@ -30,9 +30,9 @@ spec:
 POLICY = """apiVersion: svid/v1alpha1
 kind: WorkloadIdentity
 metadata:
-  name: payments
+  name: {name}
 spec:
-  workloadID: payments
+  workloadID: {name}
   selectors:
     - unix:uid: {uid}
       unix:path: {path}
@@ -64,12 +64,14 @@ def lay_out():
         os.makedirs(os.path.join(HERE, name))
     for name in ("payments", "other"):
         shutil.copy(os.path.join(BIN, "svid"), path_of(name))
-    shutil.copy(os.path.join(BIN, "svid-attack"), path_of("intruder"))
-    # The attack needs a program to turn into: the trusted one must be able to do nothing but exist.
+    # The attacker execs a trusted program that then just lives on: the attack tool under a trusted name.
+    for name in ("ledger", "intruder"):
+        shutil.copy(os.path.join(BIN, "svid-attack"), path_of(name))
     with open(os.path.join(HERE, "svid.yaml"), "w", encoding="ascii") as f:
         f.write(AGENT)
-    with open(os.path.join(HERE, "policy.d/payments.yaml"), "w", encoding="ascii") as f:
-        f.write(POLICY.format(uid=UID, path=path_of("payments")))
+    for name in ("payments", "ledger"):
+        with open(os.path.join(HERE, f"policy.d/{name}.yaml"), "w", encoding="ascii") as f:
+            f.write(POLICY.format(name=name, uid=UID, path=path_of(name)))
 
 
 def svidd_command(*more):
@@ -127,6 +129,12 @@ class Screen:
         print(f"  {what:<22} {text}{mark}")
 
 
+def outcome(done):
+    """The last line that the attack tool printed: what the asking process got."""
+    lines = done.stdout.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
 def recorded(answer):
     """What the kernel recorded of a caller, in one line."""
     path = answer.get("path", {})
@@ -158,11 +166,11 @@ def show(screen, status):
     screen.line("the kernel recorded", recorded(who), bool(who))
 
     screen.head("The attack: connect, fork, the parent execs the trusted program, the child asks")
-    done = run(path_of("intruder"), "fork-exec", "--socket", SOCKET, "--trusted", path_of("payments"), uid=UID)
-    text = done.stdout.decode(errors="replace").strip().splitlines() or [""]
-    refused = b"SVID" in done.stdout and b"got SVID" not in done.stdout or b"no identity" in done.stdout or \
-        b"cut" in done.stdout or b"refused" in done.stdout
-    screen.line("the child gets", text[-1], refused and b"got SVID" not in done.stdout)
+    target = ["socket=" + SOCKET, "trusted=" + path_of("ledger"), "evil=" + path_of("intruder")]
+    text = outcome(run(path_of("ledger"), "fetch", *target, uid=UID))
+    screen.line("ledger, by itself", text, f"spiffe://{TRUST_DOMAIN}/ledger" in text)
+    text = outcome(run(path_of("intruder"), "a2", *target, uid=UID))
+    screen.line("the intruder's child", text, bool(text) and "spiffe://" not in text)
 
     screen.head("Try next")
     svid_path = os.path.relpath(os.path.join(BIN, "svid"), ROOT)

@@ -312,6 +312,13 @@ class Agent:
         os.chmod(path, 0o755)
         return path
 
+    def readable(self, path):
+        """A copy of a file where programs under test may read it."""
+        copy = os.path.join(self.bin, os.path.basename(path))
+        shutil.copy(path, copy)
+        os.chmod(copy, 0o644)
+        return copy
+
     def play(self, path, *words, user=CALLER_UID):
         """Start a program under test in the background."""
         process = subprocess.Popen([path, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

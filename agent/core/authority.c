@@ -149,7 +149,7 @@ void authority_configure(struct authority *a, const char *trust_domain, uint32_t
 	try_load(a);
 }
 
-static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m)
+static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m, bool *ret_news)
 {
 	int err = 0;
 
@@ -157,6 +157,7 @@ static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m)
 		err = state_put_blob(a->st, STATE_AUTHORITY, m->sealed);
 	if (err)
 		return err;
+	*ret_news = !slice_eq(buf_slice(&a->bundle), m->bundle) || a->not_after != m->not_after;
 	buf_reset(&a->bundle);
 	buf_put_slice(&a->bundle, m->bundle);
 	a->not_after = m->not_after;
@@ -169,23 +170,25 @@ static int on_loaded(struct chan *c, struct chan_msg *m)
 {
 	struct authority *a = chan_owner(c);
 	struct msg_KY_LOADED loaded;
+	bool news = false;
 	int err = msg_get_KY_LOADED(m->body, &loaded);
 
 	if (err)
 		return err;
 	err = loaded.err;
 	if (!err)
-		err = store_and_use(a, &loaded);
-	if (!err) {
+		err = store_and_use(a, &loaded, &news);
+	news = news || a->state != K_READY;
+	if (!err && news) {
 		a->state = K_READY;
 		chan_set_state(c, a->state);
 		log_info(EV_AUTHORITY, KV("state", V_S("ready")), KV("trust_domain", V_S(a->trust_domain)),
 			 KV("not_after", V_I(a->not_after)));
 	}
-	if (a->err == err)
-		a->ops->changed(a->owner);
-	else
+	if (a->err != err)
 		set_err(a, err);
+	else if (news)
+		a->ops->changed(a->owner);
 	return 0;
 }
 

@@ -137,12 +137,16 @@ static void inconclusive(struct canary *k, const char *why)
 		round_over(k);
 }
 
+/* The kernel writes up to the NUL; what is behind it may be older. */
+static bool is_worker_comm(const char comm[static SVID_COMM_LEN])
+{
+	return strncmp(comm, WORKER_COMM, SVID_COMM_LEN) == 0;
+}
+
 static bool record_is_childs(const struct svid_conn *r)
 {
-	static const char comm[SVID_COMM_LEN] = WORKER_COMM;
-
 	return r->image.flags & SVID_IMG_FORKED && r->image.n_ancestors && r->marks == 0 &&
-	       memcmp(r->image.ancestors[0].comm, comm, sizeof(comm)) == 0;
+	       is_worker_comm(r->image.ancestors[0].comm);
 }
 
 /* Both halves are there: who the worker says it is, and the connection. */
@@ -231,13 +235,12 @@ bool canary_event(struct core *c, const struct svid_event *e)
 
 bool canary_may_be(const struct core *c, const struct conn *conn, const struct svid_conn *record)
 {
-	static const char comm[SVID_COMM_LEN] = WORKER_COMM;
 	const struct canary *k = c->canary;
 
 	if (k->phase == CANARY_UP)
 		return conn->pid == k->pid && !k->conn;
 	/* Whoever takes this name only makes himself wait until the worker has answered. */
-	return k->phase == CANARY_ASKED && memcmp(record->comm, comm, sizeof(comm)) == 0;
+	return k->phase == CANARY_ASKED && is_worker_comm(record->comm);
 }
 
 void canary_take(struct core *c, struct conn *conn)

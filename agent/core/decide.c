@@ -55,7 +55,7 @@ static struct list *bucket_of(struct decisions *ds, const struct svid_conn *r)
 static bool same_caller(const struct svid_conn *a, const struct svid_conn *b)
 {
 	return memcmp(&a->image.key, &b->image.key, sizeof(a->image.key)) == 0 && a->flags == b->flags &&
-	       a->tier == b->tier && a->listener == b->listener && memcmp(a->comm, b->comm, sizeof(a->comm)) == 0 &&
+	       a->tier == b->tier && a->listener == b->listener && strncmp(a->comm, b->comm, sizeof(a->comm)) == 0 &&
 	       memcmp(&a->creds, &b->creds, sizeof(a->creds)) == 0 &&
 	       memcmp(&a->image, &b->image, sizeof(a->image)) == 0;
 }

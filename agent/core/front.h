@@ -88,8 +88,11 @@ void fronts_set_state(struct fronts *f, int err);
 /** fronts_push() - identity @number, or with 0 the bundle, is different: fronts that hold it get the whole state. */
 void fronts_push(struct fronts *f, uint32_t number);
 
-/** fronts_rebind() - svid-keys is new: tell it again which set each front serves. */
-void fronts_rebind(struct fronts *f);
+/** fronts_keys_lost() - svid-keys is gone, and what it was told with it. */
+void fronts_keys_lost(struct fronts *f);
+
+/** fronts_bind() - tell svid-keys, once each, which set the fronts serve that it does not know yet. */
+void fronts_bind(struct fronts *f);
 
 /** fronts_each() - call @each for every set and the spare. */
 void fronts_each(const struct fronts *f, void (*each)(void *arg, const struct front_view *v), void *arg);

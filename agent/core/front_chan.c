@@ -235,15 +235,21 @@ void fronts_push(struct fronts *f, uint32_t number)
 				push(set);
 }
 
-void fronts_rebind(struct fronts *f)
+void fronts_keys_lost(struct fronts *f)
 {
 	struct front *fr;
 
-	list_for_each(fr, &f->all, node) {
+	list_for_each(fr, &f->all, node)
 		fr->bound = false;
+}
+
+void fronts_bind(struct fronts *f)
+{
+	struct front *fr;
+
+	list_for_each(fr, &f->all, node)
 		if (fr->ready && !fr->dead && fr->set)
 			bind_keys(fr);
-	}
 }
 
 static struct front_view view_of(const struct front *fr, const struct idset *set)

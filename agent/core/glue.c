@@ -18,7 +18,7 @@ static void on_authority_changed(void *owner)
 	int err = authority_err(c->auth);
 
 	if (!err) {
-		fronts_rebind(c->fronts);
+		fronts_bind(c->fronts);
 		identities_ready(c->ids);
 		fronts_push(c->fronts, 0);
 	}
@@ -38,6 +38,7 @@ static void on_authority_lost(void *owner)
 {
 	struct core *c = owner;
 
+	fronts_keys_lost(c->fronts);
 	identities_lost(c->ids);
 }
 

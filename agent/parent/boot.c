@@ -13,6 +13,7 @@
 #include "agent/parent/parent.h"
 
 #define BOOT_MS 10000
+#define LAST_WORDS_MS 500
 
 static int open_or_say(const char *path, int flags)
 {
@@ -84,6 +85,14 @@ static int read_answer(int fd, unsigned int *ret_tier)
 	return 0;
 }
 
+/* It says on the log what is wrong with the file; let it finish the sentence. */
+static void wait_for_end(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	(void)poll(&p, 1, LAST_WORDS_MS);
+}
+
 int boot_tier(struct svidd *d, unsigned int *ret_tier)
 {
 	pid_t pid = 0;
@@ -96,6 +105,8 @@ int boot_tier(struct svidd *d, unsigned int *ret_tier)
 	close(pair[1]);
 	if (!err)
 		err = read_answer(pair[0], ret_tier);
+	if (err == -ERR_POLICY)
+		wait_for_end(pair[0]);
 	close(pair[0]);
 	if (pid) {
 		kill(pid, SIGKILL);

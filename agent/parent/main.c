@@ -9,12 +9,12 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/base/err.h"
 #include "agent/base/mem.h"
 #include "agent/parent/parent.h"
+#include "agent/parent/store.h"
 
 static void on_signal(struct loop_watch *w, uint32_t events)
 {
@@ -46,12 +46,12 @@ static int watch_signals(struct svidd *d)
 	return d->signals.fd < 0 ? -errno : loop_add(d->loop, &d->signals, EPOLLIN);
 }
 
-/* Nothing that whoever started us left open goes anywhere; two descriptors per front must fit. */
+/* Nothing that whoever started us left open stays, but for our own listeners; two descriptors per front must fit. */
 static void clean_process(void)
 {
 	struct rlimit nofile;
 
-	syscall(SYS_close_range, 3u, ~0u, 0);
+	store_init();
 	umask(077);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (getrlimit(RLIMIT_NOFILE, &nofile) < 0)

@@ -18,6 +18,7 @@
 #include "agent/ipc/plan.h"
 #include "agent/parent/evidence.h"
 #include "agent/parent/launch.h"
+#include "agent/parent/notify.h"
 #include "agent/parent/options.h"
 #include "agent/parent/setup.h"
 
@@ -126,10 +127,5 @@ MUST int boot_tier(struct svidd *d, unsigned int *ret_tier);
 
 /** boot_policy_fds() - the policy directory and svid.yaml, freshly opened. Errors: -errno; logged. */
 MUST int boot_policy_fds(const struct options *o, int *ret_dir, int *ret_file);
-
-/* notify.c */
-
-/** notify() - tell systemd ("READY=1"); nothing without NOTIFY_SOCKET. */
-void notify(const char *state);
 
 #endif

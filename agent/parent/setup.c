@@ -11,6 +11,7 @@
 
 #include "agent/base/err.h"
 #include "agent/parent/parent.h"
+#include "agent/parent/store.h"
 
 #define BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
 
@@ -64,13 +65,15 @@ static int path_in(char *out, size_t size, const char *dir, const char *name)
 }
 
 /* SO_PASSCRED before listen(): accepted sockets inherit it, so bytes queued before accept() are covered (K2). */
-static int make_socket(const char *path, int type, mode_t mode, int *ret_fd)
+static int make_socket(const char *name, const char *path, int type, mode_t mode, int *ret_fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1, err = 0;
+	int on = 1, err = 0, fd;
 	mode_t mask;
 
+	if (store_take(name, path, ret_fd))
+		return 0;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return say(path, -errno);
 	memcpy(sa.sun_path, path, strlen(path) + 1); /* both are 108 bytes */
@@ -129,9 +132,9 @@ static int setup_run(const char *run_dir, struct things *t)
 	if (!err)
 		err = make_dir(private_dir, 0700);
 	if (!err)
-		err = make_socket(t->public_path, SOCK_STREAM, 0777, &t->listen_public);
+		err = make_socket("public", t->public_path, SOCK_STREAM, 0777, &t->listen_public);
 	if (!err)
-		err = make_socket(t->admin_path, SOCK_SEQPACKET, 0600, &t->listen_admin);
+		err = make_socket("admin", t->admin_path, SOCK_SEQPACKET, 0600, &t->listen_admin);
 	return err;
 }
 
@@ -153,7 +156,7 @@ static int open_audit(const char *path, int *ret_fd)
 
 int setup_things(const struct options *o, struct identity core, struct things *ret_t)
 {
-	struct things t = { -1, -1, -1, -1, -1, -1, "", "" };
+	struct things t = { -1, -1, -1, -1, -1, -1, false, "", "" };
 	int err = setup_run(o->run_dir, &t);
 
 	/* svid-core may make files here (group, write), but sticky: it can neither remove nor replace root's key. */
@@ -168,13 +171,18 @@ int setup_things(const struct options *o, struct identity core, struct things *r
 	return err;
 }
 
-int setup_listen(const struct things *t)
+int setup_listen(struct things *t)
 {
-	return listen(t->listen_public, BACKLOG) < 0 || listen(t->listen_admin, BACKLOG) < 0 ? -errno : 0;
+	if (listen(t->listen_public, BACKLOG) < 0 || listen(t->listen_admin, BACKLOG) < 0)
+		return -errno;
+	t->stored = store_put("public", t->listen_public) && store_put("admin", t->listen_admin);
+	return 0;
 }
 
 void setup_remove(const struct things *t)
 {
+	if (t->stored)
+		return;
 	unlink(t->public_path);
 	unlink(t->admin_path);
 }

@@ -14,6 +14,7 @@ struct things {
 	int sealing_key;
 	int state_dir;
 	int audit;
+	bool stored; /* systemd keeps the listeners for the next svidd */
 	char public_path[108];
 	char admin_path[108];
 };
@@ -22,12 +23,12 @@ struct things {
 MUST int setup_things(const struct options *o, struct identity core, struct things *ret_t);
 
 /** setup_listen() - from now on clients can connect; evidence must work by then. Errors: -errno. */
-MUST int setup_listen(const struct things *t);
+MUST int setup_listen(struct things *t);
 
 /** setup_sealing_key() - the systemd credential, else @state_dir's key file, made when missing. Errors: -errno, -ERR_x. */
 MUST int setup_sealing_key(int state_dir, int *ret_fd);
 
-/** setup_remove() - take the sockets away at a clean end. */
+/** setup_remove() - take the sockets away at a clean end, unless systemd keeps them. */
 void setup_remove(const struct things *t);
 
 #endif

@@ -43,7 +43,7 @@ struct provider_health {
 
 /**
  * provider_open() - start using the evidence of @fds->tier.
- * @fds: for a BPF tier all of maps and iters; for SVID_TIER_SOCKET none. Owned by the provider on 0.
+ * @fds: for a BPF tier all of maps and iters; for SVID_TIER_SOCKET the words or nothing. Owned by the provider on 0.
  * @ret: owned by the caller (provider_free).
  * Errors: -ERR_PROVIDER (descriptors missing or of another version), -ENOMEM, -errno.
  */

@@ -155,9 +155,21 @@ static const struct provider_ops socket_ops = {
 	.poll = socket_poll,
 };
 
+/* svidd's memfd, which the fronts map too; without svidd (tests) one of our own. */
+static int words_fd(int given)
+{
+	int fd = given;
+
+	if (fd < 0)
+		fd = memfd_create("svid-words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	return given < 0 && ftruncate(fd, sizeof(struct svid_words)) < 0 ? -errno : fd;
+}
+
 int provider_socket_open(struct provider *p)
 {
-	int fd = memfd_create("svid-words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = words_fd(p->fds.maps[SVID_MAP_WORDS]);
 	void *words;
 
 	for (size_t i = 0; i < SVID_MAP_COUNT; i++)
@@ -166,10 +178,8 @@ int provider_socket_open(struct provider *p)
 		p->fds.iters[i] = -1;
 	p->ops = &socket_ops;
 	if (fd < 0)
-		return -errno;
+		return fd;
 	p->fds.maps[SVID_MAP_WORDS] = fd;
-	if (ftruncate(fd, sizeof(*p->words)) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-		return -errno;
 	words = mmap(NULL, sizeof(*p->words), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (words == MAP_FAILED)
 		return -errno;

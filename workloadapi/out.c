@@ -101,7 +101,7 @@ void out_message(struct out *o, struct message *m, uint32_t off, uint32_t len)
 
 size_t out_iov(const struct out *o, struct iovec *iov, size_t max)
 {
-	const uint8_t *own = o->own.data + o->own_sent;
+	const uint8_t *own = o->own.data ? o->own.data + o->own_sent : NULL;
 	size_t n = 0;
 
 	for (; n < o->n && n < max; n++) {

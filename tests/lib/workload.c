@@ -218,13 +218,17 @@ void peer_run(struct peer *p)
 
 void test_der(struct buf *b, size_t len, uint8_t fill)
 {
+	void *to;
+
 	must(len >= 4 && len < 65536, "DER size");
 	buf_put_u8(b, 0x30);
 	buf_put_u8(b, 0x82);
 	buf_put_u8(b, (uint8_t)((len - 4) >> 8));
 	buf_put_u8(b, (uint8_t)(len - 4));
-	for (size_t i = 4; i < len; i++)
-		buf_put_u8(b, fill);
+	to = buf_reserve(b, len - 4);
+	must(to, "memory");
+	memset(to, fill, len - 4);
+	buf_added(b, len - 4);
 }
 
 static void put_entries(struct buf *list, size_t n, uint64_t generation, size_t der_bytes)

@@ -89,7 +89,7 @@ $(O)/bpf/%.bpf.o: kmod/bpf/%.bpf.c Makefile | $(O)/gen/vmlinux.h
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Werror -D__TARGET_ARCH_$(BPF_ARCH) -I. -I$(O) -Ikmod/bpf \
-		-MMD -MP -c $< -o $@.tmp
+		-MMD -MP -MT $@ -c $< -o $@.tmp
 	$(Q)bpftool gen object $@ $@.tmp
 
 $(O)/gen/%.skel.h: $(O)/bpf/%.bpf.o

@@ -14,10 +14,13 @@
 #include "agent/base/mem.h"
 #include "agent/core/provider_parts.h"
 
+/* Tickets of an earlier core may still be compared by its fronts: bumping every word voids them. */
 static void slots_init(struct provider *p)
 {
-	for (uint32_t slot = 1; slot < SVID_WORDS; slot++)
+	for (uint32_t slot = 1; slot < SVID_WORDS; slot++) {
 		p->free_slots[slot - 1] = slot;
+		provider_bump(p, slot);
+	}
 	p->free_count = SVID_WORDS - 1;
 }
 
@@ -76,7 +79,7 @@ int provider_open(const struct provider_fds *fds, struct provider **ret)
 	if (p->free_slots && p->held)
 		err = fds->tier == SVID_TIER_SOCKET ? provider_socket_open(p) : provider_bpf_open(p);
 	if (err) {
-		if (fds->tier == SVID_TIER_SOCKET && p->fds.maps[SVID_MAP_WORDS] >= 0)
+		if (p->own_words)
 			close(p->fds.maps[SVID_MAP_WORDS]);
 		provider_abandon(p);
 		return err;
@@ -150,29 +153,28 @@ static void conn_tidy(struct svid_conn *c)
 	memset(&img->ancestors[img->n_ancestors], 0, (SVID_ANCESTORS - img->n_ancestors) * sizeof(img->ancestors[0]));
 }
 
-static int record(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
-		  struct svid_conn *ret)
+int provider_ask(struct provider *p, struct provider_ask *ask, struct svid_conn *ret)
 {
-	struct svid_conn conn = { 0 };
-	int err = p->ops->record(p, fd, op, conn_slot, holder_slot, &conn);
+	int err = p->ops->record(p, ask, ret);
 
-	if (err)
-		return err;
-	if (conn.size != sizeof(conn) || !(conn.flags & SVID_CONN_VALID))
-		return -ERR_FORMAT;
-	conn_tidy(&conn);
-	*ret = conn;
-	return 0;
+	if (!err || err == -ESTALE)
+		conn_tidy(ret);
+	return err;
 }
 
-int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, uint32_t holder_slot, struct svid_conn *ret)
+int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, struct svid_conn *ret)
 {
-	return record(p, fd, SVID_OP_ADOPT, conn_slot, holder_slot, ret);
+	struct provider_ask ask = { .fd = fd, .op = SVID_OP_ADOPT, .conn_slot = conn_slot,
+				    .conn_word = provider_word(p, conn_slot) };
+
+	return provider_ask(p, &ask, ret);
 }
 
 int provider_peek(struct provider *p, int fd, struct svid_conn *ret)
 {
-	return record(p, fd, SVID_OP_PEEK, 0, 0, ret);
+	struct provider_ask ask = { .fd = fd, .op = SVID_OP_PEEK };
+
+	return provider_ask(p, &ask, ret);
 }
 
 int provider_hold(struct provider *p, const struct svid_conn *conn, uint32_t slot)
@@ -219,9 +221,10 @@ void provider_health(const struct provider *p, struct provider_health *ret)
 	struct svid_stats now;
 
 	provider_stats(p, &now);
-	ret->lost_events = now.n[SVID_STAT_RING] - p->base.n[SVID_STAT_RING];
+	ret->lost_events = now.n[SVID_STAT_RING] - p->base.n[SVID_STAT_RING] + now.n[SVID_STAT_SKIPPED] -
+			   p->base.n[SVID_STAT_SKIPPED];
 	ret->lost_records = 0;
-	for (size_t i = SVID_STAT_RING + 1; i < SVID_STAT_LOSSES; i++)
+	for (size_t i = SVID_STAT_SKIPPED + 1; i < SVID_STAT_LOSSES; i++)
 		ret->lost_records += now.n[i] - p->base.n[i];
 	ret->refused = now.n[SVID_STAT_REFUSED] - p->base.n[SVID_STAT_REFUSED];
 }

@@ -4,8 +4,8 @@
  * Two makers: provider_bpf.c (all BPF tiers, by the descriptors svidd sent) and provider_socket.c (`attestation: socket`,
  * weak on purpose). Runs in svid-core without any capability. Structs: kmod/uapi/svid.h.
  *
- * A connection, in order: provider_slot_get() and note provider_word(); accept; provider_adopt(); decide; take a slot
- * for the process unless it has one, note its word; provider_hold(). provider_attach() does all of that.
+ * A connection is accept(), provider_attach(), provider_valid() before every use, provider_detach(). The other calls are
+ * its parts, for tests and doctor.
  */
 #ifndef CORE_PROVIDER_H
 #define CORE_PROVIDER_H
@@ -36,7 +36,7 @@ struct provider_ticket {
 
 /* Losses since provider_open(). Any in events: give no identity until provider_recover(). */
 struct provider_health {
-	uint64_t lost_events;  /* core's picture may be behind */
+	uint64_t lost_events;  /* core's picture may be behind, or a stranger's call was not seen */
 	uint64_t lost_records; /* processes or connections without evidence; they get no identity */
 	uint64_t refused;      /* calls that the kernel refused (bpf-lsm) */
 };
@@ -75,16 +75,15 @@ void provider_slot_put(struct provider *p, uint32_t slot);
 
 /**
  * provider_adopt() - the record of the connection whose accepted end is @fd, tied to @conn_slot from now on.
- * @holder_slot: stored for events only; 0 when not known yet.
  * @ret: strings end at their lengths, everything beyond is zero. ret->marks not 0: already used by a stranger.
  *
- * Costs one recv() that takes nothing. Works when the client is dead.
+ * Costs one recv() that takes nothing. Works when the client is dead. The word of @conn_slot now is the ticket's.
  * Errors: -ENOENT (the kernel recorded nothing), -ENOTCONN (no peer), -ERR_EVIDENCE (the provider is silenced),
  * -ERR_FORMAT (not our record), -errno.
  */
-MUST int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, uint32_t holder_slot, struct svid_conn *ret);
+MUST int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, struct svid_conn *ret);
 
-/** provider_peek() - the same record, but nothing is stored: for the canary and doctor. Errors: as provider_adopt(). */
+/** provider_peek() - the same record, but nothing is stored: for doctor. Errors: as provider_adopt(). */
 MUST int provider_peek(struct provider *p, int fd, struct svid_conn *ret);
 
 /**
@@ -98,9 +97,10 @@ MUST int provider_hold(struct provider *p, const struct svid_conn *conn, uint32_
 void provider_unhold(struct provider *p, const struct svid_key *key);
 
 /**
- * provider_attach() - slots, record, holder and ticket of the accepted @fd in one call; processes are counted.
- * Errors: those of provider_slot_get(), provider_adopt() and provider_hold(); -ERR_CHANGED also when the record
- * carries a mark (@ret_conn is set then, for the audit). After an error nothing is kept.
+ * provider_attach() - slots, record, holder and ticket of the accepted @fd, in one system call.
+ * Processes are counted: a process with several connections has one word for all.
+ * Errors: -ERR_CHANGED (the process changed since it connected, or a stranger used the connection; @ret_conn is set,
+ * for the audit), -ERR_LIMIT (no slot left), -ENOMEM, and those of provider_adopt(). After an error nothing is kept.
  */
 MUST int provider_attach(struct provider *p, int fd, struct svid_conn *ret_conn, struct provider_ticket *ret_ticket);
 

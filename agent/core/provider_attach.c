@@ -10,20 +10,29 @@
 #include "agent/base/mem.h"
 #include "agent/core/provider_parts.h"
 
-static struct provider_held **held_bucket(struct provider *p, const struct svid_key *key)
+static struct provider_held **held_bucket(const struct provider *p, const struct svid_key *key)
 {
 	uint64_t h = (key->start ^ key->tgid) * 0x9e3779b97f4a7c15ull;
 
 	return &p->held[h >> 52 & (PROVIDER_BUCKETS - 1)];
 }
 
-static struct provider_held *held_find(struct provider *p, const struct svid_key *key)
+static struct provider_held *held_find(const struct provider *p, const struct svid_key *key)
 {
 	struct provider_held *h = *held_bucket(p, key);
 
 	while (h && (h->key.tgid != key->tgid || h->key.start != key->start))
 		h = h->next;
 	return h;
+}
+
+bool provider_held_slot(const struct provider *p, const struct svid_key *key, uint32_t *ret_slot)
+{
+	const struct provider_held *h = held_find(p, key);
+
+	if (h)
+		*ret_slot = h->slot;
+	return h != NULL;
 }
 
 static void held_drop(struct provider *p, struct provider_held *h)
@@ -38,66 +47,80 @@ static void held_drop(struct provider *p, struct provider_held *h)
 	mem_free(h);
 }
 
-static int held_add(struct provider *p, const struct svid_key *key, struct provider_held **ret)
+/* Takes over @slot on 0. */
+static int held_add(struct provider *p, const struct svid_key *key, uint32_t slot, struct provider_held **ret)
 {
 	struct provider_held *h = mem_new(struct provider_held);
 	struct provider_held **bucket = held_bucket(p, key);
-	int err;
 
 	if (!h)
 		return -ENOMEM;
-	err = provider_slot_get(p, &h->slot);
-	if (err) {
-		mem_free(h);
-		return err;
-	}
 	h->key = *key;
+	h->slot = slot;
 	h->next = *bucket;
 	*bucket = h;
 	*ret = h;
 	return 0;
 }
 
-/*
- * The word is read before the kernel is asked whether anything has changed, so a change in between voids the ticket.
- * A holder whose process has changed since its first connection keeps its slot; those tickets are void already.
- */
-static int hold(struct provider *p, const struct svid_conn *conn, struct provider_ticket *t)
+/* The kernel holds the process now, by the offered slot or by the one that we gave it before. */
+static int count_holder(struct provider *p, const struct svid_key *key, const struct provider_ask *ask)
 {
-	struct provider_held *h = held_find(p, &conn->image.key);
-	int err = h ? 0 : held_add(p, &conn->image.key, &h);
+	struct provider_held *h = held_find(p, key);
+	int err = 0;
 
+	if (!h && ask->held)
+		err = held_add(p, key, ask->holder_slot, &h);
+	else if (!h || h->slot != ask->holder_slot)
+		err = -ERR_EVIDENCE; /* holders that are not ours */
+	if (err) {
+		provider_unhold(p, key);
+		return err;
+	}
+	h->conns++;
+	return 0;
+}
+
+static int attach(struct provider *p, struct provider_ask *ask, struct svid_conn *ret_conn)
+{
+	const struct svid_key *key = &ret_conn->image.key;
+	int err = provider_ask(p, ask, ret_conn);
+
+	if (err == -ESTALE)
+		return -ERR_CHANGED;
 	if (err)
 		return err;
-	t->holder_slot = h->slot;
-	t->holder_word = provider_word(p, h->slot);
-	t->key = h->key;
-	err = provider_hold(p, conn, h->slot);
-	if (err && h->conns == 0)
-		held_drop(p, h);
-	if (!err)
-		h->conns++;
-	return err;
+	if (!ret_conn->marks)
+		return count_holder(p, key, ask);
+	if (ask->held)
+		provider_unhold(p, key);
+	return -ERR_CHANGED;
 }
 
 int provider_attach(struct provider *p, int fd, struct svid_conn *ret_conn, struct provider_ticket *ret_ticket)
 {
-	struct provider_ticket t = { 0 };
-	int err = provider_slot_get(p, &t.conn_slot);
+	struct provider_ask ask = { .fd = fd, .op = SVID_OP_ATTACH };
+	uint32_t offered = 0;
+	int err = provider_slot_get(p, &ask.conn_slot);
 
 	if (err)
 		return err;
-	t.conn_word = provider_word(p, t.conn_slot);
-	err = provider_adopt(p, fd, t.conn_slot, 0, ret_conn);
-	if (!err && ret_conn->marks)
-		err = -ERR_CHANGED;
+	err = provider_slot_get(p, &offered);
+	ask.conn_word = provider_word(p, ask.conn_slot);
+	ask.holder_slot = offered;
 	if (!err)
-		err = hold(p, ret_conn, &t);
+		err = attach(p, &ask, ret_conn);
+	if (err || !ask.held)
+		provider_slot_put(p, offered);
 	if (err) {
-		provider_slot_put(p, t.conn_slot);
+		provider_slot_put(p, ask.conn_slot);
 		return err;
 	}
-	*ret_ticket = t;
+	ret_ticket->conn_slot = ask.conn_slot;
+	ret_ticket->conn_word = ask.conn_word;
+	ret_ticket->holder_slot = ask.holder_slot;
+	ret_ticket->holder_word = ask.holder_word;
+	ret_ticket->key = ret_conn->image.key;
 	return 0;
 }
 

@@ -48,29 +48,40 @@ static int version_check(int fd)
 	return cfg.abi == SVID_ABI_VERSION && cfg.schema == SVID_SCHEMA_VERSION ? 0 : -ERR_PROVIDER;
 }
 
+/* The client's end may be in anybody's hands, but the record is the kernel's: another form is another kernel side. */
+static bool is_record(const struct svid_conn *conn)
+{
+	return conn->size == sizeof(*conn) && conn->flags & SVID_CONN_VALID;
+}
+
 /*
- * Ask by mailbox and recv(): see "Adoption" in svid.h. The order of the stores is what the program relies on: it looks
+ * Ask by mailbox and recv(): see "Attaching" in svid.h. The order of the stores is what the program relies on: it looks
  * at nothing while op is SVID_OP_NONE, and this thread is the only one that it answers.
  */
-static int bpf_record(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
-		      struct svid_conn *conn)
+static int bpf_record(struct provider *p, struct provider_ask *ask, struct svid_conn *conn)
 {
 	struct svid_mailbox *mb = p->mailbox;
 	ssize_t n;
 
-	mb->conn_slot = conn_slot;
-	mb->holder_slot = holder_slot;
+	mb->conn_slot = ask->conn_slot;
+	mb->conn_word = ask->conn_word;
+	mb->holder_slot = ask->holder_slot;
 	mb->request = ++p->request;
-	__atomic_store_n(&mb->op, op, __ATOMIC_SEQ_CST);
-	n = recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT);
+	__atomic_store_n(&mb->op, ask->op, __ATOMIC_SEQ_CST);
+	n = recv(ask->fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT);
 	(void)n; /* the call is the message */
 	__atomic_store_n(&mb->op, SVID_OP_NONE, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&mb->answer, __ATOMIC_SEQ_CST) != p->request)
 		return -ERR_EVIDENCE;
-	if (mb->status)
+	if (mb->status && mb->status != -ESTALE)
 		return mb->status;
-	memcpy(conn, &mb->conn, sizeof(*conn));
-	return 0;
+	if (!is_record(&mb->conn))
+		return -ERR_FORMAT;
+	ask->holder_slot = mb->holder_slot;
+	ask->holder_word = mb->holder_word;
+	ask->held = mb->held;
+	*conn = mb->conn;
+	return mb->status;
 }
 
 static void bpf_unhold(struct provider *p, const struct svid_key *key)
@@ -158,6 +169,17 @@ static int maps_check(const struct provider *p)
 	return p->fds.iters[SVID_ITER_POLL] < 0 ? -ERR_PROVIDER : version_check(p->fds.maps[SVID_MAP_CONFIG]);
 }
 
+/* Those of a core that died: their slots mean nothing to this one. */
+static int holders_forget(int fd)
+{
+	struct svid_key key;
+
+	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
+		if (bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT)
+			return -errno;
+	return errno == ENOENT ? 0 : -errno;
+}
+
 int provider_bpf_open(struct provider *p)
 {
 	const int *maps = p->fds.maps;
@@ -172,6 +194,8 @@ int provider_bpf_open(struct provider *p)
 				(void **)&p->mailbox);
 	if (!err)
 		err = map_array(maps[SVID_MAP_STATS], sizeof(*p->stats), PROT_READ, (void **)&p->stats);
+	if (!err)
+		err = holders_forget(maps[SVID_MAP_HOLDERS]);
 	if (err)
 		return err;
 	/* A core that died in the middle of a request must not have its answer taken for ours. */

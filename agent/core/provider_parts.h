@@ -15,10 +15,20 @@ struct provider_held {
 	uint32_t conns;
 };
 
+/* One question to the maker: as struct svid_mailbox. */
+struct provider_ask {
+	int fd;
+	uint32_t op; /* SVID_OP_* */
+	uint32_t conn_slot;
+	uint32_t conn_word;
+	uint32_t holder_slot; /* offered, then in force */
+	uint32_t holder_word;
+	bool held; /* the offered slot was taken */
+};
+
 struct provider_ops {
-	/* fill *conn; op is SVID_OP_ADOPT or SVID_OP_PEEK */
-	int (*record)(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
-		      struct svid_conn *conn);
+	/* on 0 and -ESTALE: *conn and the answers in *ask are set */
+	int (*record)(struct provider *p, struct provider_ask *ask, struct svid_conn *conn);
 	int (*hold)(struct provider *p, const struct svid_conn *conn, uint32_t slot);
 	void (*unhold)(struct provider *p, const struct svid_key *key);
 	int (*image)(struct provider *p, const struct svid_key *key, struct svid_image *ret);
@@ -40,13 +50,20 @@ struct provider {
 	uint32_t *free_slots;
 	uint32_t free_head;
 	uint32_t free_count;
+	bool own_words; /* socket mode without a memfd from svidd */
 	struct provider_held **held;
 };
+
+/** provider_ask() - put the question; a record is tidy. Errors: as provider_attach(), and -ESTALE with *ret set. */
+MUST int provider_ask(struct provider *p, struct provider_ask *ask, struct svid_conn *ret);
+
+/** provider_held_slot() - the slot of a process that is attached already; false and untouched when it is not. */
+bool provider_held_slot(const struct provider *p, const struct svid_key *key, uint32_t *ret_slot);
 
 /** provider_bpf_open() - set up @p for p->fds of a BPF tier. Errors: as provider_open(). */
 MUST int provider_bpf_open(struct provider *p);
 
-/** provider_socket_open() - set up @p without the kernel's help. Errors: -errno. */
+/** provider_socket_open() - set up @p without the kernel's help, on svidd's memfd or one of its own. Errors: -errno. */
 MUST int provider_socket_open(struct provider *p);
 
 /** provider_bpf_done() - unmap and close what provider_bpf_open() made; half-made is fine. */

@@ -89,33 +89,28 @@ static void ids_fill(const struct ucred *uc, struct svid_creds *c)
 	c->loginuid = UINT32_MAX;
 }
 
-static int socket_record(struct provider *p, int fd, uint32_t op, uint32_t conn_slot, uint32_t holder_slot,
-			 struct svid_conn *conn)
+static int socket_record(struct provider *p, struct provider_ask *ask, struct svid_conn *conn)
 {
+	struct svid_conn c = { .size = sizeof(c), .family = SVID_FAMILY_UNIX, .flags = SVID_CONN_VALID,
+			       .tier = SVID_TIER_SOCKET, .conn_slot = ask->conn_slot, .conn_word = ask->conn_word };
 	struct ucred uc;
 	socklen_t len = sizeof(uc);
 	int err;
 
-	(void)p;
-	(void)op;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &uc, &len) < 0)
+	if (getsockopt(ask->fd, SOL_SOCKET, SO_PEERCRED, &uc, &len) < 0)
 		return -errno;
-	err = uc.pid <= 0 ? -ENOENT : start_time(uc.pid, &conn->image.key.start);
+	err = uc.pid <= 0 ? -ENOENT : start_time(uc.pid, &c.image.key.start);
 	if (err)
 		return err;
-	conn->size = sizeof(*conn);
-	conn->family = SVID_FAMILY_UNIX;
-	conn->flags = SVID_CONN_VALID;
-	conn->tier = SVID_TIER_SOCKET;
-	conn->conn_slot = conn_slot;
-	conn->holder_slot = holder_slot;
-	conn->tid = (uint32_t)uc.pid;
-	conn->connect_time = clock_boot_ns();
-	conn->image.key.tgid = (uint32_t)uc.pid;
-	conn->image.flags = SVID_IMG_SOCKET;
-	ids_fill(&uc, &conn->creds);
-	comm_fill(uc.pid, conn->comm);
-	argv_fill(uc.pid, &conn->image);
+	c.tid = c.image.key.tgid = (uint32_t)uc.pid;
+	c.connect_time = clock_boot_ns();
+	c.image.flags = SVID_IMG_SOCKET;
+	ids_fill(&uc, &c.creds);
+	comm_fill(uc.pid, c.comm);
+	argv_fill(uc.pid, &c.image);
+	ask->held = !provider_held_slot(p, &c.image.key, &ask->holder_slot);
+	ask->holder_word = provider_word(p, ask->holder_slot);
+	*conn = c;
 	return 0;
 }
 
@@ -155,32 +150,40 @@ static const struct provider_ops socket_ops = {
 	.poll = socket_poll,
 };
 
-/* svidd's memfd, which the fronts map too; without svidd (tests) one of our own. */
-static int words_fd(int given)
+/* Without svidd (tests); its memfd is the one that the fronts map. */
+static int words_make(int *ret_fd)
 {
-	int fd = given;
+	int fd = memfd_create("svid-words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
-		fd = memfd_create("svid-words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
 		return -errno;
-	return given < 0 && ftruncate(fd, sizeof(struct svid_words)) < 0 ? -errno : fd;
+	if (ftruncate(fd, sizeof(struct svid_words)) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
+		close(fd);
+		return -EIO;
+	}
+	*ret_fd = fd;
+	return 0;
 }
 
 int provider_socket_open(struct provider *p)
 {
-	int fd = words_fd(p->fds.maps[SVID_MAP_WORDS]);
+	int *fd = &p->fds.maps[SVID_MAP_WORDS];
 	void *words;
+	int err;
 
 	for (size_t i = 0; i < SVID_MAP_COUNT; i++)
-		p->fds.maps[i] = -1;
+		if (i != SVID_MAP_WORDS)
+			p->fds.maps[i] = -1;
 	for (size_t i = 0; i < SVID_ITER_COUNT; i++)
 		p->fds.iters[i] = -1;
 	p->ops = &socket_ops;
-	if (fd < 0)
-		return fd;
-	p->fds.maps[SVID_MAP_WORDS] = fd;
-	words = mmap(NULL, sizeof(*p->words), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (*fd < 0) {
+		err = words_make(fd);
+		if (err)
+			return err;
+		p->own_words = true;
+	}
+	words = mmap(NULL, sizeof(*p->words), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (words == MAP_FAILED)
 		return -errno;
 	p->words = words;

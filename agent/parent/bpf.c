@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -15,11 +16,17 @@
 #include "agent/parent/bpf_parts.h"
 
 const struct bpf_named_map bpf_named_maps[BPF_MAPS] = {
-	{ "svid_images", SVID_MAP_IMAGES }, { "svid_holders", SVID_MAP_HOLDERS }, { "svid_words", SVID_MAP_WORDS },
-	{ "svid_mailbox", SVID_MAP_MAILBOX }, { "svid_stats", SVID_MAP_STATS }, { "svid_config", SVID_MAP_CONFIG },
-	{ "svid_ring", SVID_MAP_RING },
+	{ "svid_images", SVID_MAP_IMAGES, sizeof(struct svid_image) },
+	{ "svid_holders", SVID_MAP_HOLDERS, sizeof(struct svid_holder) },
+	{ "svid_words", SVID_MAP_WORDS, sizeof(struct svid_words) },
+	{ "svid_mailbox", SVID_MAP_MAILBOX, sizeof(struct svid_mailbox) },
+	{ "svid_stats", SVID_MAP_STATS, sizeof(struct svid_stats) },
+	{ "svid_config", SVID_MAP_CONFIG, sizeof(struct svid_config) },
+	{ "svid_ring", SVID_MAP_RING, 0 },
 	/* kept pinned so that records and listeners survive an upgrade of the programs */
-	{ "svid_conns", -1 }, { "svid_listeners", -1 }, { "svid_drafts", -1 },
+	{ "svid_conns", -1, sizeof(struct svid_conn) },
+	{ "svid_listeners", -1, sizeof(uint32_t) },
+	{ "svid_drafts", -1, sizeof(struct svid_image) },
 };
 
 #define MAP_LISTENERS 8
@@ -45,6 +52,8 @@ void bpf_free(struct bpf *b)
 		return;
 	links_close(b);
 	maps_close(b);
+	if (b->stats)
+		munmap(b->stats, sizeof(*b->stats));
 	mem_free(b);
 }
 
@@ -240,6 +249,45 @@ int bpf_tag_listener(struct bpf *b, int fd, uint32_t tag)
 	if (b->tier == SVID_TIER_TP)
 		return 0;
 	return bpf_map_update_elem(b->maps[MAP_LISTENERS], &fd, &tag, BPF_ANY);
+}
+
+/* A trampoline leaves out a program that is already running on its CPU, which preemption can bring about. */
+static uint64_t link_skipped(int link_fd)
+{
+	struct bpf_link_info link = { 0 };
+	struct bpf_prog_info prog = { 0 };
+	uint32_t link_len = sizeof(link), prog_len = sizeof(prog);
+	int fd;
+
+	if (bpf_obj_get_info_by_fd(link_fd, &link, &link_len) < 0)
+		return 0;
+	fd = bpf_prog_get_fd_by_id(link.prog_id);
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &prog, &prog_len) < 0)
+		prog.recursion_misses = 0;
+	close(fd);
+	return prog.recursion_misses;
+}
+
+int bpf_watch(struct bpf *b)
+{
+	uint64_t now = 0;
+	void *stats;
+
+	if (!b->stats) {
+		stats = mmap(NULL, sizeof(*b->stats), PROT_READ | PROT_WRITE, MAP_SHARED,
+			     bpf_map_fd(b, SVID_MAP_STATS), 0);
+		if (stats == MAP_FAILED)
+			return -errno;
+		b->stats = stats;
+	}
+	for (unsigned int i = 0; i < b->n_links; i++)
+		now += link_skipped(b->links[i].fd);
+	if (now > b->skipped)
+		__atomic_fetch_add(&b->stats->n[SVID_STAT_SKIPPED], now - b->skipped, __ATOMIC_SEQ_CST);
+	b->skipped = now;
+	return 0;
 }
 
 int bpf_unpin(const char *instance)

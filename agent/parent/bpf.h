@@ -67,6 +67,14 @@ MUST int bpf_set_core(struct bpf *b, pid_t pid);
 MUST int bpf_tag_listener(struct bpf *b, int fd, uint32_t tag);
 
 /**
+ * bpf_watch() - call once a second: where the kernel left a program out (it does so when a hook is met again on a CPU
+ * that is in the middle of that program), this is counted in the stats map, and core treats it as lost evidence.
+ * Needs CAP_SYS_ADMIN.
+ * Errors: -errno.
+ */
+MUST int bpf_watch(struct bpf *b);
+
+/**
  * bpf_unpin() - remove the pins of @instance, which ends its programs once nobody holds them.
  * Errors: -EINVAL (instance), -errno of unlink; absent pins are no error.
  */

@@ -17,6 +17,7 @@ struct bpf_link_fd {
 struct bpf_named_map {
 	const char *name; /* in the object */
 	int kind;	  /* enum svid_map, or -1: not for core */
+	uint32_t size;	  /* of a value; 0 where there is none: a pinned map of another size is not ours */
 };
 
 extern const struct bpf_named_map bpf_named_maps[BPF_MAPS];
@@ -26,6 +27,8 @@ struct bpf {
 	int maps[BPF_MAPS]; /* as bpf_named_maps; -1 when not open */
 	struct bpf_link_fd links[BPF_LINKS_MAX];
 	unsigned int n_links;
+	struct svid_stats *stats;	/* mapped by bpf_watch() */
+	uint64_t skipped;		/* what bpf_watch() has counted so far */
 };
 
 /** bpf_tier_prefix() - programs of @tier start with this; NULL when it is no BPF tier. */

@@ -64,21 +64,23 @@ static void maps_forget(struct bpf *b)
 	}
 }
 
-/* A config map of another size or with other numbers belongs to another svidd: nothing of it is read. */
-static int config_check(const struct bpf *b, struct svid_config *ret)
+/* A map of another size belongs to another svidd: nothing of it is read. */
+static int map_check(int fd, uint32_t size)
 {
 	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info), zero = 0;
-	int fd = bpf_map_fd(b, SVID_MAP_CONFIG);
-	int err = bpf_obj_get_info_by_fd(fd, &info, &len);
+	uint32_t len = sizeof(info);
 
-	if (err)
-		return err;
-	if (info.value_size != sizeof(*ret))
-		return -ENOENT;
-	err = bpf_map_lookup_elem(fd, &zero, ret);
-	if (err)
-		return err;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	return size == 0 || info.value_size == size ? 0 : -ENOENT;
+}
+
+static int config_check(const struct bpf *b, struct svid_config *ret)
+{
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map_fd(b, SVID_MAP_CONFIG), &zero, ret) < 0)
+		return -errno;
 	return ret->abi == SVID_ABI_VERSION && ret->schema == SVID_SCHEMA_VERSION ? 0 : -ENOENT;
 }
 
@@ -88,8 +90,7 @@ int bpf_pin_maps_open(struct bpf *b, const char *dir, struct svid_config *ret_co
 
 	for (int i = 0; i < BPF_MAPS && !err; i++) {
 		b->maps[i] = pin_open(dir, "map", bpf_named_maps[i].name);
-		if (b->maps[i] < 0)
-			err = b->maps[i];
+		err = b->maps[i] < 0 ? b->maps[i] : map_check(b->maps[i], bpf_named_maps[i].size);
 	}
 	if (!err)
 		err = config_check(b, ret_config);

@@ -8,7 +8,9 @@
 
 #define EACCES_ERR	13
 #define ENOENT_ERR	2
+#define ENOMEM_ERR	12
 #define ENOTCONN_ERR	107
+#define ESTALE_ERR	116
 
 /* @rec may hold an older attempt to connect; it becomes valid only with its last line. */
 static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u64 cookie)
@@ -30,6 +32,7 @@ static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u
 	rec->marks = 0;
 	rec->conn_slot = 0;
 	rec->holder_slot = 0;
+	rec->conn_word = 0;
 	rec->tier = svid_tier;
 	rec->tid = t->pid;
 	rec->listener = listener;
@@ -53,9 +56,19 @@ static __always_inline void mark_event(struct svid_conn *rec, const struct svid_
 	event_send(e);
 }
 
+/* Only from the ticket's value: see "Validity" in svid.h. */
+static __always_inline void conn_void(struct svid_conn *rec)
+{
+	struct svid_words *w = THE(svid_words);
+	__u32 slot = rec->conn_slot & (SVID_WORDS - 1);
+
+	if (w && slot)
+		__sync_val_compare_and_swap(&w->w[slot], rec->conn_word, rec->conn_word + 1);
+}
+
 /*
- * Sticky, and one bump per kind of mark: a word that could be bumped at will could be bumped back to where it was.
- * Adoption stores the slot, then reads the marks; this sets the mark, then reads the slot. One of the two sees it.
+ * Marks are sticky and reported once each. Adoption stores the slot, then reads the marks; this sets the mark, then
+ * reads the slot. One of the two sees it.
  */
 static __always_inline void conn_mark(struct svid_conn *rec, __u32 mark, const struct svid_key *by, __u32 refused)
 {
@@ -64,7 +77,7 @@ static __always_inline void conn_mark(struct svid_conn *rec, __u32 mark, const s
 	count(mark & (SVID_MARK_FOREIGN_RECV | SVID_MARK_SPLICE_READ) ? SVID_STAT_FOREIGN_RECV : SVID_STAT_FOREIGN_SEND);
 	if (!rec->conn_slot)
 		return;
-	bump_word(rec->conn_slot);
+	conn_void(rec);
 	mark_event(rec, by, refused);
 }
 
@@ -117,11 +130,52 @@ static __always_inline int is_core(void)
 	return who.tgid == cfg->core_tgid;
 }
 
+static __always_inline int is_stale(const struct svid_conn *rec)
+{
+	struct svid_image *img = image_of(&rec->image.key);
+
+	return !img || img->exec_id != rec->image.exec_id || img->change != rec->image.change;
+}
+
+/* Insert, read the word, compare, in this order: see "Holder registration" in svid.h. */
+static __always_inline int hold_for(struct svid_mailbox *mb, struct svid_conn *rec)
+{
+	struct svid_holder *h, fresh = {};
+	struct svid_words *w = THE(svid_words);
+	long err;
+
+	mb->held = 0;
+	h = bpf_map_lookup_elem(&svid_holders, &rec->image.key);
+	if (!h) {
+		fresh.slot = mb->holder_slot;
+		fresh.exec_id = rec->image.exec_id;
+		fresh.ids = rec->creds.ids;
+		err = bpf_map_update_elem(&svid_holders, &rec->image.key, &fresh, BPF_NOEXIST);
+		h = err ? NULL : bpf_map_lookup_elem(&svid_holders, &rec->image.key);
+		mb->held = 1;
+	}
+	if (!h || !w)
+		return -ENOMEM_ERR;
+	mb->holder_slot = h->slot;
+	/* an atomic that changes nothing: a full barrier on both sides */
+	mb->holder_word = __sync_fetch_and_add(&w->w[h->slot & (SVID_WORDS - 1)], 0);
+	if (is_stale(rec)) {
+		if (mb->held)
+			bpf_map_delete_elem(&svid_holders, &rec->image.key);
+		return -ESTALE_ERR;
+	}
+	h->exec_id = rec->image.exec_id;
+	h->ids = rec->creds.ids;
+	rec->holder_slot = h->slot;
+	return 0;
+}
+
 static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
 {
 	struct unix_sock *us = sk ? bpf_skc_to_unix_sock(sk) : NULL;
 	struct svid_conn *rec;
 	struct sock *peer;
+	int err = 0;
 
 	peer = us ? us->peer : NULL;
 	if (!peer) {
@@ -133,14 +187,16 @@ static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
 		count(SVID_STAT_NO_RECORD);
 		return -ENOENT_ERR;
 	}
-	if (mb->op == SVID_OP_ADOPT) {
-		rec->holder_slot = mb->holder_slot;
+	if (mb->op != SVID_OP_PEEK) {
+		rec->conn_word = mb->conn_word;
 		/* full barrier: see conn_mark() */
 		__sync_lock_test_and_set(&rec->conn_slot, mb->conn_slot);
 		count(SVID_STAT_ADOPTED);
 	}
+	if (mb->op == SVID_OP_ATTACH)
+		err = hold_for(mb, rec);
 	bpf_probe_read_kernel(&mb->conn, sizeof(mb->conn), rec);
-	return 0;
+	return err;
 }
 
 /* Core asked for a record by receiving on the accepted socket @sk. */

@@ -14,19 +14,26 @@
  *   config    1 x struct svid_config                        svidd writes
  *   ring      ring buffer of struct svid_event              kernel writes, core reads
  *
- * Adoption: core accepts fd, fills mailbox.{conn_slot,holder_slot,request}, sets op = SVID_OP_ADOPT and calls
- * recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT). The program on that path, for core's thread group only, follows the
- * peer pointer of the accepted socket to the client's socket (which it keeps alive, so a dead client is no obstacle),
- * stores the slots there, copies the record into mailbox.conn and sets answer = request. status is 0, or
+ * Attaching: core accepts fd, reads the words of two free slots, fills mailbox.{conn_slot,conn_word,holder_slot,request},
+ * sets op = SVID_OP_ATTACH and calls recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT). The program on that path, for core's
+ * thread group only, follows the peer pointer of the accepted socket to the client's socket (which it keeps alive, so a
+ * dead client is no obstacle), stores the slot there, makes the process a holder unless it is one, copies the record
+ * into mailbox.conn and sets answer = request. holder_slot and holder_word are then those in force; held is 1 when the
+ * offered slot was taken. SVID_OP_ADOPT does the same without the holder. status is 0, or
  *   -ENOENT    the client's socket has no record: no kernel evidence, so no identity
  *   -ENOTCONN  the socket has no peer (any more)
+ *   -ESTALE    the process has changed or ended since it connected; mailbox.conn is set, nothing is held
+ *   -ENOMEM    no room for another holder
  * answer != request afterwards means that no program ran: the provider is silenced.
  *
- * Validity: a connection is good while words.w[conn_slot] and words.w[holder_slot] hold the values they had when core
- * allocated the slots. Any other value, higher or lower, means "not any more". Slot 0 is never used and means "none".
+ * Validity: a connection is good while words.w[conn_slot] and words.w[holder_slot] hold the values of the ticket. Any
+ * other value means "not any more". Slot 0 is never used and means "none". The kernel bumps a connection's word only
+ * from the ticket's value: once at most, and never that of a later owner of the slot. Core bumps the word of a slot that
+ * it gives back, and all words when it starts.
  *
- * Holder registration has no gap: core inserts the holder, *then* reads the image again. The kernel changes the image
- * (exec_id, change, or deletes it), *then* looks for a holder. One of the two sees the other.
+ * Holder registration has no gap: the holder is inserted and its word read, *then* the image is compared with the
+ * record. A change alters the image (exec_id, change, or deletes it), *then* looks for a holder and bumps its word. One
+ * of the two sees the other.
  *
  * Versions: SVID_ABI_VERSION changes when a protocol above changes (mailbox, words, slots), SVID_SCHEMA_VERSION when
  * the layout or meaning of a record does. Structs grow only at the end. Both are in the config map; a pinned set of
@@ -82,7 +89,7 @@ struct svid_key {
 #define SVID_IMG_PATH_TRUNC	(1U << 14) /* filename or interp did not fit */
 #define SVID_IMG_FS_REMOTE	(1U << 15) /* a network file system: content may change behind this kernel's back */
 #define SVID_IMG_SOCKET		(1U << 16) /* made by `attestation: socket` from /proc: worth as little as /proc */
-#define SVID_IMG_MNT_USERNS	(1U << 17) /* executable was reached by a mount whose namespace an unprivileged user owns */
+#define SVID_IMG_MNT_USERNS	(1U << 17) /* exec was in a mount namespace that another than the initial user ns owns */
 #define SVID_IMG_FORKED		(1U << 18) /* the image came by fork; this process has not itself called execve */
 
 /*
@@ -220,6 +227,8 @@ struct svid_conn {
 	__u32 tid;		/* connecting thread */
 	__u32 listener;		/* tag of the listener; 0 in bpf-tp, which cannot know */
 	__u32 proto;		/* for socket families other than AF_UNIX; else 0 */
+	__u32 conn_word;	/* of the ticket; valid with conn_slot */
+	__u32 pad0;		/* zero */
 	__u64 connect_time;
 	__u64 cookie;		/* socket cookie of the client's end; 0 where the tier cannot get it */
 	__u8 local[32];		/* for other families: addresses as in sockaddr; zero for AF_UNIX */
@@ -242,8 +251,9 @@ struct svid_words {
 };
 
 #define SVID_OP_NONE		0
-#define SVID_OP_ADOPT		1	/* as above */
-#define SVID_OP_PEEK		2	/* the record only; no slot is stored (canary, doctor) */
+#define SVID_OP_ATTACH		1	/* as above */
+#define SVID_OP_ADOPT		2	/* without a holder */
+#define SVID_OP_PEEK		3	/* the record only; no slot is stored (doctor) */
 
 struct svid_mailbox {
 	__u32 op;		/* SVID_OP_*; the kernel sets it back to SVID_OP_NONE */
@@ -251,7 +261,11 @@ struct svid_mailbox {
 	__u64 request;		/* chosen by core, another each time, never 0 */
 	__u64 answer;		/* request, once the kernel has answered */
 	__u32 conn_slot;
-	__u32 holder_slot;
+	__u32 conn_word;
+	__u32 holder_slot;	/* offered by core; in force after the answer */
+	__u32 holder_word;	/* answer */
+	__u32 held;		/* answer: 1 when the offered holder_slot was taken */
+	__u32 pad0;		/* zero */
 	struct svid_conn conn;
 };
 
@@ -277,11 +291,13 @@ struct svid_event {
 };
 
 /*
- * Counters. Index of svid_stats.n. Those before SVID_STAT_LOSSES are losses. Only RING means that core's picture may
- * be behind; the others fail closed by themselves for the process or connection they hit (it has no evidence).
+ * Counters. Index of svid_stats.n. Those before SVID_STAT_LOSSES are losses. RING and SKIPPED mean that core's picture
+ * may be behind or a stranger's call unseen; the others fail closed by themselves for the process or connection they
+ * hit (it has no evidence).
  */
 enum {
 	SVID_STAT_RING,		/* event not sent: ring full */
+	SVID_STAT_SKIPPED,	/* a hook met its own program running on that CPU and left it out; svidd keeps this one */
 	SVID_STAT_IMG_FULL,	/* image not stored: table full or no memory */
 	SVID_STAT_IMG_MISSING,	/* fork or connect by a process without image */
 	SVID_STAT_CONN_NOMEM,	/* record not stored on the socket */
@@ -353,10 +369,10 @@ SVID_LAYOUT(svid_ancestor, 40);
 SVID_LAYOUT(svid_image, 40 + 8 + 64 + 24 + 40 * SVID_ANCESTORS + SVID_PATH_MAX + SVID_INTERP_MAX + SVID_ARGV_MAX);
 SVID_LAYOUT(svid_ids, 56);
 SVID_LAYOUT(svid_creds, 56 + 32 + 48 + 4 * SVID_GROUPS_MAX + SVID_LABEL_MAX);
-SVID_LAYOUT(svid_conn, 40 + 16 + 64 + 16 + 392 + 1864);
+SVID_LAYOUT(svid_conn, 48 + 16 + 64 + 16 + 392 + 1864);
 SVID_LAYOUT(svid_holder, 72);
 SVID_LAYOUT(svid_words, 4 * SVID_WORDS);
-SVID_LAYOUT(svid_mailbox, 32 + sizeof(struct svid_conn));
+SVID_LAYOUT(svid_mailbox, 48 + sizeof(struct svid_conn));
 SVID_LAYOUT(svid_event, 72);
 SVID_LAYOUT(svid_stats, 34 * 8);
 SVID_LAYOUT(svid_config, 64);

@@ -129,16 +129,33 @@ static void foreign_splice_write_is_refused_or_marked(void **state)
 /* A word that a stranger could bump at will would come back to its old value after 2^32 calls. */
 static void repeated_foreign_use_bumps_once(void **state)
 {
+	struct guest g;
+
+	(void)state;
+	NEED_KERNEL();
+	guest_open(&g);
+	for (int i = 0; i < 3; i++) {
+		(void)caller_do(&g.c, CALLER_CHILD_SEND);
+		(void)caller_do(&g.c, CALLER_CHILD_RECV);
+	}
+	assert_int_equal(provider_word(world.p, g.t.conn_slot), g.t.conn_word + 1);
+	guest_close(&g);
+}
+
+/* A caller that keeps its end open after we let go must not be able to cut whoever has the slot next. */
+static void old_connection_cannot_void_the_slots_next_owner(void **state)
+{
 	uint32_t word;
 	struct guest g;
 
 	(void)state;
 	NEED_KERNEL();
 	guest_open(&g);
-	for (int i = 0; i < 3; i++)
-		(void)caller_do(&g.c, CALLER_CHILD_SEND);
+	provider_slot_put(world.p, g.t.conn_slot);
 	word = provider_word(world.p, g.t.conn_slot);
-	assert_true(word - g.t.conn_word >= 1 && word - g.t.conn_word <= 2); /* splice marks count apart */
+	(void)caller_do(&g.c, CALLER_CHILD_SEND);
+	assert_int_equal(provider_word(world.p, g.t.conn_slot), word);
+	g.t.conn_slot = 0;
 	guest_close(&g);
 }
 
@@ -332,7 +349,7 @@ static void change_between_connect_and_hold_is_seen(void **state)
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
 	assert_int_equal(provider_slot_get(world.p, &slot), 0);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 0, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_int_equal(provider_hold(world.p, &conn, slot), 0);
 	provider_unhold(world.p, &conn.image.key);
 	assert_int_equal(caller_do(&c, CALLER_EXEC), 0);
@@ -493,7 +510,7 @@ static void silenced_trampolines_are_noticed(void **state)
 	c = caller_start(world.path, NULL, NULL);
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), world_tier_is(SVID_TIER_TP) ? 0 : -ERR_EVIDENCE);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), world_tier_is(SVID_TIER_TP) ? 0 : -ERR_EVIDENCE);
 	assert_int_equal(system("echo 1 >/proc/sys/kernel/ftrace_enabled"), 0);
 	caller_end(&c);
 	close(fd);
@@ -526,7 +543,7 @@ static void restart_is_no_gap(void **state)
 	assert_int_equal(provider_open(&fds, &q), 0);
 	assert_int_equal(bpf_set_core(b, getpid()), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(q, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(q, fd, 1, &conn), 0);
 	assert_int_equal(conn.image.flags & SVID_IMG_SCANNED, 0);
 	provider_free(q);
 	bpf_free(b);
@@ -554,6 +571,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(foreign_splice_read_is_seen_except_in_tp),
 		cmocka_unit_test(foreign_splice_write_is_refused_or_marked),
 		cmocka_unit_test(repeated_foreign_use_bumps_once),
+		cmocka_unit_test(old_connection_cannot_void_the_slots_next_owner),
 		cmocka_unit_test(mark_made_before_adoption_is_not_lost),
 		cmocka_unit_test(use_after_exec_is_foreign),
 		cmocka_unit_test(exec_in_any_thread_voids),

@@ -40,7 +40,7 @@ static void record_names_the_program_and_its_arguments(void **state)
 	c = caller_start(world.path, args, NULL);
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_int_equal(stat("/proc/self/exe", &st), 0);
 	assert_int_equal(conn.image.exe.ino, st.st_ino);
 	assert_int_equal(conn.image.exe.size, st.st_size);
@@ -103,7 +103,7 @@ static void long_argv_is_cut_and_says_so(void **state)
 	c = caller_start(world.path, args, NULL);
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_true(conn.image.flags & SVID_IMG_ARGV_TRUNC);
 	assert_int_equal(conn.image.argv_len, SVID_ARGV_MAX);
 	assert_true(conn.image.argv_total > sizeof(big));
@@ -128,7 +128,7 @@ static void argv_is_that_of_exec(void **state)
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
 	assert_int_equal(caller_do(&c, CALLER_REWRITE_ARGV), 0);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_memory_equal(conn.image.argv, "caller", sizeof("caller"));
 	caller_end(&c);
 	close(fd);
@@ -158,7 +158,7 @@ static void exe_link_that_was_moved_changes_nothing(void **state)
 	assert_int_equal(stat(at, &link), 0);
 	assert_int_equal(stat("/proc/self/exe", &own), 0);
 	assert_int_not_equal(link.st_ino, own.st_ino); /* the control: /proc believes it */
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_int_equal(conn.image.exe.ino, own.st_ino);
 	caller_end(&c);
 	close(fd);
@@ -172,7 +172,7 @@ static uint32_t env_flags(char *const env[])
 
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	caller_end(&c);
 	close(fd);
 	return conn.image.flags & (SVID_IMG_ENV_TRUNC | SVID_IMG_LD_PRELOAD | SVID_IMG_LD_AUDIT |
@@ -252,7 +252,7 @@ static void exec_after_connect_leaves_the_record(void **state)
 	assert_int_equal(caller_do(&c, CALLER_LINGER), 0);
 	assert_int_equal(caller_do(&c, CALLER_EXEC), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_int_equal(conn.image.argv_len, sizeof("caller") + sizeof("--caller") + strlen(world.path) + 1);
 	caller_end(&c);
 	close(fd);
@@ -274,7 +274,7 @@ static void dead_callers_record_is_still_theirs(void **state)
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	caller_end(&c);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_memory_equal(conn.image.argv, "caller", sizeof("caller"));
 	assert_int_equal(conn.tid != 0 && pid != 0, 1);
 	assert_int_equal(provider_attach(world.p, fd, &conn, &t), -ERR_CHANGED);
@@ -294,7 +294,7 @@ static void socket_connected_by_a_child_is_the_childs(void **state)
 	assert_int_equal(caller_do(&c, CALLER_SOCKET), 0);
 	assert_int_equal(caller_do(&c, CALLER_CHILD_CONNECT), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_true(conn.image.flags & SVID_IMG_FORKED);
 	assert_memory_equal(conn.image.ancestors[0].comm, "exe", 4); /* comm of /proc/self/exe */
 	caller_end(&c);
@@ -315,7 +315,7 @@ static void failed_connect_is_replaced_by_the_one_that_works(void **state)
 	assert_int_equal(caller_do(&c, CALLER_MISS), 0);
 	assert_int_equal(caller_do(&c, CALLER_CHILD_CONNECT), 0);
 	fd = world_accept();
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	assert_true(conn.image.flags & SVID_IMG_FORKED);
 	caller_end(&c);
 	close(fd);
@@ -336,7 +336,7 @@ static void connection_to_another_listener_has_no_record(void **state)
 	c = caller_start(other, NULL, NULL);
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ENOENT);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), -ENOENT);
 	caller_end(&c);
 	close(fd);
 	close(l);
@@ -351,7 +351,7 @@ static void socket_without_peer_is_told_apart(void **state)
 	(void)state;
 	NEED_KERNEL();
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ENOTCONN);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), -ENOTCONN);
 	close(fd);
 }
 
@@ -368,11 +368,11 @@ static void nobody_but_core_gets_a_record(void **state)
 	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
 	fd = world_accept();
 	assert_int_equal(bpf_set_core(world.kernel, c.pid), 0);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ERR_EVIDENCE);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), -ERR_EVIDENCE);
 	assert_int_equal(bpf_set_core(world.kernel, 0), 0);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), -ERR_EVIDENCE);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), -ERR_EVIDENCE);
 	assert_int_equal(bpf_set_core(world.kernel, getpid()), 0);
-	assert_int_equal(provider_adopt(world.p, fd, 1, 2, &conn), 0);
+	assert_int_equal(provider_adopt(world.p, fd, 1, &conn), 0);
 	caller_end(&c);
 	close(fd);
 }
@@ -399,7 +399,7 @@ static void processes_older_than_the_provider_say_so(void **state)
 /* `attestation: socket` is meant to be fooled; this is the control of the tests above. */
 static void socket_mode_believes_proc(void **state)
 {
-	struct provider_fds none = { .tier = SVID_TIER_SOCKET };
+	struct provider_fds none = { .tier = SVID_TIER_SOCKET, .maps = { [0 ... SVID_MAP_COUNT - 1] = -1 } };
 	struct provider *weak = NULL;
 	struct provider_ticket t;
 	struct svid_conn conn;
@@ -428,7 +428,7 @@ static void socket_mode_believes_proc(void **state)
 
 static void slots_run_out_and_come_back_void(void **state)
 {
-	struct provider_fds none = { .tier = SVID_TIER_SOCKET };
+	struct provider_fds none = { .tier = SVID_TIER_SOCKET, .maps = { [0 ... SVID_MAP_COUNT - 1] = -1 } };
 	struct provider *weak = NULL;
 	uint32_t slot = 0, first = 0, word;
 

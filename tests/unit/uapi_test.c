@@ -35,8 +35,8 @@ static void offsets_of_schema_1(void **state)
 	assert_int_equal(offsetof(struct svid_image, ancestors), 136);
 	assert_int_equal(offsetof(struct svid_image, filename), 456);
 	assert_int_equal(offsetof(struct svid_image, argv), 840);
-	assert_int_equal(offsetof(struct svid_conn, creds), 136);
-	assert_int_equal(offsetof(struct svid_conn, image), 528);
+	assert_int_equal(offsetof(struct svid_conn, creds), 144);
+	assert_int_equal(offsetof(struct svid_conn, image), 536);
 	assert_int_equal(offsetof(struct svid_config, abi), 0);
 	assert_int_equal(offsetof(struct svid_config, schema), 4);
 }

@@ -33,7 +33,7 @@ struct ident {
 	struct buf dns_names;
 	/* as issued */
 	uint64_t generation;
-	int64_t not_before, not_after;
+	int64_t issued_at, not_after; /* wall clock; not_before is older, for clocks that are behind */
 	struct buf chain;
 };
 
@@ -87,7 +87,7 @@ static void on_sweep(struct loop_timer *t)
 				e->err = -ERR_EXPIRED;
 				changed(e);
 			}
-			if (!e->asked && !e->failures && now - e->not_before > (e->not_after - e->not_before) / 4 * 3)
+			if (!e->asked && !e->failures && now - e->issued_at > (e->not_after - e->issued_at) / 4 * 3)
 				ask(e);
 		}
 	if (loop_timer_in(ids->loop, &ids->sweep, SWEEP_NS))
@@ -198,7 +198,7 @@ static void on_timer(struct loop_timer *t)
 /* Half of the life, give or take a tenth: many SVIDs issued at once do not come back at once. */
 static void plan_rotation(struct ident *e)
 {
-	uint64_t life = (uint64_t)(e->not_after - e->not_before) * 1000;
+	uint64_t life = (uint64_t)(e->not_after - e->issued_at) * 1000;
 	uint64_t ms = life / 2 - life / 20 + clock_random(life / 10 + 1);
 
 	if (loop_timer_in(e->all->loop, &e->timer, ms * NS_PER_MS))
@@ -236,7 +236,7 @@ static int take_svid(struct ident *e, const struct svid_issued *svid)
 	buf_done(&e->chain);
 	e->chain = chain;
 	e->generation = svid->generation;
-	e->not_before = svid->not_before;
+	e->issued_at = clock_wall_s();
 	e->not_after = svid->not_after;
 	return 0;
 }

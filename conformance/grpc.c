@@ -270,8 +270,9 @@ static enum verdict not_served(struct run *r, const struct request *q)
 	if (!err)
 		err = call_make(&c, q, UNTIL_END);
 	bool refused = c.p && !err && (c.p->reset || c.p->http_status >= 400 || c.p->grpc_status > 1);
+	bool cut = c.w.goaway || c.w.eof || err == -EPIPE || err == -ECONNRESET;
 
-	if (!refused && !c.w.goaway && !c.w.eof)
+	if (!refused && !cut)
 		return fail(r, "%s", reply_text(err, c.p));
 	return want_alive(r, "a malformed request");
 }

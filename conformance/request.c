@@ -52,6 +52,24 @@ int wire_block(struct wire *w, const struct request *q, struct buf *ret_block)
 	return 0;
 }
 
+/* In frames of the size that every peer must take. */
+static int send_block(struct wire *w, uint32_t id, uint8_t flags, struct slice block)
+{
+	uint8_t type = NGHTTP2_HEADERS;
+	int err = 0;
+
+	while (!err && (block.len || type == NGHTTP2_HEADERS)) {
+		struct slice part = slice_get_bytes(&block, block.len < 16384 ? block.len : 16384);
+
+		if (block.len == 0)
+			flags |= NGHTTP2_FLAG_END_HEADERS;
+		err = wire_frame(w, type, flags, id, part.p, part.len);
+		type = NGHTTP2_CONTINUATION;
+		flags = 0;
+	}
+	return err;
+}
+
 int wire_open(struct wire *w, const struct request *q, uint8_t flags, uint32_t *ret_id)
 {
 	AUTO(buf) struct buf block = BUF_INIT(1 << 20);
@@ -62,7 +80,7 @@ int wire_open(struct wire *w, const struct request *q, uint8_t flags, uint32_t *
 	uint32_t id = w->next_id;
 
 	w->next_id += 2;
-	err = wire_frame(w, NGHTTP2_HEADERS, flags | NGHTTP2_FLAG_END_HEADERS, id, block.data, block.len);
+	err = send_block(w, id, flags, buf_slice(&block));
 	if (!err)
 		*ret_id = id;
 	return err;

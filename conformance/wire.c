@@ -258,6 +258,8 @@ static int take_settings(struct wire *w, uint8_t flags, struct slice payload)
 
 		if (id.p[0] == 0 && id.p[1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
 			w->max_streams = value;
+		if (id.p[0] == 0 && id.p[1] == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+			nghttp2_hd_deflate_change_table_size(w->deflater, value);
 	}
 	w->settings = true;
 	(void)!wire_frame(w, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);

@@ -201,7 +201,8 @@ class Agent:
         return self
 
     def is_ready(self):
-        return os.path.exists(self.socket) and self.status() is not None
+        """Evidence whole, documents and authority loaded; a test that wants it earlier calls launch()."""
+        return os.path.exists(self.socket) and (self.status() or {}).get("serving")
 
     def stop(self, seconds=15):
         """SIGTERM to svidd alone, which drains; its exit code."""

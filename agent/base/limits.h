@@ -73,8 +73,8 @@
 #define LIM_KEY_PREVIOUS_MS 60000	  /* the previous generation of a key stays fetchable */
 #define LIM_KEY_FETCHES 4		  /* fetches of one key by one front */
 #define LIM_FRONT_PENDING_MS 10000	  /* a front told by only one of svidd and core */
-#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap */
-#define LIM_KEYS_MEMLOCK (128ul << 20)	  /* bytes that svid-keys may lock; svidd sets the limit */
+#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap, less where RLIMIT_MEMLOCK is small */
+#define LIM_KEYS_SECURE_MIN (1u << 20)	  /* the least of it: 4 000 EC keys */
 
 /* attestation */
 #define LIM_ATTEST_WORKERS 2	/* svid-attest processes */

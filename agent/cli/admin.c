@@ -58,6 +58,18 @@ int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned in
 	return err;
 }
 
+/* Whether everything that was configured is in force: stale documents are no accident to overlook. */
+static int verdict(struct slice body, int code)
+{
+	json_t *root = json_loadb((const char *)body.p, body.len, 0, NULL);
+	const json_t *documents = json_object_get(root, "documents");
+	bool bad = json_is_false(json_object_get(root, "serving")) || json_is_false(json_object_get(root, "whole")) ||
+		   json_array_size(json_object_get(documents, "stale"));
+
+	json_decref(root);
+	return code == CLI_DONE && bad ? CLI_NO : code;
+}
+
 static int show(const struct cli *c, enum admin_what what, uint32_t arg, const char *subject)
 {
 	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
@@ -74,7 +86,8 @@ static int show(const struct cli *c, enum admin_what what, uint32_t arg, const c
 		cli_error("the agent refused", subject, err_text(refused), "see: svid status");
 		return CLI_AGENT;
 	}
-	return view_show(buf_slice(&json), c->output == OUT_JSON, subject);
+	err = view_show(buf_slice(&json), c->output == OUT_JSON, subject);
+	return what == ADMIN_STATUS ? verdict(buf_slice(&json), err) : err;
 }
 
 int admin_status(const struct cli *c)

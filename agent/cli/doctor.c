@@ -58,17 +58,18 @@ static void run_all(struct report *r, const struct check *checks, const struct p
 	}
 }
 
-/* "bpf-lsm: reason" lines, as svidd saw it when it attached. */
-static void put_notes(struct report *r, const char *notes)
+/* "bpf-lsm: reason", as svidd saw it when it attached. */
+static void put_notes(struct report *r, const json_t *notes)
 {
-	while (notes && *notes) {
-		AUTO(buf) struct buf what = BUF_INIT(1 << 16);
-		size_t n = strcspn(notes, "\n");
+	const json_t *note;
+	size_t i;
 
-		buf_put_str(&what, "not used: ");
-		buf_put_esc(&what, slice_of(notes, n));
+	json_array_foreach(notes, i, note) {
+		AUTO(buf) struct buf what = BUF_INIT(1 << 16);
+
+		buf_put_str(&what, "not in use: ");
+		buf_put_esc(&what, slice_of(json_string_value(note), json_string_length(note)));
 		put(r, FINDING_OK, "tier-not-used", buf_slice(&what), slice_of(NULL, 0));
-		notes += n + (notes[n] == '\n');
 	}
 }
 
@@ -82,7 +83,7 @@ static void put_tier(struct report *r, const json_t *status)
 	buf_put_esc(&what, slice_str(tier ? tier : "unknown"));
 	put(r, socket ? FINDING_FAIL : FINDING_OK, "tier", buf_slice(&what),
 	    slice_str(socket ? "socket evidence is for development: any of the attacks in SECURITY.md succeeds" : ""));
-	put_notes(r, json_string_value(json_object_get(status, "tier_notes")));
+	put_notes(r, json_object_get(status, "tier_notes"));
 }
 
 static void ask_agent(struct report *r, const struct cli *c)

@@ -19,11 +19,11 @@ int endpoint_path(const char *address, const char **ret_path)
 		/* "unix:///run/x": an empty authority; "unix://host/x" has one, which the standard forbids. */
 		if (strncmp(path, "//", 2) == 0)
 			path += 2;
-		if (strpbrk(path, "?#"))
+		if (*path != '/' || strpbrk(path, "?#"))
 			return -ERR_FORMAT;
-	}
-	if (*path != '/')
+	} else if (!*path || strstr(path, "://") || strncmp(path, "tcp:", 4) == 0) {
 		return -ERR_FORMAT;
+	}
 	if (strlen(path) >= PATH_BYTES)
 		return -ERR_SIZE;
 	*ret_path = path;

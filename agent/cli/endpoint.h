@@ -6,9 +6,9 @@
 #include "agent/base/err.h"
 
 /**
- * endpoint_path() - the path in "unix:///path" or "unix:/path"; an absolute path is taken as it is.
+ * endpoint_path() - the path in "unix:///path" or "unix:/path"; a plain path is taken as it is.
  * @ret_path: points into @address.
- * Errors: -ERR_FORMAT (other scheme, authority, relative path, query or fragment), -ERR_SIZE (longer than
+ * Errors: -ERR_FORMAT (other scheme, authority, relative path in a URI, query or fragment), -ERR_SIZE (longer than
  *         a socket address). Source: Workload Endpoint 4.
  */
 MUST int endpoint_path(const char *address, const char **ret_path);

@@ -64,13 +64,16 @@ static void put_count(struct buf *out, const char *name, size_t n)
 	cli_field(out, NAME_WIDTH, name, buf_slice(&line));
 }
 
-static void put_problems(struct buf *out, struct slice lines)
+/* One field for each line of @lines. */
+static void put_lines(struct buf *out, const char *name, struct slice lines)
 {
 	while (lines.len) {
 		const uint8_t *end = memchr(lines.p, '\n', lines.len);
+		size_t n = end ? (size_t)(end - lines.p) : lines.len;
 
-		cli_field(out, NAME_WIDTH, "problem", slice_get_bytes(&lines, (size_t)(end - lines.p)));
-		(void)slice_get_u8(&lines);
+		cli_field(out, NAME_WIDTH, name, slice_get_bytes(&lines, n));
+		if (end)
+			(void)slice_get_u8(&lines);
 	}
 }
 
@@ -83,21 +86,35 @@ static void put_text(struct buf *out, const struct x509_svid *svid, const struct
 	cli_field(out, NAME_WIDTH, "serial", buf_slice(&r->serial));
 	cli_field(out, NAME_WIDTH, "subject", buf_slice(&r->subject));
 	cli_field(out, NAME_WIDTH, "issuer", buf_slice(&r->issuer));
-	if (r->dns.len)
-		cli_field(out, NAME_WIDTH, "DNS names", buf_slice(&r->dns));
+	put_lines(out, "DNS name", buf_slice(&r->dns));
 	cli_field(out, NAME_WIDTH, "key", buf_slice(&r->key_kind));
 	put_count(out, "chain", r->n_chain);
 	put_count(out, "bundle", r->n_bundle);
 	if (!r->problems.len)
 		cli_field(out, NAME_WIDTH, "checks",
 			  slice_str("passed: names, usages, key belongs to certificate, path to bundle, validity"));
-	put_problems(out, buf_slice(&r->problems));
+	put_lines(out, "problem", buf_slice(&r->problems));
 }
 
 static void put_member(struct buf *out, const char *name, struct slice value)
 {
 	buf_printf(out, ", \"%s\": ", name);
 	buf_put_json(out, value);
+}
+
+static void put_array(struct buf *out, const char *name, struct slice lines)
+{
+	buf_printf(out, ", \"%s\": [", name);
+	for (bool first = true; lines.len; first = false) {
+		const uint8_t *end = memchr(lines.p, '\n', lines.len);
+		size_t n = end ? (size_t)(end - lines.p) : lines.len;
+
+		buf_put_str(out, first ? "" : ", ");
+		buf_put_json(out, slice_get_bytes(&lines, n));
+		if (end)
+			(void)slice_get_u8(&lines);
+	}
+	buf_put_str(out, "]");
 }
 
 static int put_pem_member(struct buf *out, const char *name, struct slice der)
@@ -124,9 +141,9 @@ static int put_json(struct buf *out, const struct x509_svid *svid, const struct 
 	put_member(out, "serial", buf_slice(&r->serial));
 	put_member(out, "subject", buf_slice(&r->subject));
 	put_member(out, "issuer", buf_slice(&r->issuer));
-	put_member(out, "dns_names", buf_slice(&r->dns));
+	put_array(out, "dns_names", buf_slice(&r->dns));
 	put_member(out, "key_type", buf_slice(&r->key_kind));
-	put_member(out, "problems", buf_slice(&r->problems));
+	put_array(out, "problems", buf_slice(&r->problems));
 	err = put_pem_member(out, "chain_pem", svid->chain);
 	if (!err)
 		err = put_pem_member(out, "key_pem", svid->key);

@@ -63,9 +63,18 @@ static void put_inline(struct buf *out, const json_t *v)
 	}
 }
 
+#define MAX_INLINE 80 /* bytes of the strings of a list that is written on one line */
+
 static bool is_inline(const json_t *v)
 {
-	return is_scalar(v) || is_scalar_list(v);
+	size_t i, n = 0;
+	const json_t *item;
+
+	if (!is_scalar_list(v))
+		return is_scalar(v);
+	json_array_foreach(v, i, item)
+		n += json_is_string(item) ? json_string_length(item) : 1;
+	return json_array_size(v) < 2 || n <= MAX_INLINE;
 }
 
 static void put_key(struct buf *out, const char *key, size_t width)
@@ -173,7 +182,7 @@ static void put_list(struct buf *out, const json_t *list, unsigned int depth)
 		if (table) {
 			put_row(out, list, item, depth);
 		} else {
-			if (i)
+			if (i && !is_scalar(item))
 				buf_put_u8(out, '\n');
 			put_value(out, item, depth);
 		}
@@ -210,7 +219,7 @@ static void put_value(struct buf *out, const json_t *v, unsigned int depth)
 		buf_put_str(out, "...\n");
 	} else if (json_is_object(v)) {
 		put_object(out, v, depth);
-	} else if (json_is_array(v) && !is_scalar_list(v)) {
+	} else if (json_is_array(v)) {
 		put_list(out, v, depth);
 	} else {
 		indent(out, depth);

@@ -110,8 +110,8 @@ static unsigned int read_names(const X509 *cert, struct buf *uri, struct buf *dn
 		if (kind == GEN_URI && !n_uris++)
 			buf_put_slice(uri, text);
 		if (kind == GEN_DNS) {
-			buf_put_str(dns, dns->len ? ", " : "");
 			buf_put_slice(dns, text);
+			buf_put_str(dns, "\n");
 		}
 	}
 	GENERAL_NAMES_free(names);

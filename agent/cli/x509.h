@@ -23,7 +23,7 @@ struct x509_report {
 	struct buf subject;
 	struct buf issuer;
 	struct buf serial;   /* hex */
-	struct buf dns;	     /* ", "-separated */
+	struct buf dns;	     /* one on each line */
 	struct buf key_kind; /* "EC prime256v1, 256 bits" */
 	struct buf problems; /* one line each; empty: nothing is wrong */
 	int64_t not_before;  /* seconds since 1970 */

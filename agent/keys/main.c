@@ -142,10 +142,23 @@ static int warm_up(void)
 	return err ? err : pkey_encode(key, &pkcs8);
 }
 
+/* Better a smaller heap that is locked than a large one that is not; half is left for keys on their way. */
+static size_t secure_size(void)
+{
+	size_t size = LIM_KEYS_SECURE;
+	struct rlimit lock;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lock) < 0)
+		return size;
+	while (size > LIM_KEYS_SECURE_MIN && size > lock.rlim_cur / 2)
+		size /= 2;
+	return size;
+}
+
 static int set_up(struct keys *k)
 {
 	bool locked = false;
-	int err = heap_init(LIM_KEYS_SECURE, &locked);
+	int err = heap_init(secure_size(), &locked);
 
 	if (err)
 		return err;

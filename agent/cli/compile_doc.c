@@ -156,7 +156,7 @@ static void judge_identity(struct ctx *x, const struct ynode *root)
 
 	if (path.line && id.line)
 		ctx_error(x, id.line > path.line ? id : path, "workloadID and spiffeID: one of them, not both");
-	else if (!path.line && !id.line && seen_at(x, "spec").line)
+	else if (!path.line && !id.line)
 		ctx_error(x, root->mark, "spec.workloadID (or spec.spiffeID) is missing");
 }
 
@@ -281,7 +281,7 @@ static void compile_root(struct ctx *x, const struct ynode *root, enum agent_pla
 	spec = json_object_get(out, "spec");
 	if (is_agent)
 		judge_agent(x, spec);
-	else
+	else if (spec)
 		judge_identity(x, root);
 	if (!x->n_errors && !x->c->no_memory) {
 		if (is_agent)

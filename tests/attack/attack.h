@@ -100,6 +100,9 @@ void copy_file(const char *from, const char *to);
 /** mm_map_now() - the caller's memory map as PR_SET_MM_MAP takes it, unchanged. */
 void mm_map_now(struct prctl_mm_map *ret_map);
 
+/** is_how() - the same for how=. */
+bool is_how(const struct options *o, const char *name);
+
 /** is_variant() - does the command line name this one? */
 bool is_variant(const struct options *o, const char *name);
 

@@ -31,16 +31,17 @@ RULES = {
     "refused": lambda o: o == "refused",
     "read then cut": lambda o: o == "answer read, then cut" or o.startswith(SAFE),
     "closed": lambda o: closed_in_time(o),
-    "closed at all": lambda o: o.startswith(("closed", *SAFE)),
-    "served": lambda o: o.startswith(("got SVID", "SVID stolen")),
-    "silenced": lambda o: o.startswith(("no identity", "not affected, no identity")),
+    "closed at all": lambda o: closed_in_time(o, 300),
+    "served": lambda o: o == "served",
+    "traced": lambda o: o == "SVID stolen, not enforced",
+    "silenced": lambda o: o.startswith(("no identity", "not affected, no identity", "refused to root", "links cannot")),
     "overrun": lambda o: re.match(r"[1-9]\d* events lost, no identity, whole again", o) is not None,
 }
 
 
-def closed_in_time(outcome):
+def closed_in_time(outcome, more_ms=0):
     took = re.fullmatch(r"closed after (-?\d+) ms", outcome)
-    return took is not None and int(took.group(1)) <= (s.CUT_MS + CUT_SLACK_MS) * SLOW
+    return took is not None and int(took.group(1)) <= (s.CUT_MS + CUT_SLACK_MS + more_ms) * SLOW
 
 
 class Case:
@@ -77,7 +78,8 @@ def a3_cases():
     marks = {"bpf-lsm": "refused", "else": "safe"}
     late = {"bpf-lsm": "refused", "else": "read then cut"}
     splice = {"bpf-lsm": "refused", "bpf-tp": "stolen", "else": "read then cut"}
-    yield Case("A3", "foreign send: 6 system calls, fd inherited, passed, stolen", obtained_all(WAYS_SEND), marks, foreign)
+    yield Case("A3", "foreign send: 6 system calls, fd inherited, passed, stolen", obtained_all(WAYS_SEND), marks, foreign,
+               "the stamp is another pid's; see A16")
     yield Case("A3", "foreign read of a queued answer: 4 system calls", obtained_all(WAYS_READ), late, foreign)
     yield Case("A3", "foreign peek of a queued answer", obtained_all(["peek"]), late, foreign)
     yield Case("A3", "foreign splice from the socket", obtained_all(["splice-read"]), splice, foreign)
@@ -99,7 +101,7 @@ def a4_cases():
 
 
 def a12_cases():
-    unseen = {"bpf-tp": "served"}
+    unseen = {"bpf-tp": "traced"}
     for variable in ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"):
         yield Case("A12", f"trusted with {variable}", ([form(s.a12_library, variable)], []), {}, "SVID stolen: not seen")
     for variant, text in (("", "ptrace, let go"), ("mem", "/proc/PID/mem"), ("writev", "process_vm_writev")):
@@ -111,23 +113,28 @@ def a12_cases():
 
 
 def cases():
-    yield Case("A1", "connect, exit, reaped, pid is trusted's", ([form(s.a1, "")], []), {}, "SVID stolen when late (W1)")
+    stamp = "the stamp of the request is another pid's, and the front compares it in every mode"
+    yield Case("A1", "connect, ask, exit, reaped, pid is trusted's, agent late", ([form(s.a1, "", "late")], []), {},
+               "SVID stolen when late (W1)")
+    yield Case("A1", "the same, another process asks", ([form(s.a1, "")], []), {}, "SVID stolen when late (W1)", stamp)
     yield Case("A1", "connect, exit, not reaped", ([form(s.a1, "zombie")], []), {}, "no identity", "a zombie has no /proc/PID/exe")
     yield Case("A1", "trusted connects, exits; evil has its pid and socket", ([form(s.a1, "reverse")], []), {},
                "no identity", "asked now, the pid is evil")
     for variant, text in (("", "connect, fork, parent execs trusted"), ("vfork", "the same with vfork"),
-                          ("thread", "the same, exec by another thread"), ("half", "the same, half a request before")):
-        yield Case("A2", text, ([form(s.a2, variant)], []), {}, "SVID stolen [ran] (W2)")
+                          ("thread", "the same by a thread"), ("half", "the same, half a request before")):
+        if variant != "vfork":
+            yield Case("A2", text + ", agent late", ([form(s.a2, variant, "late")], []), {}, "SVID stolen [ran] (W2)")
+        yield Case("A2", text + ", child asks", ([form(s.a2, variant)], []), {}, "SVID stolen [ran] (W2)", stamp)
     yield from a3_cases()
     yield from a4_cases()
-    yield Case("A5", "trusted asks, execs evil before the answer", ([form(s.a5, "")], []), {}, "answer goes to evil")
-    yield Case("A5", "evil asks, execs trusted before it is looked at", ([form(s.a5, "reverse")] * 3, []),
-               {"socket": "any"}, "SVID stolen when late (W2)")
+    yield Case("A5", "trusted asks, execs evil before the answer", ([s.a5], []), {}, "answer goes to evil")
     yield Case("A6", "trusted execs evil, which asks at once", ([form(s.a6, d) for d in (0, 0, 1, 5, 50)], []), {},
                "no identity", "asked now, the pid is evil")
     yield Case("A6", "the same on a connection that was served", ([s.a6_second], []), {}, "no identity: looks at each RPC")
     yield Case("A7", "caller not dumpable", ([form(s.a7, "nodump")], []), {"socket": "served", "else": "served"},
                "not served (W7)")
+    yield Case("A7", "/proc of the agent with hidepid=2", ([s.a7_hidepid], []), {"socket": "served", "else": "served"},
+               "not served (W8)")
     yield Case("A9", "argv overwritten after exec", ([form(s.a9, "overwrite")], []), {}, "no argv selector (W10)")
     yield Case("A9", "argv moved by PR_SET_MM", ([form(s.a9, "move")], []), {}, "no argv selector (W10)")
     yield Case("A9", "argv truncated: not matched", ([form(s.a9, "truncated")], []), {"socket": "any"},
@@ -144,11 +151,13 @@ def cases():
                "/proc says deleted")
     yield from a12_cases()
     yield Case("A15", "PR_SET_MM_MAP: exe link says trusted", ([s.a15], []), {}, "SVID stolen (kernel.md K4)")
-    yield Case("A16", "ucred forged by root of a user namespace", ([s.a16], []), {}, "SVID stolen: not looked at")
+    yield Case("A16", "trusted's connection, ucred forged by root of a userns", ([form(s.a16, "")], []), {},
+               "SVID stolen: not looked at")
+    yield Case("A16", "A2 with a forged ucred", ([form(s.a16, "exec")], []), {}, "SVID stolen (W2)")
     modes = ("inline", "worker", "sqpoll", "threads")
     yield Case("A17", "honest caller by io_uring x3, by threads", ([form(s.a17_honest, m) for m in modes], []),
                {"socket": "served", "else": "served"}, "served")
-    yield Case("A17", "A2 by io_uring x3, by threads", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen (W2)")
+    yield Case("A17", "A2 by io_uring x3, by threads, agent late", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen (W2)")
     yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",
                "the kernel stops the ring at exec")
     yield Case("A21", "SCM_RIGHTS flood", ([form(s.a21, v) for v in ("", "pipe", "first")], []), {}, "dropped by read(2)",
@@ -224,6 +233,8 @@ class Runner:
                                  "outcome": said + ("" if verdict != "failed" else " (WRONG)"), "order": number})
             if os.environ.get("RESULTS"):
                 print("RESULT " + json.dumps(self.results[-1]), flush=True)
+        if not verdicts:
+            return
         word = "FAIL" if "failed" in verdicts else "skip" if "skipped" in verdicts else "ok"
         print(f"{case.number:4} {case.text:56} " + "".join(f"{c:42}" for c in cells) + " " + word, flush=True)
         if word == "skip":

@@ -145,10 +145,14 @@ void mm_map_now(struct prctl_mm_map *ret_map)
 
 static void argv_move(const struct options *o)
 {
-	static char forged[512];
+	/* /proc/PID/cmdline reads anonymous memory only */
+	char *forged = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct prctl_mm_map map;
-	int n = snprintf(forged, sizeof(forged), "%s", o->words[0]) + 1;
+	int n;
 
+	if (forged == MAP_FAILED)
+		die("mmap");
+	n = snprintf(forged, 512, "%s", o->words[0]) + 1;
 	memcpy(forged + n, wanted, sizeof(wanted));
 	mm_map_now(&map);
 	map.arg_start = (unsigned long)forged;
@@ -160,15 +164,16 @@ static void argv_move(const struct options *o)
 /* A9: the same executable, started with other arguments than it shows. */
 static int argv_lie(const struct options *o)
 {
-	struct options copy = *o;
+	char path[256]; /* what the options point to is about to be overwritten */
 	struct answer a;
 
+	snprintf(path, sizeof(path), "%s", o->socket);
 	if (is_variant(o, "move"))
 		argv_move(o);
 	else
 		argv_overwrite(o);
 	answer_init(&a);
-	client_ask(client_open(copy.socket), &a, copy.wait_ms);
+	client_ask(client_open(path), &a, o->wait_ms);
 	answer_say("thief", &a);
 	return 0;
 }

@@ -15,14 +15,20 @@
 
 #define EXEC_SETTLE_MS 300 /* long enough for the parent to be the trusted program */
 
-/* The child keeps the socket and asks once its parent is somebody else. */
+/*
+ * The child keeps the socket and asks once its parent is somebody else. how=early: the parent asked, so the kernel's
+ * stamp on the request is the right pid; the test keeps the agent from looking until the parent is the trusted program.
+ */
 static void ask_later(const struct options *o, int fd, const struct request *rest)
 {
 	struct answer a;
 
 	sleep_ms(EXEC_SETTLE_MS);
 	answer_init(&a);
-	if (client_send(fd, &a, rest->bytes, rest->len) == 0 || !a.error) {
+	if (is_how(o, "early")) {
+		sync_point("replaced");
+		client_read(fd, &a, o->wait_ms, true);
+	} else if (client_send(fd, &a, rest->bytes, rest->len) == 0 || !a.error) {
 		a.closed = false;
 		client_read(fd, &a, o->wait_ms, false);
 	}
@@ -68,8 +74,8 @@ static int connect_fork_exec(const struct options *o)
 	int fd = client_open(o->socket);
 
 	request_build(&r);
+	answer_init(&a);
 	if (is_variant(o, "half")) {
-		answer_init(&a);
 		client_send(fd, &a, r.bytes, r.half);
 		memcpy(rest.bytes, r.bytes + r.half, r.len - r.half);
 		rest.len = r.len - r.half;
@@ -80,6 +86,8 @@ static int connect_fork_exec(const struct options *o)
 		vfork_child(o, fd);
 	else if (fork() == 0)
 		ask_later(o, fd, &rest);
+	if (is_how(o, "early") && client_send(fd, &a, rest.bytes, rest.len))
+		die("send");
 	if (!is_variant(o, "thread"))
 		exec_trusted((void *)o);
 	if (pthread_create(&thread, NULL, exec_trusted, (void *)o))
@@ -100,7 +108,7 @@ static int ask_exec(const struct options *o)
 	sleep_ms(o->delay_ms);
 	sync_point("connected");
 	client_send(fd, &a, r.bytes, r.len);
-	sleep_ms(is_variant(o, "late") ? EXEC_SETTLE_MS : 0);
+	sleep_ms(EXEC_SETTLE_MS);
 	keep_open(fd);
 	exec_as(o->evil, "read-fd-sync", word("fd", fd), word("wait", o->wait_ms), NULL);
 }
@@ -114,25 +122,6 @@ static int read_fd_sync(const struct options *o)
 	client_read(o->fd, &a, o->wait_ms, true);
 	answer_say("thief", &a);
 	return 0;
-}
-
-/* A5 the other way round: evil asks, then is the trusted program before the agent looks; its child collects. */
-static int ask_fork_exec(const struct options *o)
-{
-	struct request r;
-	struct answer a;
-	int fd = client_open(o->socket);
-
-	answer_init(&a);
-	request_build(&r);
-	if (fork() == 0) {
-		sleep_ms(EXEC_SETTLE_MS / 3);
-		client_read(fd, &a, o->wait_ms, true);
-		answer_say("thief", &a);
-		_exit(0);
-	}
-	client_send(fd, &a, r.bytes, r.len);
-	exec_as(o->trusted, "hold", word("delay", 1000), NULL);
 }
 
 /* A6: the trusted program connects and at once becomes the evil one, which asks with the socket it inherits. */
@@ -176,9 +165,8 @@ static int ask_more_fd(const struct options *o)
 }
 
 const struct command fork_exec_commands[] = {
-	{"a2", "connect, fork, the parent execs trusted; variant=vfork|thread|half", connect_fork_exec},
+	{"a2", "connect, fork, the parent execs trusted; variant=vfork|thread|half how=early", connect_fork_exec},
 	{"a5", "trusted asks and execs evil before the answer", ask_exec},
-	{"a5-reverse", "evil asks and execs trusted before it is looked at", ask_fork_exec},
 	{"a6", "trusted connects and execs evil, which asks", exec_ask},
 	{"a6-second", "the same after trusted was served once", fetch_exec_ask},
 	{"read-fd-sync", "(second half of a5)", read_fd_sync},

@@ -22,31 +22,33 @@ static enum ring_mode mode_of(const struct options *o)
 	return is_variant(o, "worker") ? RING_WORKER : is_variant(o, "sqpoll") ? RING_SQPOLL : RING_INLINE;
 }
 
-static void ring_ask(const struct options *o, int fd, const char *who)
+static void ring_send(const struct options *o, int fd, struct answer *a)
 {
-	enum ring_mode mode = mode_of(o);
-	uint8_t bytes[16384];
 	struct request r;
-	struct answer a;
 	ssize_t n;
 
-	answer_init(&a);
 	request_build(&r);
-	n = ring_move(fd, r.bytes, r.len, true, mode);
+	n = ring_move(fd, r.bytes, r.len, true, mode_of(o));
 	if (n < 0)
-		answer_ended(&a, n, errno);
-	while (!answer_over(&a)) {
+		answer_ended(a, n, errno);
+}
+
+static void ring_read(const struct options *o, int fd, struct answer *a)
+{
+	uint8_t bytes[16384];
+	ssize_t n;
+
+	while (!answer_over(a)) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 
 		if (poll(&p, 1, o->wait_ms) == 0)
 			break;
-		n = ring_move(fd, bytes, sizeof(bytes), false, mode);
+		n = ring_move(fd, bytes, sizeof(bytes), false, mode_of(o));
 		if (n > 0)
-			answer_feed(&a, bytes, n);
+			answer_feed(a, bytes, n);
 		else
-			answer_ended(&a, n, errno);
+			answer_ended(a, n, errno);
 	}
-	answer_say(who, &a);
 }
 
 struct job {
@@ -95,14 +97,27 @@ static void threads_ask(const struct options *o, const char *who)
 	answer_say(who, &a);
 }
 
+static void rings_ask(const struct options *o, const char *who)
+{
+	int fd = ring_connect(o->socket, mode_of(o));
+	struct answer a;
+
+	answer_init(&a);
+	ring_send(o, fd, &a);
+	ring_read(o, fd, &a);
+	answer_say(who, &a);
+}
+
 static int a17_honest(const struct options *o)
 {
 	if (is_variant(o, "threads"))
 		threads_ask(o, o->who);
 	else
-		ring_ask(o, ring_connect(o->socket, mode_of(o)), o->who);
+		rings_ask(o, o->who);
 	return 0;
 }
+
+/* The request has the right stamp, the agent is kept from looking: see ask_later() in fork_exec.c. */
 
 static int a17(const struct options *o)
 {
@@ -117,12 +132,18 @@ static int a17(const struct options *o)
 		j.fd = ring_connect(o->socket, mode_of(o));
 	if (fork() == 0) {
 		sleep_ms(EXEC_SETTLE_MS);
-		if (!threads)
-			ring_ask(o, j.fd, "thief");
+		sync_point("replaced");
+		if (threads)
+			client_read(j.fd, &a, o->wait_ms, true);
 		else
-			client_ask(j.fd, &a, o->wait_ms), answer_say("thief", &a);
+			ring_read(o, j.fd, &a);
+		answer_say("thief", &a);
 		_exit(0);
 	}
+	if (threads)
+		in_thread(thread_send, &j);
+	else
+		ring_send(o, j.fd, &a);
 	exec_as(o->trusted, "hold", word("delay", 1500), NULL);
 }
 

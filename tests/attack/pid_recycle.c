@@ -23,7 +23,7 @@ static void run_role(const struct options *o, const char *path, const char *comm
 {
 	become(o->uid);
 	exec_as(path, command, word("fd", fd), word("wait", o->wait_ms), word_text("socket", o->socket),
-		word("delay", strcmp(command, "hold") == 0 ? 2000 : 0), NULL);
+		word_text("how", o->how), word("delay", strcmp(command, "hold") == 0 ? 2000 : 0), NULL);
 }
 
 static pid_t clone_as(pid_t wanted)
@@ -57,8 +57,10 @@ static pid_t recycle(const struct options *o, pid_t wanted, const char *path, co
 	return pid;
 }
 
+/* how=early: who connects also asks, and the agent looks only afterwards. */
 static int a1(const struct options *o)
 {
+	const char *steal = is_how(o, "early") ? "read-fd-sync" : "ask-fd";
 	bool reverse = is_variant(o, "reverse"), zombie = is_variant(o, "zombie");
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	pid_t first, second = 0, thief = 0;
@@ -72,12 +74,12 @@ static int a1(const struct options *o)
 		reap(first);
 	}
 	if (reverse)
-		second = recycle(o, first, o->evil, "ask-fd", fd);
+		second = recycle(o, first, o->evil, steal, fd);
 	else if (!zombie)
 		second = recycle(o, first, o->trusted, "hold", fd);
 	sleep_ms(RECYCLE_SETTLE_MS);
 	if (!reverse)
-		thief = start(o, o->evil, "ask-fd", fd);
+		thief = start(o, o->evil, steal, fd);
 	close(fd);
 	reap(reverse ? second : thief);
 	if (!reverse && second) {
@@ -91,16 +93,30 @@ static int a1(const struct options *o)
 static int connect_fd(const struct options *o)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct request r;
+	struct answer a;
 
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", o->socket);
 	if (connect(o->fd, (struct sockaddr *)&to, sizeof(to)))
 		die("connect");
+	if (is_how(o, "early")) {
+		answer_init(&a);
+		request_build(&r);
+		client_send(o->fd, &a, r.bytes, r.len);
+	}
 	sleep_ms(o->delay_ms);
 	return 0;
+}
+
+static int connect_exec(const struct options *o)
+{
+	connect_fd(o);
+	exec_as(o->trusted, "hold", word("delay", 3000), NULL);
 }
 
 const struct command pid_recycle_commands[] = {
 	{"a1", "connect, exit, another program gets the pid; variant=zombie|reverse; as root", a1},
 	{"connect-fd", "connects an inherited descriptor", connect_fd},
+	{"connect-exec", "the same, then execs trusted", connect_exec},
 	{NULL, NULL, NULL},
 };

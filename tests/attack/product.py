@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One instance of svidd of our own, with the identities that the attacks are after, and the programs that play."""
 import os
+import re
 import select
 import shutil
 import signal
@@ -133,6 +134,7 @@ class Product:
     def __init__(self, tier, top, wrap=()):
         Product.count += 1
         self.tier, self.top, self.wrap = tier, os.path.join(top, f"{tier}-{Product.count}"), list(wrap)
+        self.ids = 62000 + 10 * Product.count  # svid-keys' locked memory is bounded by user
         self.name = f"attack-{os.getpid()}-{Product.count}"
         self.policy = os.path.join(self.top, "policy.d")
         self.bin = os.path.join(top, "bin")
@@ -176,7 +178,7 @@ class Product:
     def start(self):
         argv = [os.path.join(BIN, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
                 "--run-dir", self.top + "/run", "--state-dir", self.top + "/state", "--audit", self.top + "/audit.log",
-                "--instance", self.name, "--ids", "62000", "--attestation", self.tier]
+                "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier]
         if self.tier == "socket":
             argv.append("--allow-socket-attestation")
         self.log = open(os.path.join(self.top, "log"), "ab")  # pylint: disable=consider-using-with
@@ -219,6 +221,12 @@ class Product:
         self.log.flush()
         with open(os.path.join(self.top, "log"), "rb") as f:
             return f.read()[-3000:].decode(errors="replace")
+
+    def lost_events(self):
+        """How many svid-core says it missed."""
+        self.log.flush()
+        with open(os.path.join(self.top, "log"), encoding="utf-8", errors="replace") as f:
+            return sum(int(n) for n in re.findall(r'event="evidence lost" events=(\d+)', f.read()))
 
     def children(self, comm):
         """Pids of our own children with that name."""

@@ -41,8 +41,11 @@ static void forge(const struct options *o, int fd)
 
 	answer_init(&a);
 	request_build(&r);
-	pid = spawn_as(o->trusted, "connect-fd", word("fd", fd), word_text("socket", o->socket),
-		       word("delay", o->wait_ms + 1000), NULL);
+	/* variant=exec: A2 as well, the connection is made by evil and its process becomes trusted */
+	pid = spawn_as(is_variant(o, "exec") ? o->evil : o->trusted,
+		       is_variant(o, "exec") ? "connect-exec" : "connect-fd", word("fd", fd),
+		       word_text("socket", o->socket), word_text("trusted", o->trusted),
+		       word("delay", is_variant(o, "exec") ? 0 : o->wait_ms + 1000), NULL);
 	sleep_ms(CONNECT_SETTLE_MS);
 	n = send_as(fd, &r, pid);
 	if (n < 0)

@@ -188,6 +188,11 @@ void copy_file(const char *from, const char *to)
 	close(out);
 }
 
+bool is_how(const struct options *o, const char *name)
+{
+	return strcmp(o->how, name) == 0;
+}
+
 bool is_variant(const struct options *o, const char *name)
 {
 	return strcmp(o->variant, name) == 0;

@@ -31,7 +31,7 @@ int nghttp2_hd_inflate_new(void **ret)
 	return 0;
 }
 
-int nghttp2_hd_inflate_hd2(void *a, void *nv, int *flags, const unsigned char *in, size_t len, int final)
+long nghttp2_hd_inflate_hd2(void *a, void *nv, int *flags, const unsigned char *in, size_t len, int final)
 {
 	(void)a, (void)nv, (void)flags, (void)in, (void)len, (void)final;
 	return -1;

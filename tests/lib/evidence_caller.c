@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/prctl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 #define OTHER_ID 1000
 
 static char **self_argv;
+static const char *target; /* where to connect */
 
 static void answer(int result)
 {
@@ -54,6 +56,14 @@ static int connect_to(const char *path)
 
 	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	return connect(CONN, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+static int miss(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "/nowhere%s", strrchr(target, '/'));
+	return connect_to(path) == -ENOENT ? 0 : -EEXIST;
 }
 
 static int do_send(void)
@@ -93,7 +103,7 @@ static int child_does(enum caller_do what)
 	case CALLER_CHILD_SPLICE_WRITE:
 		return do_splice(0);
 	default:
-		return connect_to(self_argv[2]);
+		return connect_to(target);
 	}
 }
 
@@ -253,6 +263,17 @@ static int do_setgroups(void)
 	return setgroups(1, &g) < 0 ? -errno : 0;
 }
 
+static int do_chroot(void)
+{
+	static char name[128];
+	char dir[128];
+
+	(void)snprintf(name, sizeof(name), "%s", strrchr(target, '/'));
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(target, '/') - target), target);
+	target = name;
+	return chroot(dir) < 0 ? -errno : 0;
+}
+
 /* Returns 1 when somebody else answers. */
 static int obey(enum caller_do what, int *ret)
 {
@@ -262,18 +283,14 @@ static int obey(enum caller_do what, int *ret)
 	case CALLER_CONNECT:
 		*ret = make_socket();
 		if (!*ret)
-			*ret = connect_to(self_argv[2]);
+			*ret = connect_to(target);
 		return 0;
 	case CALLER_SOCKET:
 		*ret = make_socket();
 		return 0;
-	case CALLER_MISS: {
-		char path[128];
-
-		(void)snprintf(path, sizeof(path), "/nowhere%s", strrchr(self_argv[2], '/'));
-		*ret = connect_to(path) == -ENOENT ? 0 : -EEXIST;
+	case CALLER_MISS:
+		*ret = miss();
 		return 0;
-	}
 	case CALLER_SEND:
 		*ret = do_send();
 		return 0;
@@ -303,6 +320,13 @@ static int obey(enum caller_do what, int *ret)
 	case CALLER_SPOOF_EXE:
 		*ret = spoof_exe();
 		return 0;
+	case CALLER_CHROOT:
+		*ret = do_chroot();
+		return 0;
+	case CALLER_USERNS:
+	case CALLER_MNTNS:
+		*ret = unshare(CLONE_NEWUSER | (what == CALLER_MNTNS ? CLONE_NEWNS : 0)) < 0 ? -errno : 0;
+		return 0;
 	case CALLER_QUIT:
 		_exit(0);
 	default:
@@ -317,7 +341,9 @@ void caller_main(int argc, char **argv)
 
 	if (argc < 3 || strcmp(argv[1], "--caller") != 0)
 		return;
-	self_argv = argv;
+	/* a script's line has put its own words in front */
+	self_argv = argc > 4 && strcmp(argv[3], "--caller") == 0 ? argv + 2 : argv;
+	target = self_argv[2];
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc > 3 && strcmp(argv[3], "trusted") == 0)
 		answer(0);
@@ -330,7 +356,7 @@ void caller_main(int argc, char **argv)
 	_exit(0);
 }
 
-static void become_caller(int ctl, const char *path, char *const args[], char *const env[])
+static void become_caller(int ctl, const char *exe, const char *path, char *const args[], char *const env[])
 {
 	char *argv[16] = { "caller", "--caller", (char *)path };
 
@@ -338,11 +364,16 @@ static void become_caller(int ctl, const char *path, char *const args[], char *c
 		argv[3 + i] = args[i];
 	dup2(ctl, CTL);
 	close_range(CONN, ~0u, 0);
-	execve("/proc/self/exe", argv, env);
+	execve(exe, argv, env);
 	_exit(127);
 }
 
 struct caller caller_start(const char *path, char *const args[], char *const env[])
+{
+	return caller_start_exe("/proc/self/exe", path, args, env);
+}
+
+struct caller caller_start_exe(const char *exe, const char *path, char *const args[], char *const env[])
 {
 	static char *no_env[] = { NULL };
 	struct caller c;
@@ -354,7 +385,7 @@ struct caller caller_start(const char *path, char *const args[], char *const env
 	if (c.pid < 0)
 		abort();
 	if (c.pid == 0)
-		become_caller(sv[1], path, args, env ? env : no_env);
+		become_caller(sv[1], exe, path, args, env ? env : no_env);
 	close(sv[1]);
 	c.ctl = sv[0];
 	return c;

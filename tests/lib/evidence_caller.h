@@ -28,6 +28,9 @@ enum caller_do {
 	CALLER_SETGROUPS = 'g',
 	CALLER_REWRITE_ARGV = 'a',
 	CALLER_SPOOF_EXE = 'x', /* PR_SET_MM_MAP: /proc/PID/exe becomes /bin/true, or what stands for it */
+	CALLER_CHROOT = 'h',	/* into the listener's directory; connects by "/NAME" from then on */
+	CALLER_USERNS = 'n',	/* a new user namespace of its own */
+	CALLER_MNTNS = 'N',	/* a new user and mount namespace */
 	CALLER_QUIT = 'q',
 };
 
@@ -41,6 +44,9 @@ void caller_main(int argc, char **argv);
 
 /** caller_start() - exec a caller for the socket @path with @args (NULL-terminated, may be NULL) and @env. Aborts on failure. */
 struct caller caller_start(const char *path, char *const args[], char *const env[]);
+
+/** caller_start_exe() - the same, from a copy of this program at @exe or a script that names it. */
+struct caller caller_start_exe(const char *exe, const char *path, char *const args[], char *const env[]);
 
 /** caller_do() - one command; waits for the answer, -EPIPE when the caller died. */
 int caller_do(struct caller *c, enum caller_do what);

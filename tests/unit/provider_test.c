@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +88,131 @@ static void record_names_credentials_and_surroundings(void **state)
 	assert_int_equal(g.conn.image.n_ancestors > 0, 1);
 	assert_int_equal(g.conn.image.ancestors[0].exec_id != 0, 1);
 	guest_close(&g);
+}
+
+static void creds_after(enum caller_do what, struct svid_creds *ret)
+{
+	struct svid_conn conn;
+	struct caller c = caller_start(world.path, NULL, NULL);
+	int fd;
+
+	assert_int_equal(caller_do(&c, what), 0);
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_peek(world.p, fd, &conn), 0);
+	*ret = conn.creds;
+	caller_end(&c);
+	close(fd);
+}
+
+/* A10 */
+static void jails_and_namespaces_are_told_apart(void **state)
+{
+	struct svid_creds c;
+
+	(void)state;
+	NEED_KERNEL();
+	creds_after(CALLER_CHROOT, &c);
+	assert_true(c.flags & SVID_CRED_ROOT_DIFFERS);
+	assert_true(c.flags & SVID_CRED_MNTNS_PID1);
+	creds_after(CALLER_USERNS, &c);
+	assert_false(c.flags & SVID_CRED_USERNS_INIT);
+	assert_true(c.flags & SVID_CRED_MNTNS_INIT);
+	assert_int_equal(c.userns_level, 1);
+	assert_int_equal(c.userns_owner, geteuid());
+	assert_int_equal(c.ids.uid, getuid()); /* in the initial namespace, not as the caller sees itself */
+	assert_int_not_equal(c.ids.user_ns, ns_inum("user"));
+	creds_after(CALLER_MNTNS, &c);
+	assert_false(c.flags & SVID_CRED_MNTNS_INIT);
+	assert_false(c.flags & SVID_CRED_MNTNS_PID1);
+}
+
+static void copy_self(int to)
+{
+	char bytes[4096];
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	while ((n = read(from, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(to, bytes, (size_t)n), n);
+	close(from);
+}
+
+static void record_of(const char *exe, struct svid_conn *ret)
+{
+	struct caller c = caller_start_exe(exe, world.path, NULL, NULL);
+	int fd;
+
+	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
+	fd = world_accept();
+	assert_int_equal(provider_peek(world.p, fd, ret), 0);
+	caller_end(&c);
+	close(fd);
+}
+
+/* Through a second, read-only descriptor: a file that is open for writing does not execute. */
+static int read_only_again(int fd, char *ret, size_t size)
+{
+	int ro;
+
+	(void)snprintf(ret, size, "/proc/%d/fd/%d", (int)getpid(), fd);
+	ro = open(ret, O_RDONLY);
+	close(fd);
+	(void)snprintf(ret, size, "/proc/%d/fd/%d", (int)getpid(), ro);
+	return ro;
+}
+
+/* A11 */
+static void memfd_and_deleted_files_are_flagged(void **state)
+{
+	struct svid_conn conn;
+	char path[128], at[64];
+	int fd;
+
+	(void)state;
+	NEED_KERNEL();
+	fd = memfd_create("innocent", 0);
+	copy_self(fd);
+	fd = read_only_again(fd, at, sizeof(at));
+	record_of(at, &conn);
+	assert_true(conn.image.flags & SVID_IMG_MEMFD);
+	close(fd);
+
+	(void)snprintf(path, sizeof(path), "%s/copy", world.dir);
+	fd = open(path, O_RDWR | O_CREAT, 0755);
+	copy_self(fd);
+	fd = read_only_again(fd, at, sizeof(at));
+	record_of(path, &conn);
+	assert_int_equal(conn.image.flags & (SVID_IMG_MEMFD | SVID_IMG_DELETED), 0);
+	assert_int_equal(unlink(path), 0);
+	record_of(at, &conn);
+	assert_int_equal(conn.image.flags & (SVID_IMG_MEMFD | SVID_IMG_DELETED), SVID_IMG_DELETED);
+	close(fd);
+}
+
+/* K24 */
+static void script_is_named_beside_what_runs(void **state)
+{
+	struct svid_conn conn;
+	struct stat st;
+	char path[128];
+	FILE *f;
+
+	(void)state;
+	NEED_KERNEL();
+	(void)snprintf(path, sizeof(path), "%s/script", world.dir);
+	f = fopen(path, "we");
+	fprintf(f, "#!/proc/%d/exe --caller\n", (int)getpid());
+	fclose(f);
+	assert_int_equal(chmod(path, 0755), 0);
+	record_of(path, &conn);
+	assert_true(conn.image.flags & SVID_IMG_SCRIPT);
+	assert_int_equal(conn.image.filename_len, strlen(path));
+	assert_memory_equal(conn.image.filename, path, strlen(path));
+	assert_memory_equal(conn.image.interp, "/proc/", 6);
+	assert_int_equal(stat("/proc/self/exe", &st), 0);
+	assert_int_equal(conn.image.exe.ino, st.st_ino);
+	assert_int_equal(unlink(path), 0);
 }
 
 static void long_argv_is_cut_and_says_so(void **state)
@@ -396,63 +523,14 @@ static void processes_older_than_the_provider_say_so(void **state)
 	assert_int_equal(provider_image(world.p, &key, &img), -ENOENT);
 }
 
-/* `attestation: socket` is meant to be fooled; this is the control of the tests above. */
-static void socket_mode_believes_proc(void **state)
-{
-	struct provider_fds none = { .tier = SVID_TIER_SOCKET, .maps = { [0 ... SVID_MAP_COUNT - 1] = -1 } };
-	struct provider *weak = NULL;
-	struct provider_ticket t;
-	struct svid_conn conn;
-	struct caller c;
-	int fd;
-
-	(void)state;
-	assert_int_equal(provider_open(&none, &weak), 0);
-	c = caller_start(world.path, NULL, NULL);
-	assert_int_equal(caller_do(&c, CALLER_CONNECT), 0);
-	assert_int_equal(caller_do(&c, CALLER_LINGER), 0);
-	assert_int_equal(caller_do(&c, CALLER_EXEC), 0);
-	fd = world_accept();
-	assert_int_equal(provider_attach(weak, fd, &conn, &t), 0);
-	assert_true(conn.image.flags & SVID_IMG_SOCKET);
-	assert_int_equal(conn.creds.ids.uid, getuid());
-	assert_memory_equal(conn.image.argv + conn.image.argv_len - sizeof("trusted"), "trusted", sizeof("trusted"));
-	assert_true(provider_valid(weak, &t));
-	provider_bump(weak, t.conn_slot);
-	assert_false(provider_valid(weak, &t));
-	provider_detach(weak, &t);
-	provider_free(weak);
-	caller_end(&c);
-	close(fd);
-}
-
-static void slots_run_out_and_come_back_void(void **state)
-{
-	struct provider_fds none = { .tier = SVID_TIER_SOCKET, .maps = { [0 ... SVID_MAP_COUNT - 1] = -1 } };
-	struct provider *weak = NULL;
-	uint32_t slot = 0, first = 0, word;
-
-	(void)state;
-	assert_int_equal(provider_open(&none, &weak), 0);
-	assert_int_equal(provider_slot_get(weak, &first), 0);
-	word = provider_word(weak, first);
-	for (uint32_t i = 2; i < SVID_WORDS; i++)
-		assert_int_equal(provider_slot_get(weak, &slot), 0);
-	assert_int_equal(provider_slot_get(weak, &slot), -ERR_LIMIT);
-	provider_slot_put(weak, first);
-	assert_int_equal(provider_slot_get(weak, &slot), 0);
-	assert_int_equal(slot, first);
-	assert_int_not_equal(provider_word(weak, first), word);
-	assert_int_equal(provider_word(weak, 0), 0);
-	assert_int_equal(provider_word(weak, SVID_WORDS), 0);
-	provider_free(weak);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(record_names_the_program_and_its_arguments),
 		cmocka_unit_test(record_names_credentials_and_surroundings),
+		cmocka_unit_test(jails_and_namespaces_are_told_apart),
+		cmocka_unit_test(memfd_and_deleted_files_are_flagged),
+		cmocka_unit_test(script_is_named_beside_what_runs),
 		cmocka_unit_test(long_argv_is_cut_and_says_so),
 		cmocka_unit_test(argv_is_that_of_exec),
 		cmocka_unit_test(exe_link_that_was_moved_changes_nothing),
@@ -467,8 +545,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(socket_without_peer_is_told_apart),
 		cmocka_unit_test(nobody_but_core_gets_a_record),
 		cmocka_unit_test(processes_older_than_the_provider_say_so),
-		cmocka_unit_test(socket_mode_believes_proc),
-		cmocka_unit_test(slots_run_out_and_come_back_void),
 	};
 
 	caller_main(argc, argv);

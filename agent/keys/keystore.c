@@ -109,6 +109,8 @@ int keystore_new(struct loop *loop, struct keystore **ret_store)
 	if (!s)
 		return -ENOMEM;
 	s->loop = loop;
+	/* Fronts outlive this process: a number that the last one gave must not mean another key. */
+	s->generation = clock_boot_ns();
 	for (size_t i = 0; i < BUCKETS; i++)
 		list_init(&s->buckets[i]);
 	*ret_store = s;

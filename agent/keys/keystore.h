@@ -30,7 +30,7 @@ void keystore_free(struct keystore *s);
 /**
  * keystore_put() - @pkcs8 is the newest key of @identity.
  * @pkcs8: taken over on success, then empty.
- * @ret_generation: never 0, never given twice in this process.
+ * @ret_generation: never 0, never given twice on this boot.
  * Errors: -ERR_LIMIT (LIM_IDENTITIES), -ENOMEM.
  */
 MUST int keystore_put(struct keystore *s, uint32_t identity, struct secbytes *pkcs8, uint64_t *ret_generation);

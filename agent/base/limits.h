@@ -99,7 +99,7 @@
 #define LIM_POLICY_DEBOUNCE_MS 100 /* between a change of a policy file and the compiler */
 #define LIM_COMPILE_MS 30000	  /* a run of the policy compiler; then it is killed */
 #define LIM_FRONT_START_MS 5000	  /* from C_SPAWN_FRONT to FR_READY */
-#define LIM_FRONT_BACKOFF_MS 5000 /* the longest wait before a set gets another front */
+#define LIM_FRONT_BACKOFF_MS 1000 /* the longest wait before a set gets another front */
 #define LIM_ISSUE_BACKOFF_MS 30000 /* the longest wait before an SVID is asked for again */
 #define LIM_ADMIN_CONNS 16	  /* connections to admin.sock */
 

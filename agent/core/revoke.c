@@ -68,10 +68,17 @@ static void on_ring(struct loop_watch *w, uint32_t events)
 {
 	struct core *c = container_of(w, struct core, ring);
 	int n = provider_events(c->provider, on_event, c);
+	struct provider_health health;
 
 	(void)events;
 	if (n < 0)
 		canary_failed(c, "events cannot be read");
+	/* A full ring is readable: known here, before whoever connected meanwhile is looked at. */
+	provider_health(c->provider, &health);
+	if (!health.lost_events || c->holds[HOLD_EVIDENCE])
+		return;
+	log_error(EV_PROVIDER_LOSS, KV("events", V_U(health.lost_events)));
+	canary_failed(c, "events were lost");
 }
 
 static void on_creds_poll(struct loop_timer *t)

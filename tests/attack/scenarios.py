@@ -176,7 +176,7 @@ def a4(lab, variant, hung=False):
 
 
 def honest(said):
-    return "served" if said.startswith("got SVID") else said
+    return "served" if said.startswith(("got SVID", "SVID stolen")) else said
 
 
 def a7(lab, variant):
@@ -188,8 +188,8 @@ def a7_hidepid(lab):
     hide = ["unshare", "-m", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "sh"]
     other = Product(lab.tier, os.path.dirname(lab.top), wrap=hide)
     try:
-        other.start()
-        return honest(other.fetch("trusted"))
+        other.start(served=lab.tier != "socket")
+        return honest(word("caller: " + other.fetch("trusted")))
     finally:
         other.stop()
 

@@ -9,8 +9,8 @@
 #include "agent/cli/compile_doc.h"
 #include "agent/cli/compile_schema.h"
 
-#define QUOTE_MAX 100	/* bytes of the document shown in an error */
-#define MESSAGE_MAX 2048 /* bytes of an error text in the making */
+#define QUOTE_MAX 100	  /* bytes of the document shown in an error */
+#define MESSAGE_MAX 16384 /* bytes of an error text in the making */
 
 /* One document being checked. */
 struct ctx {
@@ -31,6 +31,9 @@ void ctx_say(struct ctx *x, struct mark mark, bool warning, struct buf *text);
 		buf_printf(&text_, __VA_ARGS__);                      \
 		ctx_say(x, mark, false, &text_);                      \
 	} while (0)
+
+/** text_of() - the text that was built; no_memory when it could not be. */
+const char *text_of(struct compiler *c, struct buf *text);
 
 /** put_quoted() - bytes of the document in an error text. */
 void put_quoted(struct buf *b, struct slice s);

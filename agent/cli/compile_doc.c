@@ -182,12 +182,12 @@ static void use_agent(struct ctx *x, json_t *spec)
 static char *identity_id(struct ctx *x, json_t *spec)
 {
 	const char *path = json_string_value(json_object_get(spec, "workloadID"));
-	AUTO(buf) struct buf b = BUF_INIT(LIM_SPIFFE_ID + 1);
+	AUTO(buf) struct buf b = BUF_INIT(2 * LIM_SPIFFE_ID);
 
 	if (!path)
 		return keep(x->c, slice_str(json_string_value(json_object_get(spec, "spiffeID"))));
 	buf_printf(&b, "/%s", path);
-	return keep(x->c, slice_str(buf_cstr(&b)));
+	return keep(x->c, slice_str(text_of(x->c, &b)));
 }
 
 static void add_doc(struct ctx *x, const struct ynode *root, json_t *spec)

@@ -13,7 +13,7 @@
 static void refuse(struct compiler *c, struct cdoc *d, struct buf *text)
 {
 	d->refused = true;
-	compiler_error(c, d->file, (struct mark){ d->line, 1 }, d->kind, d->name, false, buf_cstr(text));
+	compiler_error(c, d->file, (struct mark){ d->line, 1 }, d->kind, d->name, false, text_of(c, text));
 }
 
 /* "/path" becomes the whole SPIFFE ID; a whole one must be of this trust domain. */
@@ -28,7 +28,7 @@ static void join(struct compiler *c, struct cdoc *d)
 	if (*d->id == '/')
 		buf_printf(&id, "spiffe://%s", c->trust_domain);
 	buf_put_str(&id, d->id);
-	if (spiffe_id_parse(slice_str(buf_cstr(&id)), &parsed))
+	if (spiffe_id_parse(slice_str(text_of(c, &id)), &parsed))
 		buf_printf(&text, "the SPIFFE ID is %s", spiffe_id_why(buf_slice(&id)));
 	else if (!slice_eq_str(parsed.trust_domain, c->trust_domain))
 		buf_printf(&text, "spec.spiffeID is not of this agent's trust domain %s", c->trust_domain);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* compile_list.c - the compiler's lists of files, documents and errors. svid compile. Next: compile_doc.c. */
-#include <errno.h>
-
 #include "agent/base/buf.h"
 #include "agent/base/limits.h"
 #include "agent/base/mem.h"
@@ -97,11 +95,20 @@ void compiler_refuse(struct compiler *c, size_t file, const char *text)
 	compiler_error(c, file, (struct mark){ 0 }, NULL, NULL, false, text);
 }
 
+const char *text_of(struct compiler *c, struct buf *text)
+{
+	const char *s = buf_cstr(text);
+
+	if (buf_ok(text))
+		c->no_memory = true;
+	return s;
+}
+
 void ctx_say(struct ctx *x, struct mark mark, bool warning, struct buf *text)
 {
 	if (!warning)
 		x->n_errors++;
-	compiler_error(x->c, x->file, mark, x->kind, x->name, warning, buf_cstr(text));
+	compiler_error(x->c, x->file, mark, x->kind, x->name, warning, text_of(x->c, text));
 }
 
 /* What the document says, quoted for an error text: short, and harmless on a terminal. */

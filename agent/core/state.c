@@ -125,7 +125,7 @@ static enum verdict judge(struct state *st, int64_t *ret_version)
 
 static void move_part(const struct state *st, const char *to, const char *suffix)
 {
-	char from_part[STATE_PATH_MAX + 8], to_part[STATE_PATH_MAX + 8];
+	char from_part[2 * STATE_PATH_MAX], to_part[2 * STATE_PATH_MAX];
 
 	snprintf(from_part, sizeof(from_part), "%s%s", st->path, suffix);
 	snprintf(to_part, sizeof(to_part), "%s%s", to, suffix);

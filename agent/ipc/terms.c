@@ -156,12 +156,10 @@ static const char *number_why(struct slice v)
 {
 	uint64_t n;
 
-	/* A leading zero is octal to some readers of YAML and decimal to others. */
-	if (v.len > 1 && v.p[0] == '0')
-		return "a number without leading zeros is wanted";
 	if (slice_u64_dec(v, &n) || n > UINT32_MAX)
 		return "a number from 0 to 4294967295 is wanted";
-	return NULL;
+	/* A leading zero is octal to some readers of YAML and decimal to others. */
+	return v.len > 1 && v.p[0] == '0' ? "a number without leading zeros is wanted" : NULL;
 }
 
 static bool has_dot_segment(struct slice path)

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/* policy_form_fuzz.c - any bytes as a document that a taken-over compiler sends to svid-core.
+ * links: agent/core/docs.c agent/core/docs_apply.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/core/state_docs.c */
+#include <stdlib.h>
+
+#include "agent/base/err.h"
+#include "agent/base/log.h"
+#include "agent/core/docs.h"
+#include "agent/ipc/msg.h"
+#include "tests/unit/policy_facts.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SEND(d, NAME, ...)                                                   \
+	({                                                                   \
+		struct msg_##NAME m_ = { __VA_ARGS__ };                      \
+		AUTO(buf) struct buf b_ = BUF_INIT(1 << 20);                 \
+		bool changed_ = false;                                       \
+		msg_put_##NAME(&b_, &m_);                                    \
+		docs_message(d, MSG_##NAME, buf_slice(&b_), &changed_);      \
+	})
+
+/* The first byte says what the rest is: a document of either kind, or the body of a message. */
+static int feed(struct docs *d, uint8_t what, struct slice rest)
+{
+	struct slice agent = slice_str("{\"trustDomain\":\"example.org\"}");
+	bool changed = false;
+	int err = SEND(d, PC_FILE, .file = slice_str("f"), .parsed = 1);
+
+	if (what % 3 == 2)
+		return err ? err : docs_message(d, 128 + what / 3 % 5, rest, &changed);
+	if (!err)
+		err = SEND(d, PC_DOC, .file = slice_str("f"), .kind = slice_str("Agent"), .name = slice_str("agent"),
+			   .json = what % 3 ? rest : agent);
+	if (!err && what % 3 == 0)
+		err = SEND(d, PC_DOC, .file = slice_str("f"), .kind = slice_str("WorkloadIdentity"),
+			   .name = slice_str("n"), .json = rest);
+	return err ? err : SEND(d, PC_DONE, .documents = what % 3 ? 1 : 2);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(buf) struct buf out = BUF_INIT(1 << 20);
+	AUTO(caller) struct caller c = { 0 };
+	struct docs *d = NULL;
+	struct match m;
+	bool changed;
+
+	if (!size || docs_new(NULL, &d))
+		return 0;
+	log_init("fuzz", LOG_ERROR);
+	docs_begin(d);
+	if (feed(d, data[0], slice_of(data + 1, size - 1)))
+		(void)docs_end(d, "ended", &changed);
+	caller_init(&c);
+	policy_match(docs_policy(d), &c.f, &m, &out);
+	docs_put_status(d, &out);
+	docs_free(d);
+	return 0;
+}

@@ -20,7 +20,8 @@ struct slice slice_get_bytes(struct slice *s, size_t n)
 		return out;
 	}
 	out = slice_of(s->p, n);
-	s->p += n;
+	if (n) /* an empty slice may have no pointer to add to */
+		s->p += n;
 	s->len -= n;
 	return out;
 }

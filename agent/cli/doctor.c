@@ -86,7 +86,8 @@ static void put_tier(struct report *r, const json_t *status)
 	put_notes(r, json_object_get(status, "tier_notes"));
 }
 
-static void ask_agent(struct report *r, const struct cli *c)
+/* The agent's own account, or NULL and a finding. The caller ends it with json_decref(). */
+static json_t *ask_agent(struct report *r, const struct cli *c)
 {
 	AUTO(buf) struct buf body = BUF_INIT(VIEW_MAX);
 	AUTO(buf) struct buf what = BUF_INIT(1 << 12);
@@ -98,12 +99,20 @@ static void ask_agent(struct report *r, const struct cli *c)
 		status = json_loadb((const char *)body.data, body.len, 0, NULL);
 	if (status) {
 		put_tier(r, status);
-		json_decref(status);
-		return;
+		return status;
 	}
 	buf_printf(&what, "agent on %s: %s", c->admin, err_text(err ? err : refused));
 	put(r, FINDING_WARN, "agent", buf_slice(&what),
 	    slice_str("run as root while svidd runs, to see the tier in use and why better ones are not"));
+	return NULL;
+}
+
+/* Where this very agent keeps things; without one, where an installed one does. */
+static const char *path_of(const json_t *status, const char *name, const char *otherwise)
+{
+	const char *path = json_string_value(json_object_get(json_object_get(status, "paths"), name));
+
+	return path ? path : otherwise;
 }
 
 static bool clock_synced(void)
@@ -113,18 +122,30 @@ static bool clock_synced(void)
 	return adjtimex(&tx) != TIME_ERROR && !(tx.status & STA_UNSYNC);
 }
 
+static void run_agent_checks(struct report *r, const struct cli *c, struct patient *p)
+{
+	json_t *status = ask_agent(r, c);
+
+	p->state_dir = path_of(status, "state", "/var/lib/svid");
+	p->config = path_of(status, "config", "/etc/svid/svid.yaml");
+	p->policy_dir = path_of(status, "policy", "/etc/svid/policy.d");
+	/* A socket that was named is the one to look at. */
+	if (strcmp(p->socket, strchr(CLI_SOCKET, '/') + 2) == 0)
+		p->socket = path_of(status, "socket", p->socket);
+	run_all(r, doctor_agent_checks, p);
+	json_decref(status);
+}
+
 int doctor(const struct cli *c)
 {
 	struct report r = { .json = c->output == OUT_JSON, .out = BUF_INIT(OUT_MAX) };
 	struct utsname name;
 	struct patient p = { .root = "", .kernel = uname(&name) ? "?" : name.release, .socket = c->socket,
-			     .admin = c->admin, .state_dir = "/var/lib/svid", .config = "/etc/svid/svid.yaml",
-			     .policy_dir = "/etc/svid/policy.d", .clock_synced = clock_synced(), .now = clock_wall_s() };
+			     .admin = c->admin, .clock_synced = clock_synced(), .now = clock_wall_s() };
 
 	buf_put_str(&r.out, r.json ? "{\"checks\": [" : "");
 	run_all(&r, doctor_kernel_checks, &p);
-	ask_agent(&r, c);
-	run_all(&r, doctor_agent_checks, &p);
+	run_agent_checks(&r, c, &p);
 	if (r.json)
 		buf_printf(&r.out, "],\n \"ok\": %u, \"warn\": %u, \"fail\": %u}\n", r.count[0], r.count[1], r.count[2]);
 	else

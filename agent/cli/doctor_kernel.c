@@ -242,6 +242,28 @@ static enum finding check_unprivileged_bpf(const struct patient *p, struct buf *
 	return FINDING_WARN;
 }
 
+/* What these settings alone allow; svidd finds out by loading its programs, which a kernel may still refuse. */
+static enum finding check_tier(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	AUTO(buf) struct buf list = BUF_INIT(LINE_BYTES);
+	AUTO(buf) struct buf lockdown = BUF_INIT(LINE_BYTES);
+	bool reads = doctor_read(p, "/sys/kernel/security/lockdown", &lockdown) ||
+		     !has_word(buf_slice(&lockdown), "[confidentiality]", " ");
+	bool hooks = reads && exists(p, "/sys/kernel/btf/vmlinux") && exists(p, "/proc/sys/kernel/ftrace_enabled");
+	bool lsm = !doctor_read(p, "/sys/kernel/security/lsm", &list) && has_word(buf_slice(&list), "bpf", ",");
+	const char *tier = NULL;
+
+	if (hooks && kernel_number(p->kernel) >= 6001)
+		tier = lsm ? "bpf-lsm" : "bpf-fentry";
+	else if (reads && exists(p, "/sys/kernel/btf/vmlinux") && kernel_number(p->kernel) >= 6007)
+		tier = "bpf-tp";
+	buf_printf(what, "strongest evidence tier to expect here: %s", tier ? tier : "none");
+	if (tier)
+		return FINDING_OK;
+	buf_put_str(todo, "svidd will not start; the lines above say what is in the way");
+	return FINDING_FAIL;
+}
+
 /* A date before this source was written is a clock that was never set. */
 #define PLAUSIBLE_S 1790000000
 
@@ -272,6 +294,7 @@ const struct check doctor_kernel_checks[] = {
 	{ "cgroup", check_cgroup },
 	{ "bpffs", check_bpffs },
 	{ "unprivileged-bpf", check_unprivileged_bpf },
+	{ "tier-expected", check_tier },
 	{ "clock", check_clock },
 	{ NULL, NULL },
 };

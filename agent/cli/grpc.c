@@ -220,6 +220,9 @@ static int drive(nghttp2_session *s, struct call *c, int fd, uint64_t deadline)
 		/* A server that refuses may close while we still write: its answer is worth reading. */
 		if (err == -EPIPE)
 			err = 0;
+		/* nghttp2 answers what is not HTTP/2 with GOAWAY, and then wants no more. */
+		if (!err && !nghttp2_session_want_read(s))
+			err = -ERR_FORMAT;
 		if (!err)
 			err = receive_some(s, fd, deadline);
 	}

@@ -30,6 +30,17 @@ static void put_lines(struct json *j, const char *key, const char *text)
 	json_close(j, ']');
 }
 
+/* Where this instance lives, so that `svid doctor` looks there. */
+static void put_paths(struct json *j, const struct plan *p)
+{
+	json_open(j, "paths", '{');
+	json_str(j, "socket", p->public_path);
+	json_str(j, "config", p->config_path);
+	json_str(j, "policy", p->policy_path);
+	json_str(j, "state", p->state_path);
+	json_close(j, '}');
+}
+
 static void put_holds(struct json *j, const struct core *c)
 {
 	json_bool(j, "serving", hold_err(c) == 0);
@@ -181,6 +192,7 @@ void status_put(struct core *c, struct buf *out)
 	json_str(&j, "instance", c->plan.instance);
 	json_str(&j, "tier", tier_name(c->plan.tier));
 	put_lines(&j, "tier_notes", c->plan.tier_notes);
+	put_paths(&j, &c->plan);
 	facts_not_enforced(&j, "not_enforced", c->plan.tier);
 	put_holds(&j, c);
 	json_str(&j, "trust_domain", authority_trust_domain(c->auth));

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* links: agent/cli/view.c agent/cli/out.c agent/cli/options.c agent/cli/endpoint.c agent/cli/files.c */
+/* cli_text_test.c - what svid prints, reads from its command line, and writes: hostile bytes stay bytes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "agent/base/err.h"
+#include "agent/cli/endpoint.h"
+#include "agent/cli/files.h"
+#include "agent/cli/options.h"
+#include "agent/cli/view.h"
+
+static void shows(const char *json, const char *want)
+{
+	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
+	json_t *root = json_loads(json, 0, NULL);
+
+	assert_non_null(root);
+	view_json(&out, root);
+	assert_string_equal(buf_cstr(&out), want);
+	json_decref(root);
+}
+
+static void values_are_aligned(void **state)
+{
+	(void)state;
+	shows("{\"a\":1,\"long_name\":\"x\",\"b\":true,\"n\":null}",
+	      "a          1\nlong name  x\nb          yes\nn          -\n");
+}
+
+static void nested_objects_are_indented(void **state)
+{
+	(void)state;
+	shows("{\"who\":{\"uid\":0,\"path\":\"/x\"}}", "who:\n  uid   0\n  path  /x\n");
+}
+
+static void short_lists_stay_on_a_line_and_long_ones_do_not(void **state)
+{
+	(void)state;
+	shows("{\"l\":[1,\"b\"],\"e\":[]}", "l  1, b\ne  -\n");
+	shows("{\"l\":[\"0123456789012345678901234567890123456789\",\"0123456789012345678901234567890123456789x\"]}",
+	      "l:\n  0123456789012345678901234567890123456789\n  0123456789012345678901234567890123456789x\n");
+}
+
+static void rows_of_one_shape_make_a_table(void **state)
+{
+	(void)state;
+	shows("[{\"pid\":1,\"name\":\"init\"},{\"pid\":1234,\"name\":\"b\"}]", "pid   name\n1     init\n1234  b\n");
+}
+
+static void rows_of_other_shapes_make_blocks(void **state)
+{
+	(void)state;
+	shows("[{\"a\":1},{\"b\":2}]", "a  1\n\nb  2\n");
+}
+
+static void hostile_bytes_are_escaped_everywhere(void **state)
+{
+	(void)state;
+	shows("{\"argv\":\"\\u001b[2J\\nx\\u202e\"}", "argv  \\x1b[2J\\x0ax\\xe2\\x80\\xae\n");
+	shows("{\"k\\u001b\":1}", "k\\x1b  1\n");
+	shows("[{\"a\":\"\\u0007\"}]", "a\n\\x07\n");
+	shows("{\"l\":[\"a\\rb\"]}", "l  a\\x0db\n");
+}
+
+static void depth_is_bounded(void **state)
+{
+	AUTO(buf) struct buf json = BUF_INIT(1 << 16);
+	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
+	json_t *root;
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		buf_put_str(&json, "{\"a\":");
+	buf_put_str(&json, "1");
+	for (int i = 0; i < 200; i++)
+		buf_put_str(&json, "}");
+	root = json_loads(buf_cstr(&json), 0, NULL);
+	assert_non_null(root);
+	view_json(&out, root);
+	assert_non_null(strstr(buf_cstr(&out), "...\n"));
+	json_decref(root);
+}
+
+static void fields_are_padded_and_escaped(void **state)
+{
+	AUTO(buf) struct buf out = BUF_INIT(256);
+
+	(void)state;
+	cli_field(&out, 6, "ab", slice_str("x\ty"));
+	assert_string_equal(buf_cstr(&out), "ab      x\\x09y\n");
+}
+
+static int path_of(const char *address, const char *want)
+{
+	const char *path = NULL;
+	int err = endpoint_path(address, &path);
+
+	if (!err)
+		assert_string_equal(path, want);
+	return err;
+}
+
+static void socket_addresses_have_the_standards_forms(void **state)
+{
+	char longest[120];
+
+	(void)state;
+	assert_int_equal(path_of("unix:///run/x.sock", "/run/x.sock"), 0);
+	assert_int_equal(path_of("unix:/run/x.sock", "/run/x.sock"), 0);
+	assert_int_equal(path_of("/run/x.sock", "/run/x.sock"), 0);
+	assert_int_equal(path_of("unix:run/x.sock", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("unix://host/x.sock", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("unix:///x?y", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("unix:///x#y", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("tcp://127.0.0.1:8081", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("tcp:127.0.0.1:8081", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("http://x", ""), -ERR_FORMAT);
+	assert_int_equal(path_of("", ""), -ERR_FORMAT);
+	memset(longest, 'a', sizeof(longest));
+	longest[0] = '/';
+	longest[sizeof(longest) - 1] = 0;
+	assert_int_equal(path_of(longest, ""), -ERR_SIZE);
+	longest[107] = 0;
+	assert_int_equal(path_of(longest, longest), 0);
+}
+
+static int parse(struct options *o, const char *env, const char *a, const char *b, const char *c, const char *d)
+{
+	char *argv[] = { "svid", (char *)a, (char *)b, (char *)c, (char *)d, NULL };
+	int argc = 1;
+
+	while (argv[argc])
+		argc++;
+	return options_parse(argc, argv, env, o);
+}
+
+static void options_stand_anywhere(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, NULL, "-o", "json", "fetch", "x509"), 0);
+	assert_int_equal(o.cli.output, OUT_JSON);
+	assert_int_equal(o.n_words, 2);
+	assert_int_equal(parse(&o, NULL, "explain", "--timeout=3", "--", "-5"), 0);
+	assert_string_equal(o.words[1], "-5");
+	assert_int_equal(o.cli.timeout_ms, 3000);
+}
+
+static void socket_comes_from_option_then_environment_then_default(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, "unix:///env", "--socket", "unix:///opt", "whoami", NULL), 0);
+	assert_string_equal(o.cli.socket, "/opt");
+	assert_int_equal(parse(&o, "unix:///env", "whoami", NULL, NULL, NULL), 0);
+	assert_string_equal(o.cli.socket, "/env");
+	assert_int_equal(parse(&o, "", "whoami", NULL, NULL, NULL), 0);
+	assert_string_equal(o.cli.socket, "/run/svid/public/api.sock");
+	assert_int_equal(parse(&o, "tcp://1.2.3.4:5", "whoami", NULL, NULL, NULL), -EINVAL);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, NULL, "--nonsense", NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "-o", NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "-o", "xml", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--timeout", "0", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--timeout", "5x", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--timeout", "3601", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--help=yes", NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--socketx", "y", NULL, NULL), -EINVAL);
+}
+
+static void files_are_replaced_whole_with_their_mode(void **state)
+{
+	char dir[] = "/tmp/svid-cli-XXXXXX", path[64], text[16] = "";
+	struct stat st;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/svid.0.key", dir);
+	assert_int_equal(file_replace(dir, "svid.0.key", slice_str("old"), 0644), 0);
+	assert_int_equal(file_replace(dir, "svid.0.key", slice_str("new one"), 0600), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, text, sizeof(text) - 1), 7);
+	close(fd);
+	assert_string_equal(text, "new one");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0); /* nothing else was left in it */
+	assert_int_equal(file_replace(dir, "x", slice_str("y"), 0600), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_aligned),
+		cmocka_unit_test(nested_objects_are_indented),
+		cmocka_unit_test(short_lists_stay_on_a_line_and_long_ones_do_not),
+		cmocka_unit_test(rows_of_one_shape_make_a_table),
+		cmocka_unit_test(rows_of_other_shapes_make_blocks),
+		cmocka_unit_test(hostile_bytes_are_escaped_everywhere),
+		cmocka_unit_test(depth_is_bounded),
+		cmocka_unit_test(fields_are_padded_and_escaped),
+		cmocka_unit_test(socket_addresses_have_the_standards_forms),
+		cmocka_unit_test(options_stand_anywhere),
+		cmocka_unit_test(socket_comes_from_option_then_environment_then_default),
+		cmocka_unit_test(wrong_options_are_refused),
+		cmocka_unit_test(files_are_replaced_whole_with_their_mode),
+	};
+
+	return cmocka_run_group_tests_name("unit/cli_text", tests, NULL, NULL);
+}

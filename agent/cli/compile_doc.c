@@ -6,10 +6,10 @@
  */
 #include "agent/cli/compile_doc.h"
 
-#include <stdlib.h>
+#include <errno.h>
+#include <stdio.h>
 
 #include "agent/base/limits.h"
-#include "agent/base/mem.h"
 #include "agent/cli/compile_ctx.h"
 #include "agent/ipc/plan.h"
 #include "agent/ipc/terms.h"
@@ -190,30 +190,43 @@ static char *identity_id(struct ctx *x, json_t *spec)
 	return keep(x->c, slice_str(text_of(x->c, &b)));
 }
 
+static int dump_to_buf(const char *bytes, size_t n, void *out)
+{
+	buf_put(out, bytes, n);
+	return buf_ok(out) ? -1 : 0;
+}
+
+/* Not json_dumps(): jansson overlooks some failures of its output, and a member would be missing. */
+static void dump(struct compiler *c, json_t *spec, struct buf *out)
+{
+	if (json_dump_callback(spec, dump_to_buf, out, JSON_COMPACT) && !buf_ok(out))
+		c->no_memory = true;
+	if (buf_ok(out) == -ENOMEM)
+		c->no_memory = true;
+}
+
 static void add_doc(struct ctx *x, const struct ynode *root, json_t *spec)
 {
+	AUTO(buf) struct buf text = BUF_INIT(LIM_DOC_JSON);
 	struct compiler *c = x->c;
-	char *text = json_dumps(spec, JSON_COMPACT);
 	bool identity = strcmp(x->kind, "WorkloadIdentity") == 0;
 	struct cdoc d = { .file = x->file, .line = root->mark.line };
 
-	if (!text) {
-		c->no_memory = true;
+	dump(c, spec, &text);
+	if (c->no_memory)
 		return;
-	}
-	if (strlen(text) > LIM_DOC_JSON) {
+	if (buf_ok(&text)) {
 		ctx_error(x, root->mark, "the document is too large");
 	} else if (c->n_docs >= LIM_DOCS) {
 		ctx_error(x, root->mark, "there are more than %d documents", LIM_DOCS);
 	} else if (list_grow(c, &c->docs, c->n_docs, &c->cap_docs, sizeof(d))) {
 		d.kind = keep(c, slice_str(x->kind));
 		d.name = keep(c, slice_str(x->name));
-		d.json = keep(c, slice_str(text));
+		d.json = keep(c, buf_slice(&text));
 		d.id = identity ? identity_id(x, spec) : keep(c, slice_str(""));
 		d.hint = keep(c, slice_str(json_string_value(json_object_get(spec, "hint"))));
 		c->docs[c->n_docs++] = d;
 	}
-	free(text); /* jansson's own */
 }
 
 /* The text at a key of a map, without a word about what is wrong with it. */

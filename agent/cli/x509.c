@@ -141,7 +141,7 @@ static void check_leaf(X509 *leaf, struct x509_report *r)
 	uint32_t usage = X509_get_key_usage(leaf);
 	uint32_t extended = X509_get_extended_key_usage(leaf);
 
-	if (X509_check_ca(leaf))
+	if (X509_get_extension_flags(leaf) & EXFLAG_CA)
 		problem(r, "the leaf is a CA certificate (X509-SVID 5.2)");
 	if (X509_get_ext_by_NID(leaf, NID_basic_constraints, -1) < 0)
 		problem(r, "the leaf has no basicConstraints; rust and python clients refuse it");

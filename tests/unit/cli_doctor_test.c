@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* links: agent/cli/doctor_kernel.c agent/cli/doctor_agent.c agent/cli/endpoint.c */
+/* cli_doctor_test.c - each check of `svid doctor` on a machine made of files, healthy and ill. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "agent/cli/doctor.h"
+
+static char root[] = "/tmp/svid-doctor-XXXXXX";
+static struct patient patient;
+
+static void path_to(const char *path, char out[static 256])
+{
+	assert_in_range(snprintf(out, 256, "%s%s", root, path), 1, 255);
+}
+
+static void make_dirs(const char *path)
+{
+	char full[256];
+
+	path_to(path, full);
+	for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+		*at = 0;
+		mkdir(full, 0755);
+		*at = '/';
+	}
+}
+
+static void file(const char *path, const char *content)
+{
+	char full[256];
+	FILE *f;
+
+	make_dirs(path);
+	path_to(path, full);
+	f = fopen(full, "we");
+	assert_non_null(f);
+	fputs(content, f);
+	fclose(f);
+}
+
+static void gone(const char *path)
+{
+	char full[256];
+
+	path_to(path, full);
+	unlink(full);
+}
+
+static void mode(const char *path, unsigned int bits)
+{
+	char full[256];
+
+	path_to(path, full);
+	assert_int_equal(chmod(full, bits), 0);
+}
+
+static const struct check *find(const char *name)
+{
+	for (const struct check *c = doctor_kernel_checks; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	for (const struct check *c = doctor_agent_checks; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	fail_msg("no check %s", name);
+	return NULL;
+}
+
+/* The finding of one check; what is not ok says what to do, what is ok does not. */
+static enum finding examine(const char *name)
+{
+	AUTO(buf) struct buf what = BUF_INIT(1 << 16);
+	AUTO(buf) struct buf todo = BUF_INIT(1 << 16);
+	enum finding f = find(name)->run(&patient, &what, &todo);
+
+	assert_true(what.len > 0);
+	assert_true(f == FINDING_OK ? todo.len == 0 : todo.len > 0 || strcmp(name, "socket-directory") == 0);
+	return f;
+}
+
+static void kernel_age_counts(void **state)
+{
+	static const struct {
+		const char *release;
+		enum finding want;
+	} cases[] = { { "6.1.0-25-amd64", FINDING_OK }, { "6.12.3", FINDING_OK }, { "7.0", FINDING_OK },
+		      { "5.15.0", FINDING_FAIL }, { "6.0.9", FINDING_FAIL }, { "?", FINDING_FAIL } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		patient.kernel = cases[i].release;
+		assert_int_equal(examine("kernel"), cases[i].want);
+	}
+	patient.kernel = "6.1.0";
+}
+
+static void settings_of_the_kernel_are_read(void **state)
+{
+	static const struct {
+		const char *check, *path, *good, *bad;
+		enum finding want;
+	} cases[] = {
+		{ "btf", "/sys/kernel/btf/vmlinux", "x", NULL, FINDING_FAIL },
+		{ "lsm", "/sys/kernel/security/lsm", "lockdown,capability,bpf", "lockdown,capability,yama", FINDING_WARN },
+		{ "lsm", "/sys/kernel/security/lsm", "bpf", "bpfx,xbpf", FINDING_WARN },
+		{ "lsm", "/sys/kernel/security/lsm", "bpf\n", NULL, FINDING_WARN },
+		{ "lockdown", "/sys/kernel/security/lockdown", "none [integrity] confidentiality\n",
+		  "none integrity [confidentiality]\n", FINDING_FAIL },
+		{ "ftrace", "/proc/sys/kernel/ftrace_enabled", "1\n", "0\n", FINDING_FAIL },
+		{ "ftrace", "/proc/sys/kernel/ftrace_enabled", "1\n", NULL, FINDING_WARN },
+		{ "yama", "/proc/sys/kernel/yama/ptrace_scope", "1\n", "0\n", FINDING_WARN },
+		{ "yama", "/proc/sys/kernel/yama/ptrace_scope", "2\n", NULL, FINDING_WARN },
+		{ "unprivileged-bpf", "/proc/sys/kernel/unprivileged_bpf_disabled", "2\n", "0\n", FINDING_WARN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		file(cases[i].path, cases[i].good);
+		assert_int_equal(examine(cases[i].check), FINDING_OK);
+		if (cases[i].bad)
+			file(cases[i].path, cases[i].bad);
+		else
+			gone(cases[i].path);
+		assert_int_equal(examine(cases[i].check), cases[i].want);
+	}
+}
+
+static void mounts_decide_on_cgroups_and_bpffs(void **state)
+{
+	(void)state;
+	file("/proc/self/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\nbpf /sys/fs/bpf bpf rw 0 0\n");
+	assert_int_equal(examine("cgroup"), FINDING_OK);
+	assert_int_equal(examine("bpffs"), FINDING_OK);
+	file("/proc/self/mounts", "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n");
+	assert_int_equal(examine("cgroup"), FINDING_WARN);
+	assert_int_equal(examine("bpffs"), FINDING_WARN);
+	file("/proc/self/mounts", "cgroup /sys/fs/cgroup/memory cgroup rw 0 0\n");
+	assert_int_equal(examine("cgroup"), FINDING_FAIL);
+}
+
+static enum finding tier(const char *kernel, const char *lsm, const char *lockdown, bool ftrace)
+{
+	file("/sys/kernel/btf/vmlinux", "x");
+	file("/sys/kernel/security/lsm", lsm);
+	file("/sys/kernel/security/lockdown", lockdown);
+	if (ftrace)
+		file("/proc/sys/kernel/ftrace_enabled", "1");
+	else
+		gone("/proc/sys/kernel/ftrace_enabled");
+	patient.kernel = kernel;
+	return examine("tier-expected");
+}
+
+static void expected_tier_follows_from_the_settings(void **state)
+{
+	(void)state;
+	assert_int_equal(tier("6.1.0", "capability,bpf", "[none] integrity confidentiality", true), FINDING_OK);
+	assert_int_equal(tier("6.1.0", "capability", "[none] integrity confidentiality", true), FINDING_OK);
+	assert_int_equal(tier("6.8.0", "capability,bpf", "[none] integrity confidentiality", false), FINDING_OK);
+	assert_int_equal(tier("6.1.0", "capability,bpf", "[none] integrity confidentiality", false), FINDING_FAIL);
+	assert_int_equal(tier("6.12.0", "capability,bpf", "none integrity [confidentiality]", true), FINDING_FAIL);
+	patient.kernel = "6.1.0";
+}
+
+static void clock_must_be_plausible_and_should_be_synchronised(void **state)
+{
+	(void)state;
+	patient.now = 1800000000;
+	patient.clock_synced = true;
+	assert_int_equal(examine("clock"), FINDING_OK);
+	patient.clock_synced = false;
+	assert_int_equal(examine("clock"), FINDING_WARN);
+	patient.now = 1000;
+	assert_int_equal(examine("clock"), FINDING_FAIL);
+}
+
+static void make_socket(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	make_dirs(path);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s%s", root, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	close(fd);
+}
+
+static void socket_must_be_open_to_all_in_a_closed_directory(void **state)
+{
+	(void)state;
+	assert_int_equal(examine("socket"), FINDING_FAIL);
+	make_socket("/run/svid/public/api.sock");
+	mode("/run/svid/public/api.sock", 0777);
+	assert_int_equal(examine("socket"), FINDING_OK);
+	assert_int_equal(examine("socket-directory"), FINDING_OK);
+	mode("/run/svid/public/api.sock", 0700);
+	assert_int_equal(examine("socket"), FINDING_FAIL);
+	mode("/run/svid/public", 0777);
+	assert_int_equal(examine("socket-directory"), FINDING_FAIL);
+	gone("/run/svid/public/api.sock");
+	file("/run/svid/public/api.sock", "no socket");
+	mode("/run/svid/public/api.sock", 0777);
+	assert_int_equal(examine("socket"), FINDING_FAIL);
+}
+
+static void directories_must_not_be_open(void **state)
+{
+	static const struct {
+		const char *check, *path;
+		unsigned int good, bad;
+	} cases[] = { { "admin-directory", "/run/svid/private", 0700, 0755 },
+		      { "state-directory", "/var/lib/svid", 0700, 0750 },
+		      { "configuration", "/etc/svid/svid.yaml", 0644, 0664 },
+		      { "policy-directory", "/etc/svid/policy.d", 0755, 0775 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char full[256];
+
+		assert_int_equal(examine(cases[i].check), FINDING_WARN); /* not there */
+		make_dirs(cases[i].path);
+		path_to(cases[i].path, full);
+		assert_int_equal(mkdir(full, cases[i].good), 0);
+		mode(cases[i].path, cases[i].good);
+		/* Owners are compared with root's; elsewhere only the mode can be tested. */
+		if (geteuid() == 0)
+			assert_int_equal(examine(cases[i].check), FINDING_OK);
+		mode(cases[i].path, cases[i].bad);
+		assert_int_equal(examine(cases[i].check), FINDING_FAIL);
+	}
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	patient = (struct patient){ .root = root, .kernel = "6.1.0", .socket = "/run/svid/public/api.sock",
+				    .admin = "/run/svid/private/admin.sock", .state_dir = "/var/lib/svid",
+				    .config = "/etc/svid/svid.yaml", .policy_dir = "/etc/svid/policy.d" };
+	return mkdtemp(root) ? 0 : -1;
+}
+
+static void remove_tree(const char *dir)
+{
+	char *const argv[] = { "rm", "-rf", "--", (char *)(uintptr_t)dir, NULL };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execvp("rm", argv);
+		_exit(127);
+	}
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	remove_tree(root);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(kernel_age_counts),
+		cmocka_unit_test(settings_of_the_kernel_are_read),
+		cmocka_unit_test(mounts_decide_on_cgroups_and_bpffs),
+		cmocka_unit_test(expected_tier_follows_from_the_settings),
+		cmocka_unit_test(clock_must_be_plausible_and_should_be_synchronised),
+		cmocka_unit_test(socket_must_be_open_to_all_in_a_closed_directory),
+		cmocka_unit_test(directories_must_not_be_open),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests_name("unit/cli_doctor", tests, set_up, tear_down);
+}

@@ -23,7 +23,7 @@ static const struct sandbox_call san_calls[] = {
 	CALL("rt_sigprocmask"), CALL("sched_yield"), CALL("prctl"),	  CALL("getrlimit"),
 	CALL("prlimit64"),     CALL("gettid"),	     CALL("getuid"),	  CALL("geteuid"),
 	CALL("tgkill"),	       CALL("personality"),  CALL("lseek"),	  CALL("newfstatat"),
-	CALL("ioctl"),	       CALL("nanosleep"),    CALL("clock_nanosleep"),
+	CALL("ioctl"),	       CALL("nanosleep"),    CALL("clock_nanosleep"), CALL("sched_getaffinity"),
 };
 
 /* Leak checking needs ptrace and a second process at exit; the unit tests do it. */

@@ -165,7 +165,9 @@ static void on_dead(struct chan *c, int err)
 	n_dead++;
 }
 
-static const struct chan_rule rules[] = { { MSG_P_EXIT, 1, on_message }, { MSG_P_FD, 1, on_message }, { MSG_AD_REPLY, 1, on_message } };
+static const struct chan_rule rules[] = {
+	{ MSG_P_EXIT, 1, on_message }, { MSG_P_FD, 1, on_message }, { MSG_AD_REPLY, 1, on_message }
+};
 static const struct chan_ops ops = { "peer", rules, ARRAY_SIZE(rules), on_dead };
 
 /* Enough for the queue, a descriptor in it, and a body that travels as a memfd. */

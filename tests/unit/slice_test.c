@@ -132,7 +132,8 @@ static void utf8_is_what_rfc_3629_says(void **state)
 
 static void decimal_takes_digits_only(void **state)
 {
-	static const char *const bad[] = { "", "-1", "+1", " 1", "1 ", "0x1", "1a", "18446744073709551616", "99999999999999999999" };
+	static const char *const bad[] = { "", "-1", "+1", " 1", "1 ", "0x1", "1a", "18446744073709551616",
+					   "99999999999999999999" };
 	uint64_t n = 7;
 
 	(void)state;

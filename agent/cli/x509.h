@@ -62,7 +62,7 @@ MUST int x509_put_pem(struct buf *out, struct slice der);
 /** x509_put_key_pem() - PKCS#8 @der as PEM; @out is to be a secret buffer. Errors: -ERR_SIZE, -ENOMEM. */
 MUST int x509_put_key_pem(struct buf *out, struct slice der);
 
-/** x509_put_list() - one line for each certificate of @der: subject or SPIFFE ID, serial, expiry. Errors: -ERR_FORMAT, -ENOMEM. */
+/** x509_put_list() - a line for each certificate of @der: SPIFFE ID or subject, serial, expiry. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int x509_put_list(struct buf *out, struct slice der);
 
 #endif

@@ -164,7 +164,8 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *f, void *user)
 	nghttp2_nv headers[4];
 	size_t n = 0;
 
-	if (!(f->hd.flags & NGHTTP2_FLAG_END_STREAM) || (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS) || t->silent)
+	if (t->silent || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+	    (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
 		return 0;
 	headers[n++] = nv(":status", "200");
 	headers[n++] = nv("content-type", t->content_type ? t->content_type : "application/grpc");

@@ -18,6 +18,8 @@
 
 #define NOW 1790000000ll
 #define ID "spiffe://example.org/web"
+#define NO_CA "CA:FALSE"
+#define SIGNS "critical,digitalSignature"
 
 /* A leaf (or CA) as OpenSSL's configuration syntax says it. NULL: extension left out. */
 struct form {
@@ -150,19 +152,19 @@ static void each_breach_of_the_leaf_is_named(void **state)
 		struct form form;
 		const char *want;
 	} cases[] = {
-		{ { "URI:" ID ",URI:spiffe://example.org/two", "CA:FALSE", "critical,digitalSignature", NULL, -1, 9 }, "more than one URI" },
-		{ { "DNS:x", "CA:FALSE", "critical,digitalSignature", NULL, -1, 9 }, "no URI name" },
-		{ { "URI:https://example.org/web", "CA:FALSE", "critical,digitalSignature", NULL, -1, 9 }, "no SPIFFE ID" },
-		{ { "URI:spiffe://example.org", "CA:FALSE", "critical,digitalSignature", NULL, -1, 9 }, "has no path" },
-		{ { "URI:spiffe://example.org/other", "CA:FALSE", "critical,digitalSignature", NULL, -1, 9 }, "not the one the message" },
-		{ { "URI:" ID, "CA:TRUE", "critical,digitalSignature", NULL, -1, 9 }, "is a CA" },
-		{ { "URI:" ID, NULL, "critical,digitalSignature", NULL, -1, 9 }, "no basicConstraints" },
-		{ { "URI:" ID, "CA:FALSE", NULL, NULL, -1, 9 }, "no keyUsage" },
-		{ { "URI:" ID, "CA:FALSE", "critical,keyEncipherment", NULL, -1, 9 }, "lacks digitalSignature" },
-		{ { "URI:" ID, "CA:FALSE", "critical,digitalSignature,cRLSign", NULL, -1, 9 }, "allows signing" },
-		{ { "URI:" ID, "CA:FALSE", "critical,digitalSignature", "serverAuth", -1, 9 }, "lacks serverAuth or clientAuth" },
-		{ { "URI:" ID, "CA:FALSE", "critical,digitalSignature", NULL, -90, -9 }, "expired" },
-		{ { "URI:" ID, "CA:FALSE", "critical,digitalSignature", NULL, 5, 9 }, "not yet valid" },
+		{ { "URI:" ID ",URI:spiffe://example.org/two", NO_CA, SIGNS, NULL, -1, 9 }, "more than one URI" },
+		{ { "DNS:x", NO_CA, SIGNS, NULL, -1, 9 }, "no URI name" },
+		{ { "URI:https://example.org/web", NO_CA, SIGNS, NULL, -1, 9 }, "no SPIFFE ID" },
+		{ { "URI:spiffe://example.org", NO_CA, SIGNS, NULL, -1, 9 }, "has no path" },
+		{ { "URI:spiffe://example.org/other", NO_CA, SIGNS, NULL, -1, 9 }, "not the one the message" },
+		{ { "URI:" ID, "CA:TRUE", SIGNS, NULL, -1, 9 }, "is a CA" },
+		{ { "URI:" ID, NULL, SIGNS, NULL, -1, 9 }, "no basicConstraints" },
+		{ { "URI:" ID, NO_CA, NULL, NULL, -1, 9 }, "no keyUsage" },
+		{ { "URI:" ID, NO_CA, "critical,keyEncipherment", NULL, -1, 9 }, "lacks digitalSignature" },
+		{ { "URI:" ID, NO_CA, SIGNS ",cRLSign", NULL, -1, 9 }, "allows signing" },
+		{ { "URI:" ID, NO_CA, SIGNS, "serverAuth", -1, 9 }, "lacks serverAuth or clientAuth" },
+		{ { "URI:" ID, NO_CA, SIGNS, NULL, -90, -9 }, "expired" },
+		{ { "URI:" ID, NO_CA, SIGNS, NULL, 5, 9 }, "not yet valid" },
 	};
 
 	(void)state;

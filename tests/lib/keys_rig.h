@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keys_rig.h - the real svid-keys with its sandbox on, between a fake svidd, a fake core and fake fronts.
+ * For tests/role/keys*_test.c.
+ */
+#ifndef TESTS_LIB_KEYS_RIG_H
+#define TESTS_LIB_KEYS_RIG_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define ERR_STATE SVID_ERR_STATE /* libcrypto has a type of that name */
+#include "agent/base/secret.h"
+#include "agent/ipc/chan.h"
+#include "agent/ipc/lists.h"
+#include "agent/ipc/plan.h"
+
+#define KEYS SVID_BIN "/svid-keys"
+#define ID "spiffe://example.org/web"
+#define WAIT_MS 20000
+
+/* One svid-keys and our ends of its channels. */
+struct rig {
+	pid_t pid;
+	int svidd;
+	int core;
+	struct buf in; /* scratch of receive() */
+};
+
+static inline int pair_with(int *ret_theirs)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	*ret_theirs = fds[1];
+	return fds[0];
+}
+
+static inline void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	assert_int_equal(ipc_recv(fd, &r->in, m), 0);
+	assert_string_equal(msg_name(m->type), msg_name(type));
+}
+
+static inline bool is_closed(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte[64];
+
+	for (;;) {
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+		n = recv(fd, byte, sizeof(byte), 0);
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			return true;
+		if (n < 0)
+			return false;
+	}
+}
+
+static inline void start(struct rig *r)
+{
+	struct chan_msg m;
+	int theirs;
+
+	*r = (struct rig){ .core = -1, .in = BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64) };
+	r->svidd = pair_with(&theirs);
+	r->pid = fork();
+	assert_true(r->pid >= 0);
+	if (r->pid == 0) {
+		dup2(theirs, 3);
+		execl(KEYS, "svid-keys", "--log=error", NULL);
+		_exit(127);
+	}
+	close(theirs);
+	receive(r, r->svidd, MSG_K_READY, &m);
+}
+
+static inline void give_seal(struct rig *r, uint8_t fill, size_t len)
+{
+	uint8_t key[64];
+	int fd = memfd_create("seal", MFD_CLOEXEC);
+
+	memset(key, fill, sizeof(key));
+	assert_int_equal(write(fd, key, len), (ssize_t)len);
+	assert_int_equal(ipc_put_fds(r->svidd, K_SEAL, 0, &fd, 1), 0);
+	close(fd);
+}
+
+static inline void give_core(struct rig *r)
+{
+	int theirs;
+
+	r->core = pair_with(&theirs);
+	assert_int_equal(ipc_put_fds(r->svidd, K_CORE, 0, &theirs, 1), 0);
+	close(theirs);
+}
+
+static inline int give_front(struct rig *r, uint32_t number)
+{
+	int theirs, ours = pair_with(&theirs);
+
+	assert_int_equal(ipc_put_fds(r->svidd, K_FRONT, 0, &theirs, 1, .number = number), 0);
+	close(theirs);
+	return ours;
+}
+
+static inline void bind_front(struct rig *r, uint32_t front, const uint32_t *ids, size_t n)
+{
+	assert_int_equal(ipc_put(r->core, KY_BIND, 0, .front = front, .identities = slice_of(ids, n * 4)), 0);
+}
+
+static inline struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_create)
+{
+	struct msg_KY_LOADED loaded;
+	struct chan_msg m;
+
+	assert_int_equal(ipc_put(r->core, KY_LOAD, 7, .trust_domain = slice_str("example.org"), .sealed = sealed,
+				 .may_create = may_create, .ca_ttl = 86400), 0);
+	receive(r, r->core, MSG_KY_LOADED, &m);
+	assert_int_equal(m.id, 7);
+	assert_int_equal(msg_get_KY_LOADED(m.body, &loaded), 0);
+	return loaded;
+}
+
+static inline void start_loaded(struct rig *r)
+{
+	start(r);
+	give_seal(r, 0x42, 32);
+	give_core(r);
+	assert_int_equal(load(r, slice_of(NULL, 0), 1).err, 0);
+}
+
+static inline void order(struct rig *r, uint32_t identity, enum key_type type)
+{
+	assert_int_equal(ipc_put(r->core, KY_ISSUE, identity, .identity = identity, .spiffe_id = slice_str(ID),
+				 .ttl = 3600, .key_type = type), 0);
+}
+
+static inline struct msg_KY_ISSUED issued(struct rig *r)
+{
+	struct msg_KY_ISSUED answer;
+	struct chan_msg m;
+
+	receive(r, r->core, MSG_KY_ISSUED, &m);
+	assert_int_equal(msg_get_KY_ISSUED(m.body, &answer), 0);
+	assert_int_equal(m.id, answer.identity);
+	return answer;
+}
+
+static inline void ask(int front, uint32_t identity, uint64_t generation)
+{
+	assert_int_equal(ipc_put(front, FK_GET, 5, .identity = identity, .generation = generation), 0);
+}
+
+/* The exit status, after the process ended by itself. */
+static inline int ended(struct rig *r)
+{
+	int status = 0;
+
+	for (int i = 0; i < WAIT_MS / 10; i++) {
+		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
+			r->pid = 0;
+			return status;
+		}
+		usleep(10000);
+	}
+	return -1;
+}
+
+static inline void stop(struct rig *r)
+{
+	if (r->pid > 0) {
+		kill(r->pid, SIGKILL);
+		waitpid(r->pid, NULL, 0);
+	}
+	close(r->svidd);
+	if (r->core >= 0)
+		close(r->core);
+	buf_done(&r->in);
+}
+
+static inline void assert_dies(struct rig *r)
+{
+	int status = ended(r);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	stop(r);
+}
+
+static inline EVP_PKEY *key_of(struct slice pkcs8)
+{
+	const unsigned char *at = pkcs8.p;
+	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)pkcs8.len);
+	EVP_PKEY *key = info ? EVP_PKCS82PKEY(info) : NULL;
+
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return key;
+}
+
+static inline X509 *cert_of(struct slice der)
+{
+	const unsigned char *at = der.p;
+
+	return d2i_X509(NULL, &at, (long)der.len);
+}
+
+static inline void assert_key_fits(struct rig *r, int front, X509 *leaf)
+{
+	struct msg_FK_KEY got;
+	struct secret *secret;
+	struct chan_msg m;
+	EVP_PKEY *key;
+
+	receive(r, front, MSG_FK_KEY, &m);
+	assert_int_equal(msg_get_FK_KEY(m.body, &got), 0);
+	assert_int_equal(got.err, 0);
+	assert_int_equal(secret_from_fd(m.fds[0], got.len, &secret), 0);
+	key = key_of(slice_of(secret_bytes(secret), secret_len(secret)));
+	assert_non_null(key);
+	assert_int_equal(X509_check_private_key(leaf, key), 1);
+	EVP_PKEY_free(key);
+	secret_free(secret);
+	ipc_msg_done(&m);
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* links: */
+/* keys_rules_test.c - svid-keys against siblings that break the rules, and the cage it runs in. */
+#include "tests/lib/keys_rig.h"
+
+static void front_that_asks_for_an_unbound_identity_is_cut_and_nobody_else(void **state)
+{
+	const uint32_t mine = 1, other = 2;
+	struct msg_KY_ISSUED answer;
+	int good, bad;
+	struct rig r;
+	X509 *leaf;
+
+	(void)state;
+	start_loaded(&r);
+	good = give_front(&r, 1);
+	bad = give_front(&r, 2);
+	bind_front(&r, 1, &mine, 1);
+	bind_front(&r, 2, &other, 1);
+	order(&r, mine, KEY_EC_P256);
+	answer = issued(&r);
+	leaf = cert_of(answer.chain);
+	ask(bad, mine, answer.generation);
+	assert_true(is_closed(bad));
+	ask(good, mine, answer.generation);
+	assert_key_fits(&r, good, leaf);
+	X509_free(leaf);
+	close(good);
+	close(bad);
+	stop(&r);
+}
+
+static void front_without_identities_gets_nothing(void **state)
+{
+	struct msg_KY_ISSUED answer;
+	struct rig r;
+	int front;
+
+	(void)state;
+	start_loaded(&r);
+	front = give_front(&r, 1);
+	bind_front(&r, 1, NULL, 0);
+	order(&r, 1, KEY_EC_P256);
+	answer = issued(&r);
+	ask(front, 1, answer.generation);
+	assert_true(is_closed(front));
+	close(front);
+	stop(&r);
+}
+
+static void front_that_asks_without_end_is_cut(void **state)
+{
+	const uint32_t id = 1;
+	struct msg_KY_ISSUED answer;
+	struct rig r;
+	int front;
+
+	(void)state;
+	start_loaded(&r);
+	front = give_front(&r, 1);
+	bind_front(&r, 1, &id, 1);
+	order(&r, id, KEY_EC_P256);
+	answer = issued(&r);
+	for (int i = 0; i <= LIM_KEY_FETCHES; i++)
+		ask(front, id, answer.generation);
+	assert_true(is_closed(front));
+	order(&r, id, KEY_EC_P256);
+	assert_int_equal(issued(&r).err, 0);
+	close(front);
+	stop(&r);
+}
+
+static void malformed_front_message_cuts_that_front_only(void **state)
+{
+	const uint32_t id = 1;
+	struct rig r;
+	int front;
+
+	(void)state;
+	start_loaded(&r);
+	front = give_front(&r, 1);
+	bind_front(&r, 1, &id, 1);
+	assert_int_equal(ipc_send(front, MSG_FK_GET, 0, slice_str("short"), NULL, 0), 0);
+	assert_true(is_closed(front));
+	order(&r, id, KEY_EC_P256);
+	assert_int_equal(issued(&r).err, 0);
+	close(front);
+	stop(&r);
+}
+
+static void core_breaking_the_rules_ends_the_process(void **state)
+{
+	const uint32_t id = 1, twice[] = { 1, 1 };
+	struct rig r;
+
+	(void)state;
+	start(&r); /* an order before the authority is loaded */
+	give_seal(&r, 0x42, 32);
+	give_core(&r);
+	order(&r, 1, KEY_EC_P256);
+	assert_dies(&r);
+
+	start_loaded(&r); /* a front bound anew */
+	bind_front(&r, 1, &id, 1);
+	bind_front(&r, 1, &id, 1);
+	assert_dies(&r);
+
+	start_loaded(&r); /* an identity twice in one set */
+	bind_front(&r, 1, twice, 2);
+	assert_dies(&r);
+
+	start_loaded(&r); /* a second authority */
+	assert_int_equal(ipc_put(r.core, KY_LOAD, 0, .trust_domain = slice_str("example.org"), .may_create = 1), 0);
+	assert_dies(&r);
+
+	start_loaded(&r); /* a key type that is not */
+	order(&r, 1, (enum key_type)99);
+	assert_dies(&r);
+
+	start_loaded(&r); /* not a message */
+	assert_int_equal(send(r.core, "garbage", 7, 0), 7);
+	assert_dies(&r);
+
+	start_loaded(&r); /* a message of somebody else */
+	assert_int_equal(ipc_put(r.core, FK_GET, 0, .identity = 1, .generation = 1), 0);
+	assert_dies(&r);
+
+	start_loaded(&r); /* bytes left over */
+	assert_int_equal(ipc_send(r.core, MSG_KY_FORGET, 0, slice_str("12345"), NULL, 0), 0);
+	assert_dies(&r);
+}
+
+static void svidd_breaking_the_rules_ends_the_process(void **state)
+{
+	int theirs, ours;
+	struct rig r;
+
+	(void)state;
+	start(&r); /* core before the sealing key */
+	ours = pair_with(&theirs);
+	assert_int_equal(ipc_put_fds(r.svidd, K_CORE, 0, &theirs, 1), 0);
+	close(theirs);
+	close(ours);
+	assert_dies(&r);
+
+	start(&r);
+	give_seal(&r, 1, 31);
+	assert_dies(&r);
+
+	start(&r);
+	give_seal(&r, 1, 33);
+	assert_dies(&r);
+
+	start(&r); /* a second sealing key */
+	give_seal(&r, 1, 32);
+	give_seal(&r, 2, 32);
+	assert_dies(&r);
+
+	start(&r); /* one front number twice */
+	give_seal(&r, 1, 32);
+	close(give_front(&r, 1));
+	ours = give_front(&r, 2);
+	close(give_front(&r, 2));
+	assert_dies(&r);
+	close(ours);
+}
+
+static void ends_quietly_with_svidd(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	start_loaded(&r);
+	shutdown(r.svidd, SHUT_RDWR);
+	assert_int_equal(ended(&r), 0);
+	stop(&r);
+}
+
+static long status_of(pid_t pid, const char *task, const char *name)
+{
+	char path[64], line[256];
+	long value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s/status", (int)pid, task);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
+			value = strtol(line + strlen(name) + 1, NULL, 10);
+	fclose(f);
+	return value;
+}
+
+static void is_locked_in(void **state)
+{
+	char path[64], task[64];
+	struct rig r;
+
+	(void)state;
+	start_loaded(&r);
+	assert_int_equal(status_of(r.pid, ".", "Threads"), 3);
+	for (pid_t t = r.pid; t < r.pid + 64; t++) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)r.pid, (int)t);
+		if (access(path, F_OK))
+			continue;
+		snprintf(task, sizeof(task), "task/%d", (int)t);
+		assert_int_equal(status_of(r.pid, task, "Seccomp"), 2);
+		assert_int_equal(status_of(r.pid, task, "NoNewPrivs"), 1);
+	}
+#ifndef SVID_SAN
+	assert_true(status_of(r.pid, ".", "VmLck") > 0);
+#endif
+	stop(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(front_that_asks_for_an_unbound_identity_is_cut_and_nobody_else),
+		cmocka_unit_test(front_without_identities_gets_nothing),
+		cmocka_unit_test(front_that_asks_without_end_is_cut),
+		cmocka_unit_test(malformed_front_message_cuts_that_front_only),
+		cmocka_unit_test(core_breaking_the_rules_ends_the_process),
+		cmocka_unit_test(svidd_breaking_the_rules_ends_the_process),
+		cmocka_unit_test(ends_quietly_with_svidd),
+		cmocka_unit_test(is_locked_in),
+	};
+
+	return cmocka_run_group_tests_name("role/keys_rules", tests, NULL, NULL);
+}

@@ -63,10 +63,17 @@ static void poke(struct conn *c, int err)
 	conn_poke(c);
 }
 
+/* svid-core waits for what we tell it: if that cannot be told, a new front is better than this one. */
+static void check_told(int err)
+{
+	if (err && err != -ERR_CLOSED) /* closed: on_core_dead() follows */
+		log_fatal("tell svid-core", err);
+}
+
 static void tell_closed(struct front *f, uint64_t number, int err, uint32_t requests)
 {
-	if (f->core && chan_put(f->core, FR_CLOSED, 0, .conn = number, .err = err, .requests = requests))
-		log_error(EV_IPC, KV("what", V_S("FR_CLOSED not sent")));
+	if (f->core)
+		check_told(chan_put(f->core, FR_CLOSED, 0, .conn = number, .err = err, .requests = requests));
 }
 
 static void on_closed(struct conn_env *env, struct conn *c, int err)
@@ -93,8 +100,8 @@ static void set_over(struct front *f, int err)
 	if (err)
 		log_error(EV_FRONT, KV("what", V_S("identity set not served")), KV("version", V_U(version)),
 			  KV("err", V_S(err_name(err))));
-	if (f->core && chan_put(f->core, FR_SET, 0, .version = version, .err = err))
-		log_error(EV_IPC, KV("what", V_S("FR_SET not sent")));
+	if (f->core)
+		check_told(chan_put(f->core, FR_SET, 0, .version = version, .err = err));
 }
 
 static int publish_set(struct front *f, const struct set *s)

@@ -147,19 +147,25 @@ static int key_fd(void)
 	return fd;
 }
 
+int rig_key(int keys, const struct msg_FK_GET *get)
+{
+	int fd = key_fd();
+	int err = ipc_put_fds(keys, FK_KEY, 0, &fd, 1, .identity = get->identity, .generation = get->generation,
+			      .len = 64);
+
+	close(fd);
+	return err;
+}
+
 void rig_give_keys(struct rig *r, size_t n)
 {
 	struct msg_FK_GET get;
 	struct chan_msg m;
 
 	for (size_t i = 0; i < n; i++) {
-		int fd = key_fd();
-
 		rig_receive(r, r->keys, MSG_FK_GET, &m);
 		assert_int_equal(msg_get_FK_GET(m.body, &get), 0);
-		assert_int_equal(ipc_put_fds(r->keys, FK_KEY, 0, &fd, 1, .identity = get.identity,
-					     .generation = get.generation, .len = 64), 0);
-		close(fd);
+		assert_int_equal(rig_key(r->keys, &get), 0);
 	}
 }
 
@@ -176,18 +182,29 @@ void rig_serve(struct rig *r, uint64_t version, size_t n)
 	assert_int_equal(set.err, 0);
 }
 
-int rig_connect(struct rig *r, uint64_t number, pid_t pid)
+int rig_try_connect(struct rig *r, uint64_t number, pid_t pid)
 {
 	int theirs, on = 1, ours = pair_of(SOCK_STREAM, &theirs);
 	uint32_t slot = (uint32_t)(2 * number);
+	int err;
 
 	/* As accepted from a listener with SO_PASSCRED. */
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
-	assert_int_equal(ipc_put_fds(r->core, F_CONN, 0, &theirs, 1, .conn = number, .pid = (uint32_t)pid,
-				     .conn_slot = slot, .conn_value = r->words[slot], .holder_slot = slot + 1,
-				     .holder_value = r->words[slot + 1], .whoami = slice_str("{\"pid\":7}")), 0);
+	err = ipc_put_fds(r->core, F_CONN, 0, &theirs, 1, .conn = number, .pid = (uint32_t)pid, .conn_slot = slot,
+			  .conn_value = r->words[slot], .holder_slot = slot + 1, .holder_value = r->words[slot + 1],
+			  .whoami = slice_str("{\"pid\":7}"));
 	close(theirs);
-	return ours;
+	if (err)
+		close(ours);
+	return err ? err : ours;
+}
+
+int rig_connect(struct rig *r, uint64_t number, pid_t pid)
+{
+	int fd = rig_try_connect(r, number, pid);
+
+	assert_true(fd >= 0);
+	return fd;
 }
 
 static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, struct slice body)
@@ -217,12 +234,17 @@ void rig_request(struct buf *b)
 	assert_int_equal(buf_ok(b), 0);
 }
 
-void rig_fetch(int fd)
+int rig_try_fetch(int fd)
 {
 	AUTO(buf) struct buf b = BUF_INIT(4096);
 
 	rig_request(&b);
-	assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
+	return send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -errno;
+}
+
+void rig_fetch(int fd)
+{
+	assert_int_equal(rig_try_fetch(fd), 0);
 }
 
 void seen_init(struct seen *s)
@@ -254,6 +276,8 @@ static void take_frame(struct seen *s, uint8_t type, struct slice body, struct b
 		buf_put_slice(data, body);
 	if (type == H2_GOAWAY)
 		s->goaway = true;
+	if (type == H2_RST_STREAM)
+		s->reset = true;
 	if (type != H2_HEADERS)
 		return;
 	status = status_in(body);
@@ -265,6 +289,7 @@ static void count_messages(struct seen *s, struct slice data)
 {
 	s->data = data.len;
 	s->messages = 0;
+	s->whole = false;
 	while (data.len) {
 		(void)slice_get_u8(&data);
 		(void)slice_get_bytes(&data, slice_get_be32(&data));
@@ -272,6 +297,7 @@ static void count_messages(struct seen *s, struct slice data)
 			return;
 		s->messages++;
 	}
+	s->whole = true;
 }
 
 static void look(struct seen *s)
@@ -313,7 +339,7 @@ static void read_once(struct seen *s, int fd)
 
 void seen_read(struct seen *s, int fd, size_t messages)
 {
-	while (!s->eof && s->messages < messages && s->grpc_status < 0)
+	while (!s->eof && s->messages < messages && s->grpc_status < 0 && !s->reset)
 		read_once(s, fd);
 }
 

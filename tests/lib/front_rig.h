@@ -26,8 +26,10 @@ struct seen {
 	struct buf raw;
 	size_t messages;   /* whole gRPC messages on any stream */
 	size_t data;	   /* bytes of DATA */
+	bool whole;	   /* the DATA ends with the end of a message */
 	int grpc_status;   /* of the last trailers; -1: none */
 	bool goaway;
+	bool reset; /* a stream */
 	bool eof;
 };
 
@@ -52,11 +54,17 @@ void rig_set(struct rig *r, uint64_t version, size_t n);
 /** rig_give_keys() - answer @n FK_GET with keys. */
 void rig_give_keys(struct rig *r, size_t n);
 
+/** rig_key() - answer one FK_GET. Errors: of ipc_send(). */
+MUST int rig_key(int keys, const struct msg_FK_GET *get);
+
 /** rig_serve() - rig_set(), rig_give_keys(), and the FR_SET that must follow. */
 void rig_serve(struct rig *r, uint64_t version, size_t n);
 
 /** rig_connect() - a connection @number whose sender must be @pid; slots 2 * number and 2 * number + 1. */
 int rig_connect(struct rig *r, uint64_t number, pid_t pid);
+
+/** rig_try_connect() - the same when the front may be gone. Errors: of ipc_send(). */
+MUST int rig_try_connect(struct rig *r, uint64_t number, pid_t pid);
 
 /** rig_request() - preface, SETTINGS and one FetchX509SVID request, as bytes. */
 void rig_request(struct buf *b);
@@ -64,13 +72,16 @@ void rig_request(struct buf *b);
 /** rig_fetch() - send rig_request() on @fd. */
 void rig_fetch(int fd);
 
+/** rig_try_fetch() - the same when the connection may be gone. Errors: -errno. */
+MUST int rig_try_fetch(int fd);
+
 /** seen_init() - nothing read. */
 void seen_init(struct seen *s);
 
 /** seen_done() - release. */
 void seen_done(struct seen *s);
 
-/** seen_read() - read until @messages came, or trailers, or the end. */
+/** seen_read() - read until @messages came, or trailers, a reset, or the end. */
 void seen_read(struct seen *s, int fd, size_t messages);
 
 /** seen_to_end() - read until the connection is closed. */

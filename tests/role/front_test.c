@@ -548,7 +548,7 @@ static void sandbox_is_on(void **state)
 	rig_stop(&r);
 }
 
-static long private_kib(pid_t pid)
+static long anonymous_kib(pid_t pid)
 {
 	char path[64], line[256];
 	long kib = 0;
@@ -558,8 +558,8 @@ static long private_kib(pid_t pid)
 	f = fopen(path, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, "Private_Dirty:", 14))
-			kib = strtol(line + 14, NULL, 10);
+		if (!strncmp(line, "Anonymous:", 10))
+			kib = strtol(line + 10, NULL, 10);
 	fclose(f);
 	return kib;
 }
@@ -579,7 +579,7 @@ static void watching_connection_costs_little_memory(void **state)
 		skip();
 	rig_start(&r);
 	rig_serve(&r, 1, 1);
-	before = private_kib(r.pid);
+	before = anonymous_kib(r.pid);
 	for (int i = 0; i < CONNS; i++) {
 		struct seen s;
 
@@ -590,8 +590,8 @@ static void watching_connection_costs_little_memory(void **state)
 		assert_int_equal(s.messages, 1);
 		seen_done(&s);
 	}
-	each = (private_kib(r.pid) - before) * 1024 / CONNS;
-	print_message("idle front %ld KiB private, then %ld bytes per watching connection\n", before, each);
+	each = (anonymous_kib(r.pid) - before) * 1024 / CONNS;
+	print_message("idle front %ld KiB of its own, then %ld bytes per watching connection\n", before, each);
 #ifndef SVID_SAN
 	assert_true(each < 2048);
 #endif

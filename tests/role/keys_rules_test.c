@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: */
+/* links: tests/role/keys_world.c */
 /* keys_rules_test.c - svid-keys against siblings that break the rules, and the cage it runs in. */
-#include "tests/lib/keys_rig.h"
+#include "tests/role/keys_world.h"
 
 static void front_that_asks_for_an_unbound_identity_is_cut_and_nobody_else(void **state)
 {

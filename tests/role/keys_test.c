@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: */
+/* links: tests/role/keys_world.c */
 /* keys_test.c - svid-keys at work: keys reach the front they are bound to, state survives, RSA waits apart. */
-#include "tests/lib/keys_rig.h"
+#include "tests/role/keys_world.h"
 
 static void serves_key_of_bound_identity(void **state)
 {

@@ -1,46 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * keys_rig.h - the real svid-keys with its sandbox on, between a fake svidd, a fake core and fake fronts.
- * For tests/role/keys*_test.c.
- */
-#ifndef TESTS_LIB_KEYS_RIG_H
-#define TESTS_LIB_KEYS_RIG_H
+/* keys_world.c - starts svid-keys and plays its siblings. */
+#include "tests/role/keys_world.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#define ERR_STATE SVID_ERR_STATE /* libcrypto has a type of that name */
-#include "agent/base/secret.h"
-#include "agent/ipc/chan.h"
-#include "agent/ipc/lists.h"
-#include "agent/ipc/plan.h"
-
-#define KEYS SVID_BIN "/svid-keys"
-#define ID "spiffe://example.org/web"
-#define WAIT_MS 20000
-
-/* One svid-keys and our ends of its channels. */
-struct rig {
-	pid_t pid;
-	int svidd;
-	int core;
-	struct buf in; /* scratch of receive() */
-};
-
-static inline int pair_with(int *ret_theirs)
+int pair_with(int *ret_theirs)
 {
 	int fds[2];
 
@@ -49,7 +11,7 @@ static inline int pair_with(int *ret_theirs)
 	return fds[0];
 }
 
-static inline void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m)
+void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
@@ -58,7 +20,7 @@ static inline void receive(struct rig *r, int fd, uint16_t type, struct chan_msg
 	assert_string_equal(msg_name(m->type), msg_name(type));
 }
 
-static inline bool is_closed(int fd)
+bool is_closed(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char byte[64];
@@ -75,7 +37,7 @@ static inline bool is_closed(int fd)
 	}
 }
 
-static inline void start(struct rig *r)
+void start(struct rig *r)
 {
 	struct chan_msg m;
 	int theirs;
@@ -93,7 +55,7 @@ static inline void start(struct rig *r)
 	receive(r, r->svidd, MSG_K_READY, &m);
 }
 
-static inline void give_seal(struct rig *r, uint8_t fill, size_t len)
+void give_seal(struct rig *r, uint8_t fill, size_t len)
 {
 	uint8_t key[64];
 	int fd = memfd_create("seal", MFD_CLOEXEC);
@@ -104,7 +66,7 @@ static inline void give_seal(struct rig *r, uint8_t fill, size_t len)
 	close(fd);
 }
 
-static inline void give_core(struct rig *r)
+void give_core(struct rig *r)
 {
 	int theirs;
 
@@ -113,7 +75,7 @@ static inline void give_core(struct rig *r)
 	close(theirs);
 }
 
-static inline int give_front(struct rig *r, uint32_t number)
+int give_front(struct rig *r, uint32_t number)
 {
 	int theirs, ours = pair_with(&theirs);
 
@@ -122,12 +84,12 @@ static inline int give_front(struct rig *r, uint32_t number)
 	return ours;
 }
 
-static inline void bind_front(struct rig *r, uint32_t front, const uint32_t *ids, size_t n)
+void bind_front(struct rig *r, uint32_t front, const uint32_t *ids, size_t n)
 {
 	assert_int_equal(ipc_put(r->core, KY_BIND, 0, .front = front, .identities = slice_of(ids, n * 4)), 0);
 }
 
-static inline struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_create)
+struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_create)
 {
 	struct msg_KY_LOADED loaded;
 	struct chan_msg m;
@@ -140,7 +102,7 @@ static inline struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint
 	return loaded;
 }
 
-static inline void start_loaded(struct rig *r)
+void start_loaded(struct rig *r)
 {
 	start(r);
 	give_seal(r, 0x42, 32);
@@ -148,13 +110,13 @@ static inline void start_loaded(struct rig *r)
 	assert_int_equal(load(r, slice_of(NULL, 0), 1).err, 0);
 }
 
-static inline void order(struct rig *r, uint32_t identity, enum key_type type)
+void order(struct rig *r, uint32_t identity, enum key_type type)
 {
 	assert_int_equal(ipc_put(r->core, KY_ISSUE, identity, .identity = identity, .spiffe_id = slice_str(ID),
 				 .ttl = 3600, .key_type = type), 0);
 }
 
-static inline struct msg_KY_ISSUED issued(struct rig *r)
+struct msg_KY_ISSUED issued(struct rig *r)
 {
 	struct msg_KY_ISSUED answer;
 	struct chan_msg m;
@@ -165,13 +127,13 @@ static inline struct msg_KY_ISSUED issued(struct rig *r)
 	return answer;
 }
 
-static inline void ask(int front, uint32_t identity, uint64_t generation)
+void ask(int front, uint32_t identity, uint64_t generation)
 {
 	assert_int_equal(ipc_put(front, FK_GET, 5, .identity = identity, .generation = generation), 0);
 }
 
 /* The exit status, after the process ended by itself. */
-static inline int ended(struct rig *r)
+int ended(struct rig *r)
 {
 	int status = 0;
 
@@ -185,7 +147,7 @@ static inline int ended(struct rig *r)
 	return -1;
 }
 
-static inline void stop(struct rig *r)
+void stop(struct rig *r)
 {
 	if (r->pid > 0) {
 		kill(r->pid, SIGKILL);
@@ -197,7 +159,7 @@ static inline void stop(struct rig *r)
 	buf_done(&r->in);
 }
 
-static inline void assert_dies(struct rig *r)
+void assert_dies(struct rig *r)
 {
 	int status = ended(r);
 
@@ -206,7 +168,7 @@ static inline void assert_dies(struct rig *r)
 	stop(r);
 }
 
-static inline EVP_PKEY *key_of(struct slice pkcs8)
+static EVP_PKEY *key_of(struct slice pkcs8)
 {
 	const unsigned char *at = pkcs8.p;
 	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)pkcs8.len);
@@ -216,14 +178,14 @@ static inline EVP_PKEY *key_of(struct slice pkcs8)
 	return key;
 }
 
-static inline X509 *cert_of(struct slice der)
+X509 *cert_of(struct slice der)
 {
 	const unsigned char *at = der.p;
 
 	return d2i_X509(NULL, &at, (long)der.len);
 }
 
-static inline void assert_key_fits(struct rig *r, int front, X509 *leaf)
+void assert_key_fits(struct rig *r, int front, X509 *leaf)
 {
 	struct msg_FK_KEY got;
 	struct secret *secret;
@@ -241,5 +203,3 @@ static inline void assert_key_fits(struct rig *r, int front, X509 *leaf)
 	secret_free(secret);
 	ipc_msg_done(&m);
 }
-
-#endif

@@ -46,13 +46,13 @@ enum grpc_status {
 	X(METHOD, GRPC_UNIMPLEMENTED, "unknown method")                                    \
 	X(COMPRESSED, GRPC_UNIMPLEMENTED, "compressed messages are not supported")         \
 	X(CRYPTO, GRPC_INTERNAL, "cryptographic operation failed")                         \
-	X(SEALED, GRPC_INTERNAL, "sealed state cannot be opened with this key")            \
+	X(SEALED, GRPC_UNAVAILABLE, "sealed state cannot be opened with this key")            \
 	X(CLOCK, GRPC_UNAVAILABLE, "the clock is behind the last signature")               \
 	X(SPIFFE_ID, GRPC_INVALID_ARGUMENT, "not a valid SPIFFE ID")                       \
 	X(POLICY, GRPC_INTERNAL, "policy document refused")                                \
 	X(PROVIDER, GRPC_UNAVAILABLE, "no evidence provider")                              \
 	X(AUDIT, GRPC_UNAVAILABLE, "audit record could not be written")                    \
-	X(STATE, GRPC_INTERNAL, "state database cannot be used")                           \
+	X(STATE, GRPC_UNAVAILABLE, "state database cannot be used")                           \
 	X(NOT_FOUND, GRPC_INTERNAL, "not found")                                           \
 	X(EXISTS, GRPC_INTERNAL, "exists already")                                         \
 	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired")                 \

@@ -344,6 +344,68 @@ static void foreign_run_directory_is_refused(void **state)
 	assert_int_equal(WEXITSTATUS(world_end(w)), 1);
 }
 
+static void core_that_cannot_start_ends_svidd(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+
+	world_path(w, "bin/svid-core", path);
+	unlink(path);
+	assert_int_equal(symlink("/bin/false", path), 0);
+	world_start_with(w, "--attestation");
+	assert_int_equal(WEXITSTATUS(world_end(w)), 1);
+	for (unsigned int offset = 0; offset < 5; offset++)
+		assert_int_equal(proc_of_user(IDS + offset), 0);
+}
+
+static void missing_program_is_said(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+
+	world_path(w, "bin/svid-keys", path);
+	unlink(path);
+	world_start_with(w, "--attestation");
+	assert_int_equal(WEXITSTATUS(world_end(w)), 1);
+	assert_true(world_count(w, "program=\"svid-keys\"") > 0);
+}
+
+static void systemd_credential_is_the_sealing_key(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+
+	world_path(w, "creds", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	setenv("CREDENTIALS_DIRECTORY", path, 1);
+	world_write(w, "creds/svid-sealing-key", "0123456789abcdef0123456789abcdef");
+	world_path(w, "creds/svid-sealing-key", path);
+	chmod(path, 0400);
+	world_start(w);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	world_wait(w, "FAKE keys sealing key of 32 bytes.", 1);
+	world_path(w, "state/sealing.key", path);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void damaged_credential_is_not_replaced(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+
+	world_path(w, "creds", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	setenv("CREDENTIALS_DIRECTORY", path, 1);
+	world_write(w, "creds/svid-sealing-key", "short");
+	world_path(w, "creds/svid-sealing-key", path);
+	chmod(path, 0400);
+	world_start_with(w, "--attestation");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_int_equal(WEXITSTATUS(world_end(w)), 1);
+	world_path(w, "state/sealing.key", path);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void second_svidd_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -401,6 +463,10 @@ int main(int argc, char **argv)
 		TEST(missing_policy_directory_is_said),
 		TEST(readable_sealing_key_is_refused),
 		TEST(foreign_run_directory_is_refused),
+		TEST(core_that_cannot_start_ends_svidd),
+		TEST(missing_program_is_said),
+		TEST(systemd_credential_is_the_sealing_key),
+		TEST(damaged_credential_is_not_replaced),
 		TEST(second_svidd_is_refused),
 		TEST(sockets_have_their_modes),
 	};

@@ -51,7 +51,7 @@ static inline bool out_empty(const struct out *o)
 	return o->n == 0;
 }
 
-/** out_ok() - 0, or the first error: -ENOMEM, or -ERR_SIZE when too many own bytes wait. */
+/** out_ok() - 0, or the first failure. Errors: -ENOMEM, -ERR_SIZE (too many own bytes wait). */
 MUST int out_ok(const struct out *o);
 
 #endif

@@ -80,7 +80,8 @@ static const struct option_row agent_rows[] = {
 	  .reloadable = true, .help = "connections of workloads in all" },
 	{ .path = "spec.limits.connectionsPerUID", .type = OPT_NUMBER, .fallback = "4096", .min = 1,
 	  .max = LIM_CONNS_PER_UID, .reloadable = true, .help = "connections of one user" },
-	{ .path = "spec.upstream", .type = OPT_LATER, .help = "a SPIRE server above this agent is not supported by this build yet" },
+	{ .path = "spec.upstream", .type = OPT_LATER,
+	  .help = "a SPIRE server above this agent is not supported by this build yet" },
 };
 
 static const struct option_row identity_rows[] = {

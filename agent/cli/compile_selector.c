@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* compile_selector.c - spec.selectors: known keys, values that can match, and warnings. svid compile. Next: agent/ipc/terms.def. */
+/*
+ * compile_selector.c - spec.selectors: known keys, values that can match, and warnings. svid compile.
+ * Next: agent/ipc/terms.def.
+ */
 #include "agent/base/limits.h"
 #include "agent/cli/compile_ctx.h"
 #include "agent/ipc/terms.h"
@@ -89,7 +92,8 @@ static void judge_set(struct ctx *x, const struct ynode *n, unsigned int flags)
 		ctx_error(x, n->mark,
 			  "kernel:script is a statement of intent: it counts only beside process:binary:path of the interpreter");
 	if ((flags & TERM_F_PATH) && !(flags & TERM_F_UNIT))
-		warn(x, n, "a path without a digest, unit or container selector: whoever may write that file is this identity");
+		warn(x, n,
+		     "a path without a digest, unit or container selector: whoever may write that file is this identity");
 	if ((flags & TERM_F_ARGV) && !(flags & TERM_F_PATH))
 		warn(x, n, "arguments without a path: whoever starts a program chooses them");
 }
@@ -134,7 +138,8 @@ json_t *selectors_json(struct ctx *x, const struct ynode *n)
 		if (set->type == Y_BAD)
 			continue;
 		if (set->type != Y_MAP || !set->count || set->count > LIM_SELECTOR_KEYS)
-			ctx_error(x, set->mark, "spec.selectors: a map of 1 to %d selectors is wanted: without any it would match everybody",
+			ctx_error(x, set->mark,
+				  "spec.selectors: a map of 1 to %d selectors is wanted: without any it would match everybody",
 				  LIM_SELECTOR_KEYS);
 		else if (json_array_append_new(list, set_json(x, set)))
 			x->c->no_memory = true;

@@ -16,7 +16,8 @@ static const char agent[] = "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trus
 static const char text[] = "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: n}\nspec:\n"
 			   "  workloadID: a/b\n  hint: h\n  selectors: [{unix:uid: [1, 2], unix:path: glob:/a/*}]\n"
 			   "  svid: {x509: {ttl: 1h, dnsNames: [a.b]}}\n---\n"
-			   "kind: WorkloadIdentity\nmetadata: {name: m}\nspec: {workloadID: a/b, x: &a 1, selectors: [{foo: 1}]}\n---\n"
+			   "kind: WorkloadIdentity\nmetadata: {name: m}\n"
+			   "spec: {workloadID: a/b, x: &a 1, selectors: [{foo: 1}]}\n---\n"
 			   "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: o}\n"
 			   "spec: {workloadID: a/b, selectors: [{unix:uid: 1}]}\n";
 

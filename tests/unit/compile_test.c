@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/base/mem.h"
 #include "agent/base/limits.h"
@@ -19,10 +20,16 @@
 #include "agent/cli/compile_schema.h"
 #include "agent/ipc/terms.h"
 
-#define AGENT "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: example.org}\n"
-#define HEAD "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: n}\nspec:\n"
+#define API "apiVersion: svid/v1alpha1\n"
+#define KIND "kind: WorkloadIdentity\n"
+#define AGENT_SPEC(spec) API "kind: Agent\nspec: {" spec "}\n"
+#define AGENT AGENT_SPEC("trustDomain: example.org")
+#define NAMED(name) API KIND "metadata: {name: " name "}\nspec:\n"
+#define HEAD NAMED("n")
 #define UID "  selectors: [{unix:uid: 1000}]\n"
+#define SPEC "spec:\n  workloadID: a\n" UID
 #define GOOD HEAD "  workloadID: a/b\n" UID
+#define SETS(list) HEAD "  workloadID: a\n  selectors: " list "\n"
 
 static char dir[64];
 
@@ -66,100 +73,100 @@ static void show(const struct compiler *c)
 }
 
 /* One document with one mistake. */
+static const struct wrong {
+	const char *yaml;
+	uint32_t line, column;
+	const char *part;
+} wrong[] = {
+	{ "just text\n", 1, 1, "a document is a map" },
+	{ "- a\n", 1, 1, "a document is a map" },
+	{ "a: b\n", 1, 1, "kind is missing" },
+	{ "kind: Gadget\n", 1, 7, "unknown kind 'Gadget'" },
+	{ "kind: [a]\n", 1, 7, "kind is missing" },
+	{ "kind: CredentialSource\n", 1, 7, "not supported by this build yet" },
+	{ "kind: WorkloadCredential\n", 1, 7, "not supported by this build yet" },
+	{ AGENT, 1, 1, "belongs in svid.yaml" },
+	{ KIND "metadata: {name: n}\n" SPEC, 1, 1, "apiVersion is missing" },
+	{ "apiVersion: svid/v2\n" KIND "metadata: {name: n}\n" SPEC, 1, 13, "one of svid/v1alpha1" },
+	{ API KIND SPEC, 1, 1, "metadata is missing" },
+	{ API KIND "metadata: {}\n" SPEC, 3, 11, "metadata.name is missing" },
+	{ API KIND "metadata: {name: -a}\n" SPEC, 3, 18, "'-a'" },
+	{ API KIND "metadata: {name: n}\n", 1, 1, "spec is missing" },
+	{ API KIND "metadata: {name: n}\nspec: x\n", 4, 7, "a map is wanted" },
+	{ API KIND "metadata: {name: n}\nspec:\n", 4, 6, "a map is wanted" },
+	{ HEAD UID, 1, 1, "spec.workloadID (or spec.spiffeID) is missing" },
+	{ HEAD "  workloadID: a\n", 5, 3, "spec.selectors is missing" },
+	{ HEAD "  workloadID: /a\n" UID, 5, 15, "no slash in front" },
+	{ HEAD "  workloadID: a//b\n" UID, 5, 15, "empty path segment" },
+	{ HEAD "  workloadID: 'a/{x}'\n" UID, 5, 15, "reserved" },
+	{ HEAD "  workloadID: ''\n" UID, 5, 15, "bytes are wanted" },
+	{ HEAD "  workloadID: 12\n" UID, 5, 15, "put it in quotes" },
+	{ HEAD "  workloadID: ~\n" UID, 5, 15, "there is no value" },
+	{ HEAD "  workloadID: [a]\n" UID, 5, 15, "not a list" },
+	{ HEAD "  workloadID: {a: b}\n" UID, 5, 15, "not a map" },
+	{ HEAD "  spiffeID: http://x\n" UID, 5, 13, "does not begin with spiffe://" },
+	{ HEAD "  spiffeID: spiffe://other.org/a\n" UID, 1, 1, "trust domain example.org" },
+	{ HEAD "  spiffeID: spiffe://example.org\n" UID, 1, 1, "has a path" },
+	{ HEAD "  workloadID: a\n  spiffeID: spiffe://example.org/a\n" UID, 6, 3, "not both" },
+	{ GOOD "  stray: 1\n", 7, 3, "unknown key 'stray' in spec" },
+	{ GOOD "  Hint: x\n", 7, 3, "unknown key 'Hint'" },
+	{ GOOD "  hint: x\n  hint: y\n", 8, 3, "spec.hint is there twice, first in line 7" },
+	{ GOOD "  <<: {hint: x}\n", 7, 3, "unknown key '<<'" },
+	{ GOOD "  ? [a]\n  : b\n", 7, 5, "a key is plain text" },
+	{ GOOD "  priority: high\n", 7, 13, "whole decimal number" },
+	{ GOOD "  priority: '1'\n", 7, 13, "without quotes" },
+	{ GOOD "  priority: 1.5\n", 7, 13, "whole decimal" },
+	{ GOOD "  priority: 010\n", 7, 13, "whole decimal" },
+	{ GOOD "  priority: 1000001\n", 7, 13, "out of range" },
+	{ GOOD "  priority: 99999999999999999999\n", 7, 13, "whole decimal" },
+	{ GOOD "  svid: {x509: {ttl: 3600}}\n", 7, 22, "a duration is wanted" },
+	{ GOOD "  svid: {x509: {ttl: 1s}}\n", 7, 22, "out of range" },
+	{ GOOD "  svid: {x509: {ttl: 31d}}\n", 7, 22, "out of range" },
+	{ GOOD "  svid: {x509: {ttl: -1h}}\n", 7, 22, "a duration is wanted" },
+	{ GOOD "  svid: {x509: {keyType: dsa}}\n", 7, 26, "one of ec-p256|ec-p384|rsa-2048" },
+	{ GOOD "  svid: {x509: {dnsNames: a.b}}\n", 7, 27, "a list is wanted" },
+	{ GOOD "  svid: {x509: {dnsNames: [A]}}\n", 7, 28, "lower case" },
+	{ GOOD "  svid: {x509: {dnsNames: [1.2.3.4]}}\n", 7, 28, "IP address" },
+	{ GOOD "  svid: {jwt: {alg: none}}\n", 7, 21, "one of RS256|ES256" },
+	{ GOOD "  scope: {agentGroup: {}}\n", 7, 23, "spec.scope.agentGroup.id is missing" },
+	{ GOOD "  federatesWith: [spiffe://a]\n", 7, 19, "without spiffe://" },
+	{ GOOD "  require: [nope]\n", 7, 13, "unknown rule; known rules: not-traced" },
+	{ GOOD "  require: not-traced\n", 7, 12, "a list is wanted" },
+	{ GOOD "  hint: &a x\n", 7, 9, "anchors are not accepted" },
+	{ GOOD "  hint: *a\n", 7, 9, "aliases are not accepted" },
+	{ GOOD "  hint: !!str x\n", 7, 9, "tags are not accepted" },
+	{ GOOD "  hint: \"a\\0b\"\n", 7, 9, "NUL byte" },
+	{ SETS("[]"), 6, 14, "a list of 1 to 64 maps" },
+	{ SETS("{unix:uid: 1}"), 6, 14, "a list of 1 to 64 maps" },
+	{ SETS("[{}]"), 6, 15, "would match everybody" },
+	{ SETS("[x]"), 6, 15, "would match everybody" },
+	{ SETS("[{foo: 1}]"), 6, 16, "selector 'foo': unknown selector" },
+	{ SETS("[{k8s:ns: x}]"), 6, 16, "no Kubernetes source" },
+	{ SETS("[{docker:label: x}]"), 6, 16, "no Docker source" },
+	{ SETS("[{unix:sha256: x}]"), 6, 16, "later release" },
+	{ SETS("[{kernel:filename: /x/y}]"), 6, 16, "caller's choice" },
+	{ SETS("[{unix:uid: 1, unix:uid: 2}]"), 6, 29, "is there twice, first in line 6" },
+	{ SETS("[{unix:uid: []}]"), 6, 26, "a list of 1 to 64 values" },
+	{ SETS("[{unix:uid: }]"), 6, 26, "a value, or a list" },
+	{ SETS("[{unix:uid: {a: b}}]"), 6, 26, "a value, or a list" },
+	{ SETS("[{unix:uid: [1, [2]]}]"), 6, 30, "a value, or a list" },
+	{ SETS("[{unix:uid: 0x1}]"), 6, 26, "a number from 0" },
+	{ SETS("[{unix:user: 'glob:a*'}]"), 6, 27, "paths and command lines only" },
+	{ SETS("[{kernel:observed: maybe}]"), 6, 33, "exec|scan" },
+	{ SETS("[{kernel:script: /x/y}]"), 6, 15, "statement of intent" },
+};
+
 static void wrong_documents_are_refused_with_their_place(void **unused)
 {
-	static const struct {
-		const char *yaml;
-		uint32_t line, column;
-		const char *part;
-	} rows[] = {
-		{ "just text\n", 1, 1, "a document is a map" },
-		{ "- a\n", 1, 1, "a document is a map" },
-		{ "a: b\n", 1, 1, "kind is missing" },
-		{ "kind: Gadget\n", 1, 7, "unknown kind 'Gadget'" },
-		{ "kind: [a]\n", 1, 7, "kind is missing" },
-		{ "kind: CredentialSource\n", 1, 7, "not supported by this build yet" },
-		{ "kind: WorkloadCredential\n", 1, 7, "not supported by this build yet" },
-		{ AGENT, 1, 1, "belongs in svid.yaml" },
-		{ "kind: WorkloadIdentity\nmetadata: {name: n}\nspec:\n  workloadID: a\n" UID, 1, 1, "apiVersion is missing" },
-		{ "apiVersion: svid/v2\nkind: WorkloadIdentity\nmetadata: {name: n}\nspec:\n  workloadID: a\n" UID, 1, 13, "one of svid/v1alpha1" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nspec:\n  workloadID: a\n" UID, 1, 1, "metadata is missing" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {}\nspec:\n  workloadID: a\n" UID, 3, 11, "metadata.name is missing" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: -a}\nspec:\n  workloadID: a\n" UID, 3, 18, "'-a'" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: n}\n", 1, 1, "spec is missing" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: n}\nspec: x\n", 4, 7, "a map is wanted" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: n}\nspec:\n", 4, 6, "a map is wanted" },
-		{ HEAD UID, 1, 1, "spec.workloadID (or spec.spiffeID) is missing" },
-		{ HEAD "  workloadID: a\n", 5, 3, "spec.selectors is missing" },
-		{ HEAD "  workloadID: /a\n" UID, 5, 15, "no slash in front" },
-		{ HEAD "  workloadID: a//b\n" UID, 5, 15, "empty path segment" },
-		{ HEAD "  workloadID: 'a/{x}'\n" UID, 5, 15, "reserved" },
-		{ HEAD "  workloadID: ''\n" UID, 5, 15, "bytes are wanted" },
-		{ HEAD "  workloadID: 12\n" UID, 5, 15, "put it in quotes" },
-		{ HEAD "  workloadID: ~\n" UID, 5, 15, "there is no value" },
-		{ HEAD "  workloadID: [a]\n" UID, 5, 15, "not a list" },
-		{ HEAD "  workloadID: {a: b}\n" UID, 5, 15, "not a map" },
-		{ HEAD "  spiffeID: http://x\n" UID, 5, 13, "does not begin with spiffe://" },
-		{ HEAD "  spiffeID: spiffe://other.org/a\n" UID, 1, 1, "trust domain example.org" },
-		{ HEAD "  spiffeID: spiffe://example.org\n" UID, 1, 1, "has a path" },
-		{ HEAD "  workloadID: a\n  spiffeID: spiffe://example.org/a\n" UID, 6, 3, "not both" },
-		{ GOOD "  stray: 1\n", 7, 3, "unknown key 'stray' in spec" },
-		{ GOOD "  Hint: x\n", 7, 3, "unknown key 'Hint'" },
-		{ GOOD "  hint: x\n  hint: y\n", 8, 3, "spec.hint is there twice, first in line 7" },
-		{ GOOD "  <<: {hint: x}\n", 7, 3, "unknown key '<<'" },
-		{ GOOD "  ? [a]\n  : b\n", 7, 5, "a key is plain text" },
-		{ GOOD "  priority: high\n", 7, 13, "whole decimal number" },
-		{ GOOD "  priority: '1'\n", 7, 13, "without quotes" },
-		{ GOOD "  priority: 1.5\n", 7, 13, "whole decimal" },
-		{ GOOD "  priority: 010\n", 7, 13, "whole decimal" },
-		{ GOOD "  priority: 1000001\n", 7, 13, "out of range" },
-		{ GOOD "  priority: 99999999999999999999\n", 7, 13, "whole decimal" },
-		{ GOOD "  svid: {x509: {ttl: 3600}}\n", 7, 22, "a duration is wanted" },
-		{ GOOD "  svid: {x509: {ttl: 1s}}\n", 7, 22, "out of range" },
-		{ GOOD "  svid: {x509: {ttl: 31d}}\n", 7, 22, "out of range" },
-		{ GOOD "  svid: {x509: {ttl: -1h}}\n", 7, 22, "a duration is wanted" },
-		{ GOOD "  svid: {x509: {keyType: dsa}}\n", 7, 26, "one of ec-p256|ec-p384|rsa-2048" },
-		{ GOOD "  svid: {x509: {dnsNames: a.b}}\n", 7, 27, "a list is wanted" },
-		{ GOOD "  svid: {x509: {dnsNames: [A]}}\n", 7, 28, "lower case" },
-		{ GOOD "  svid: {x509: {dnsNames: [1.2.3.4]}}\n", 7, 28, "IP address" },
-		{ GOOD "  svid: {jwt: {alg: none}}\n", 7, 21, "one of RS256|ES256" },
-		{ GOOD "  scope: {agentGroup: {}}\n", 7, 23, "spec.scope.agentGroup.id is missing" },
-		{ GOOD "  federatesWith: [spiffe://a]\n", 7, 19, "without spiffe://" },
-		{ GOOD "  require: [nope]\n", 7, 13, "unknown rule; known rules: not-traced" },
-		{ GOOD "  require: not-traced\n", 7, 12, "a list is wanted" },
-		{ GOOD "  hint: &a x\n", 7, 9, "anchors are not accepted" },
-		{ GOOD "  hint: *a\n", 7, 9, "aliases are not accepted" },
-		{ GOOD "  hint: !!str x\n", 7, 9, "tags are not accepted" },
-		{ GOOD "  hint: \"a\\0b\"\n", 7, 9, "NUL byte" },
-		{ HEAD "  workloadID: a\n  selectors: []\n", 6, 14, "a list of 1 to 64 maps" },
-		{ HEAD "  workloadID: a\n  selectors: {unix:uid: 1}\n", 6, 14, "a list of 1 to 64 maps" },
-		{ HEAD "  workloadID: a\n  selectors: [{}]\n", 6, 15, "would match everybody" },
-		{ HEAD "  workloadID: a\n  selectors: [x]\n", 6, 15, "would match everybody" },
-		{ HEAD "  workloadID: a\n  selectors: [{foo: 1}]\n", 6, 16, "selector 'foo': unknown selector" },
-		{ HEAD "  workloadID: a\n  selectors: [{k8s:ns: x}]\n", 6, 16, "no Kubernetes source" },
-		{ HEAD "  workloadID: a\n  selectors: [{docker:label: x}]\n", 6, 16, "no Docker source" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:sha256: x}]\n", 6, 16, "later release" },
-		{ HEAD "  workloadID: a\n  selectors: [{kernel:filename: /x/y}]\n", 6, 16, "caller's choice" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:uid: 1, unix:uid: 2}]\n", 6, 29, "is there twice, first in line 6" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:uid: []}]\n", 6, 26, "a list of 1 to 64 values" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:uid: }]\n", 6, 26, "a value, or a list" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:uid: {a: b}}]\n", 6, 26, "a value, or a list" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:uid: [1, [2]]}]\n", 6, 30, "a value, or a list" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:uid: 0x1}]\n", 6, 26, "a number from 0" },
-		{ HEAD "  workloadID: a\n  selectors: [{unix:user: 'glob:a*'}]\n", 6, 27, "paths and command lines only" },
-		{ HEAD "  workloadID: a\n  selectors: [{kernel:observed: maybe}]\n", 6, 33, "exec|scan" },
-		{ HEAD "  workloadID: a\n  selectors: [{kernel:script: /x/y}]\n", 6, 15, "statement of intent" },
-	};
-
 	(void)unused;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		AUTO(compiler) struct compiler c = { 0 };
 
-		compile_text(&c, rows[i].yaml);
+		compile_text(&c, wrong[i].yaml);
 		if (n_good(&c) || c.n_errors - c.n_warnings != 1 ||
-		    !has_error(&c, rows[i].line, rows[i].column, rows[i].part, false)) {
+		    !has_error(&c, wrong[i].line, wrong[i].column, wrong[i].part, false)) {
 			show(&c);
-			fail_msg("%s", rows[i].yaml);
+			fail_msg("%s", wrong[i].yaml);
 		}
 	}
 }
@@ -205,8 +212,8 @@ static void all_errors_are_reported_in_order(void **unused)
 	AUTO(compiler) struct compiler c = { 0 };
 
 	(void)unused;
-	compile_text(&c, HEAD "  workloadID: /a\n  selectors: [{foo: 1, unix:uid: x}, {}]\n  hint: 1\n  stray: x\n---\nkind: X\n---\n" HEAD
-			      "  workloadID: b\n" UID);
+	compile_text(&c, HEAD "  workloadID: /a\n  selectors: [{foo: 1, unix:uid: x}, {}]\n  hint: 1\n  stray: x\n"
+			      "---\nkind: X\n---\n" HEAD "  workloadID: b\n" UID);
 	assert_int_equal(c.n_errors, 7);
 	for (size_t i = 1; i < c.n_errors; i++)
 		assert_true(c.errors[i].mark.line >= c.errors[i - 1].mark.line);
@@ -221,11 +228,11 @@ static void two_documents_for_one_thing_name_both(void **unused)
 		const char *second, *part;
 	} rows[] = {
 		{ HEAD "  workloadID: other\n" UID, "name 'n' of n is already taken by n in a.yaml:1" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: m}\nspec:\n  workloadID: a/b\n" UID,
+		{ NAMED("m") "  workloadID: a/b\n" UID,
 		  "SPIFFE ID 'spiffe://example.org/a/b' of m is already taken by n" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: m}\nspec:\n  spiffeID: spiffe://example.org/a/b\n" UID,
+		{ NAMED("m") "  spiffeID: spiffe://example.org/a/b\n" UID,
 		  "already taken by n in a.yaml:1" },
-		{ "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: m}\nspec:\n  workloadID: c\n  hint: h\n" UID,
+		{ NAMED("m") "  workloadID: c\n  hint: h\n" UID,
 		  "hint 'h' of m is already taken by n" },
 	};
 
@@ -255,7 +262,7 @@ static json_t *form_of(const struct compiler *c, const char *name)
 static void a_good_document_becomes_its_normal_form(void **unused)
 {
 	AUTO(compiler) struct compiler c = { 0 };
-	json_t *form, *x509, *sets;
+	json_t *form, *x509, *sets, *set;
 
 	(void)unused;
 	compile_text(&c, HEAD "  workloadID: a/b\n  selectors:\n  - unix:uid: [1000, '1001']\n    systemd:id: a.service\n"
@@ -273,14 +280,28 @@ static void a_good_document_becomes_its_normal_form(void **unused)
 	assert_null(json_object_get(form, "hint"));
 	assert_null(json_object_get(form, "scope"));
 	sets = json_object_get(form, "selectors");
-	assert_string_equal(json_string_value(json_array_get(json_object_get(json_array_get(sets, 0), "unix:uid"), 1)), "1001");
-	assert_string_equal(json_string_value(json_array_get(json_object_get(json_array_get(sets, 0), "unix:path"), 0)),
-			    "glob:/opt/**");
+	set = json_array_get(sets, 0);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(set, "unix:uid"), 1)), "1001");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(set, "unix:path"), 0)), "glob:/opt/**");
 	json_decref(form);
 	form = form_of(&c, "agent");
 	assert_string_equal(json_string_value(json_object_get(form, "attestation")), "auto");
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(form, "x509"), "caTTL")), 365 * 86400);
 	json_decref(form);
+}
+
+static void a_document_too_large_to_send_is_refused(void **unused)
+{
+	AUTO(compiler) struct compiler c = { 0 };
+	AUTO(buf) struct buf text = BUF_INIT(LIM_POLICY_FILE);
+
+	(void)unused;
+	buf_put_str(&text, HEAD "  workloadID: a\n  selectors:\n");
+	for (size_t i = 0; i < LIM_SELECTOR_SETS; i++)
+		buf_printf(&text, "  - {process:cmdline: [%0500d, %0600d], unix:path: /a/b, systemd:id: x.service}\n", 1, 2);
+	compile_text(&c, buf_cstr(&text));
+	assert_true(has_error(&c, 1, 1, "too large", false));
+	assert_int_equal(n_good(&c), 0);
 }
 
 static void the_product_example_loads(void **unused)
@@ -343,12 +364,12 @@ static void agent_documents_are_judged(void **unused)
 	} rows[] = {
 		{ "", "no document of kind Agent" },
 		{ AGENT "---\n" AGENT, "a second Agent document" },
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {}\n", "spec.trustDomain is missing" },
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: Example.org}\n", "upper case" },
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: a, attestation: none}\n", "one of auto|" },
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: a, upstream: x}\n", "not supported by this build" },
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: a, x509: {ttl: 2h, caTTL: 1h}}\n", "longer than caTTL" },
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: a, limits: {connections: 9000}}\n", "out of range" },
+		{ AGENT_SPEC(""), "spec.trustDomain is missing" },
+		{ AGENT_SPEC("trustDomain: Example.org"), "upper case" },
+		{ AGENT_SPEC("trustDomain: a, attestation: none"), "one of auto|" },
+		{ AGENT_SPEC("trustDomain: a, upstream: x"), "not supported by this build" },
+		{ AGENT_SPEC("trustDomain: a, x509: {ttl: 2h, caTTL: 1h}"), "longer than caTTL" },
+		{ AGENT_SPEC("trustDomain: a, limits: {connections: 9000}"), "out of range" },
 	};
 
 	(void)unused;
@@ -480,7 +501,8 @@ static void strange_files_are_refused(void **unused)
 	assert_int_equal(symlink("../../etc/hostname", at("up.yaml")), 0);
 	assert_int_equal(symlink("gone", at("zdangling.yaml")), 0);
 	compile_dir(&c, TRUST_STRICT);
-	assert_string_equal(files_of(&c), "d/big.yaml:0 d/dir.yaml:0 d/fifo.yaml:0 d/out.yaml:0 d/up.yaml:0 d/zdangling.yaml:0 ");
+	assert_string_equal(files_of(&c),
+			    "d/big.yaml:0 d/dir.yaml:0 d/fifo.yaml:0 d/out.yaml:0 d/up.yaml:0 d/zdangling.yaml:0 ");
 	assert_int_equal(c.n_errors, 6);
 }
 
@@ -548,6 +570,7 @@ int main(void)
 		cmocka_unit_test(all_errors_are_reported_in_order),
 		cmocka_unit_test(two_documents_for_one_thing_name_both),
 		cmocka_unit_test(a_good_document_becomes_its_normal_form),
+		cmocka_unit_test(a_document_too_large_to_send_is_refused),
 		cmocka_unit_test(the_product_example_loads),
 		cmocka_unit_test(empty_documents_are_nothing),
 		cmocka_unit_test(warnings_are_about_weak_documents_only),

@@ -16,6 +16,7 @@
 #include "agent/ipc/msg.h"
 
 #define AGENT_FILE "svid.yaml"
+#define KIND "WorkloadIdentity"
 #define UID_SET "\"selectors\":[{\"unix:uid\":[\"1000\"]}]"
 
 static char dir[64];
@@ -85,7 +86,7 @@ static void doc(const char *file, const char *name, const char *id)
 	char json[256];
 
 	snprintf(json, sizeof(json), "{\"workloadID\":\"%s\"," UID_SET "}", id);
-	assert_int_equal(doc_json(file, "WorkloadIdentity", name, json), 0);
+	assert_int_equal(doc_json(file, KIND, name, json), 0);
 }
 
 static void error_at(const char *file, const char *kind, const char *name)
@@ -142,9 +143,9 @@ static void a_compiler_that_breaks_the_rules_is_condemned(void **unused)
 	assert_int_equal(SEND(PC_FILE, .file = slice_str("a"), .parsed = 2), -ERR_FORMAT);
 	assert_int_equal(SEND(PC_FILE, .file = slice_str(AGENT_FILE), .parsed = 1), -ERR_FORMAT);
 	assert_int_equal(SEND(PC_FILE, .file = slice_str("")), -ERR_FORMAT);
-	assert_int_equal(doc_json("unknown.yaml", "WorkloadIdentity", "x", "{}"), -ERR_FORMAT);
+	assert_int_equal(doc_json("unknown.yaml", KIND, "x", "{}"), -ERR_FORMAT);
 	file_parsed("broken.yaml", false);
-	assert_int_equal(doc_json("broken.yaml", "WorkloadIdentity", "x", "{}"), -ERR_FORMAT);
+	assert_int_equal(doc_json("broken.yaml", KIND, "x", "{}"), -ERR_FORMAT);
 	assert_int_equal(docs_message(d, MSG_PC_DONE, slice_str("xxx"), &(bool){ false }), -ERR_FORMAT);
 	assert_int_equal(docs_message(d, MSG_PC_BOOT, slice_str(""), &(bool){ false }), -ERR_PERMIT);
 	assert_int_equal(docs_generation(d), 0);
@@ -179,7 +180,7 @@ static void an_unknown_kind_or_form_is_broken(void **unused)
 	assert_int_equal(doc_json(AGENT_FILE, "Gadget", "x", "{}"), 0);
 	assert_int_equal(done(), -ERR_FORMAT);
 	begin();
-	assert_int_equal(doc_json(AGENT_FILE, "WorkloadIdentity", "x", "{}"), 0);
+	assert_int_equal(doc_json(AGENT_FILE, KIND, "x", "{}"), 0);
 	assert_int_equal(done(), -ERR_FORMAT);
 	assert_int_equal(docs_generation(d), 0);
 }
@@ -193,7 +194,7 @@ static void a_missing_document_is_withdrawn_whatever_else_is_wrong(void **unused
 	doc("a.yaml", "two", "two");
 	file_parsed("b.yaml", false);
 	error_at("b.yaml", "", "");
-	error_at("a.yaml", "WorkloadIdentity", "three");
+	error_at("a.yaml", KIND, "three");
 	assert_int_equal(done(), 0);
 	assert_null(find("one"));
 	assert_non_null(find("two"));
@@ -219,7 +220,7 @@ static void a_document_that_does_not_validate_keeps_its_last_version(void **unus
 	begin();
 	file_parsed("a.yaml", true);
 	doc("a.yaml", "two", "two");
-	error_at("a.yaml", "WorkloadIdentity", "one");
+	error_at("a.yaml", KIND, "one");
 	assert_int_equal(done(), 0);
 	assert_non_null(find("one"));
 	assert_true(find("one")->stale);
@@ -236,7 +237,7 @@ static void a_warning_does_not_make_stale(void **unused)
 	good_generation();
 	begin();
 	file_parsed("a.yaml", true);
-	assert_int_equal(SEND(PC_ERROR, .file = slice_str("a.yaml"), .kind = slice_str("WorkloadIdentity"),
+	assert_int_equal(SEND(PC_ERROR, .file = slice_str("a.yaml"), .kind = slice_str(KIND),
 			      .name = slice_str("one"), .warning = 1, .text = slice_str("hm")), 0);
 	assert_int_equal(done(), 0);
 	assert_int_equal(in_force(), 0);
@@ -380,8 +381,8 @@ static void one_hint_is_for_one_document(void **unused)
 {
 	(void)unused;
 	begin();
-	assert_int_equal(doc_json(AGENT_FILE, "WorkloadIdentity", "a", "{\"workloadID\":\"a\",\"hint\":\"h\"," UID_SET "}"), 0);
-	assert_int_equal(doc_json(AGENT_FILE, "WorkloadIdentity", "b", "{\"workloadID\":\"b\",\"hint\":\"h\"," UID_SET "}"), 0);
+	assert_int_equal(doc_json(AGENT_FILE, KIND, "a", "{\"workloadID\":\"a\",\"hint\":\"h\"," UID_SET "}"), 0);
+	assert_int_equal(doc_json(AGENT_FILE, KIND, "b", "{\"workloadID\":\"b\",\"hint\":\"h\"," UID_SET "}"), 0);
 	doc(AGENT_FILE, "c", "c");
 	doc(AGENT_FILE, "d", "d");
 	assert_int_equal(done(), 0);
@@ -417,8 +418,8 @@ static void a_document_of_another_trust_domain_falls_back(void **unused)
 	good_generation();
 	begin();
 	file_parsed("a.yaml", true);
-	assert_int_equal(doc_json("a.yaml", "WorkloadIdentity", "one", "{\"spiffeID\":\"spiffe://other.org/x\"," UID_SET "}"), 0);
-	assert_int_equal(doc_json("a.yaml", "WorkloadIdentity", "new", "{\"spiffeID\":\"spiffe://other.org/y\"," UID_SET "}"), 0);
+	assert_int_equal(doc_json("a.yaml", KIND, "one", "{\"spiffeID\":\"spiffe://other.org/x\"," UID_SET "}"), 0);
+	assert_int_equal(doc_json("a.yaml", KIND, "new", "{\"spiffeID\":\"spiffe://other.org/y\"," UID_SET "}"), 0);
 	assert_int_equal(done(), 0);
 	assert_true(find("one")->stale);
 	assert_int_equal(in_force(), 1);
@@ -448,12 +449,12 @@ static void settings_are_read(void **unused)
 	sent_docs = sent_errors = 0;
 	file_parsed(AGENT_FILE, true);
 	assert_int_equal(doc_json(AGENT_FILE, "Agent", "agent",
-				  "{\"trustDomain\":\"td\",\"agentGroups\":[\"g\"],\"attestation\":\"bpf-tp\",\"audit\":\"required\","
-				  "\"logLevel\":\"debug\",\"x509\":{\"ttl\":60,\"caTTL\":600},"
+				  "{\"trustDomain\":\"td\",\"agentGroups\":[\"g\"],\"attestation\":\"bpf-tp\","
+				  "\"audit\":\"required\",\"logLevel\":\"debug\",\"x509\":{\"ttl\":60,\"caTTL\":600},"
 				  "\"limits\":{\"connections\":5,\"connectionsPerUID\":4}}"), 0);
-	assert_int_equal(doc_json(AGENT_FILE, "WorkloadIdentity", "a",
+	assert_int_equal(doc_json(AGENT_FILE, KIND, "a",
 				  "{\"workloadID\":\"a\",\"scope\":{\"agentGroup\":{\"id\":\"g\"}}," UID_SET "}"), 0);
-	assert_int_equal(doc_json(AGENT_FILE, "WorkloadIdentity", "b",
+	assert_int_equal(doc_json(AGENT_FILE, KIND, "b",
 				  "{\"workloadID\":\"b\",\"scope\":{\"agentGroup\":{\"id\":\"h\"}}," UID_SET "}"), 0);
 	assert_int_equal(done(), 0);
 	s = docs_settings(d);

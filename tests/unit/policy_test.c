@@ -16,6 +16,7 @@
 static char *groups[] = { (char *)"demo" };
 static const struct policy_env env = { "example.org", groups, 1, 3600 };
 
+#define SETS(list) "{\"workloadID\":\"a\",\"selectors\":[" list "]}"
 #define PATH_SET "\"selectors\":[{\"unix:path\":[\"/usr/bin/app\"]}]"
 #define UID_SET "\"selectors\":[{\"unix:uid\":[\"1000\"]}]"
 
@@ -168,11 +169,11 @@ static void keys_of_a_map_must_all_match_and_any_map_is_enough(void **unused)
 
 	(void)unused;
 	caller_init(&c);
-	assert_false(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"1000\"],\"unix:gid\":[\"0\"]}]}", &c));
-	assert_true(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"1000\"],\"unix:gid\":[\"1001\"]}]}", &c));
-	assert_true(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"0\"]},{\"unix:gid\":[\"1001\"]}]}", &c));
-	assert_true(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"0\",\"1000\"]}]}", &c));
-	assert_false(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"0\",\"1\"]}]}", &c));
+	assert_false(document_gives(SETS("{\"unix:uid\":[\"1000\"],\"unix:gid\":[\"0\"]}"), &c));
+	assert_true(document_gives(SETS("{\"unix:uid\":[\"1000\"],\"unix:gid\":[\"1001\"]}"), &c));
+	assert_true(document_gives(SETS("{\"unix:uid\":[\"0\"]},{\"unix:gid\":[\"1001\"]}"), &c));
+	assert_true(document_gives(SETS("{\"unix:uid\":[\"0\",\"1000\"]}"), &c));
+	assert_false(document_gives(SETS("{\"unix:uid\":[\"0\",\"1\"]}"), &c));
 }
 
 static void defaults_bind_path_and_argv_only(void **unused)
@@ -183,14 +184,14 @@ static void defaults_bind_path_and_argv_only(void **unused)
 	caller_init(&c);
 	c.conn.image.flags = SVID_IMG_TRACED;
 	assert_false(document_gives("{\"workloadID\":\"a\"," PATH_SET "}", &c));
-	assert_false(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"process:cmdline\":[\"/usr\"]}]}", &c));
+	assert_false(document_gives(SETS("{\"process:cmdline\":[\"/usr\"]}"), &c));
 	assert_true(document_gives("{\"workloadID\":\"a\"," UID_SET "}", &c));
 	c.conn.image.flags = SVID_IMG_LD_AUDIT;
 	assert_false(document_gives("{\"workloadID\":\"a\"," PATH_SET "}", &c));
 	assert_true(document_gives("{\"workloadID\":\"a\"," UID_SET "}", &c));
 	assert_false(document_gives("{\"workloadID\":\"a\"," UID_SET ",\"require\":[\"no-preload\"]}", &c));
 	/* A map without a path does not get around the defaults of the document. */
-	assert_false(document_gives("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"1000\"]},{\"unix:path\":[\"/x/y\"]}]}", &c));
+	assert_false(document_gives(SETS("{\"unix:uid\":[\"1000\"]},{\"unix:path\":[\"/x/y\"]}"), &c));
 }
 
 static void bpf_tp_waives_the_default_and_says_so(void **unused)

@@ -88,8 +88,10 @@ def test_another_program_of_the_same_user_gets_no_identity():
         refused = agent.one(mallory, "bundles")
         assert refused["event"] == "error" and refused["code"] == "PermissionDenied", refused
         one_svid(agent.one(alice, "fetch"), spiffe_id)
-        decisions = agent.records()
-        assert decisions, "no audit record"
+        decisions = {r["path"]: r for r in agent.records() if r["event"] == "decision"}
+        assert decisions[alice]["decision"] == "allow" and decisions[alice]["identities"] == [spiffe_id], decisions
+        assert decisions[mallory]["decision"] == "none" and decisions[mallory]["identities"] == [], decisions
+        assert [r["spiffe_id"] for r in agent.records() if r["event"] == "issue"] == [spiffe_id]
 
 
 def test_rust_spiffe_understands_that_it_has_no_identity():

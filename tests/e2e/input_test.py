@@ -40,7 +40,7 @@ def test_a_missing_agent_document_is_named():
 
 def test_an_agent_document_without_trust_domain_is_refused():
     with Agent("no-domain") as agent:
-        agent._write(agent.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec: {}\n")
+        agent.replace(agent.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec: {}\n")
         agent.launch()
         assert until(lambda: agent.process.poll() is not None or "trustDomain" in agent.svid("status", "-o", "json")[1], 15)
         if agent.process.poll() is not None:
@@ -97,18 +97,19 @@ def test_socket_attestation_must_be_allowed():
 def test_another_trust_domain_over_existing_state_is_refused():
     with Agent("renamed") as agent:
         app = agent.program("app", clients.go())
-        agent.identity("app", app)
+        spiffe_id = agent.identity("app", app)
         agent.start()
         assert fetched(agent, app)
         agent.stop()
         with open(agent.config, encoding="utf-8") as f:
             text = f.read()
-        agent._write(agent.config, text.replace("e2e.test", "other.test"))
-        agent.launch()
-        assert until(lambda: agent.process.poll() is not None or "other.test" in agent.log(), 15), agent.explain()
-        assert "other.test" in agent.log() and "e2e.test" in agent.log(), agent.explain()
-        if agent.process.poll() is None:
-            assert not fetched(agent, app)
+        agent.replace(agent.config, text.replace("e2e.test", "other.test"))
+        agent.start()
+        status = agent.status()
+        errors = [e for e in status["documents"]["errors"] if e["severity"] == "error"]
+        assert any("trustDomain" in e["text"] and "e2e.test" in e["text"] for e in errors), errors
+        assert agent.one(app, "fetch")["svids"][0]["id"] == spiffe_id
+        assert agent.svid("status")[0] != 0
 
 
 def test_a_second_svidd_of_one_instance_is_refused():
@@ -117,7 +118,7 @@ def test_a_second_svidd_of_one_instance_is_refused():
         agent.identity("app", app)
         agent.start()
         done = subprocess.run(agent.command(), capture_output=True, timeout=20, check=False, cwd="/")
-        assert done.returncode > 0 and agent.instance.encode() in done.stderr, done
+        assert done.returncode > 0 and agent.run_dir.encode() in done.stderr, done
         assert fetched(agent, app)
 
 
@@ -157,9 +158,11 @@ def test_a_full_disk_under_the_audit_log_stops_identities_until_there_is_room():
         assert "audit" in refused["text"], refused
         empty(disk)
         assert until(lambda: fetched(agent, app), 10), agent.explain()
-        for record in agent.records():
-            assert record, "a torn record"
         agent.stop()
+        # The record that met the full disk may be cut short; those around it may not.
+        with open(agent.audit, encoding="utf-8") as f:
+            torn = [line for line in f if not line.endswith("}\n")]
+        assert len(torn) <= 1, torn
 
 
 def test_with_best_effort_audit_a_full_disk_stops_nobody():
@@ -205,39 +208,37 @@ def test_starting_on_a_full_disk_is_a_clear_error():
             assert not fetched(agent, app)
 
 
-def test_lost_state_is_not_replaced_silently():
-    with Agent("lost") as agent:
-        app = agent.program("app", clients.go())
-        agent.identity("app", app)
-        agent.start()
-        assert fetched(agent, app)
-        agent.stop()
-        with open(os.path.join(agent.state_dir, "state.db"), "r+b") as f:
+def served_then_damaged(agent, damage):
+    """An agent that served, stopped, was damaged by damage(state directory) and is started again: its status."""
+    app = agent.program("app", clients.go())
+    agent.identity("app", app)
+    agent.start()
+    assert fetched(agent, app)
+    agent.stop()
+    damage(agent.state_dir)
+    agent.launch()
+    until(lambda: agent.process.poll() is not None or ((agent.status() or {}).get("authority") or {}).get("why"), 15)
+    if agent.process.poll() is None:
+        refused = agent.one(app, "fetch")
+        assert refused["event"] == "error" and refused["code"] == "Unavailable", refused
+
+
+def test_lost_state_is_set_aside_and_not_replaced_silently():
+    def damage(state_dir):
+        with open(os.path.join(state_dir, "state.db"), "r+b") as f:
             f.write(b"garbage" * 200)
         for extra in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(agent.state_dir, "state.db" + extra))
-        agent.launch()
-        until(lambda: agent.process.poll() is not None or agent.is_ready(), 15)
+                os.unlink(os.path.join(state_dir, "state.db" + extra))
+
+    with Agent("lost") as agent:
+        served_then_damaged(agent, damage)
         assert any(name.startswith("state.db.bad") for name in os.listdir(agent.state_dir)), os.listdir(agent.state_dir)
-        if agent.process.poll() is None:
-            assert not fetched(agent, app), "a new authority was made silently"
 
 
 def test_a_lost_sealing_key_makes_no_new_authority():
     with Agent("unsealed") as agent:
-        app = agent.program("app", clients.go())
-        agent.identity("app", app)
-        agent.start()
-        assert fetched(agent, app)
-        agent.stop()
-        keys = [n for n in os.listdir(agent.state_dir) if "seal" in n]
-        assert keys, os.listdir(agent.state_dir)
-        os.unlink(os.path.join(agent.state_dir, keys[0]))
-        agent.launch()
-        until(lambda: agent.process.poll() is not None or agent.is_ready(), 15)
-        if agent.process.poll() is None:
-            assert not fetched(agent, app), "a new authority was made silently"
+        served_then_damaged(agent, lambda state_dir: os.unlink(os.path.join(state_dir, "sealing.key")))
 
 
 def hostile_run(name, has_identity):

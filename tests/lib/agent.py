@@ -150,12 +150,12 @@ class Agent:
     # documents
 
     def settings(self, audit="required", more=""):
-        self._write(self.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec:\n"
+        self.replace(self.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec:\n"
                     f"  trustDomain: {TRUST_DOMAIN}\n  audit: {audit}\n{more}")
 
     def document(self, name, text):
         """A policy file, written aside and renamed, as tools do."""
-        self._write(os.path.join(self.policy_dir, name + ".yaml"), text)
+        self.replace(os.path.join(self.policy_dir, name + ".yaml"), text)
 
     def remove(self, name):
         os.unlink(os.path.join(self.policy_dir, name + ".yaml"))
@@ -169,7 +169,8 @@ class Agent:
         return f"spiffe://{TRUST_DOMAIN}/{workload}"
 
     @staticmethod
-    def _write(path, text):
+    def replace(path, text):
+        """The file has the new text at once, or the old one."""
         with open(path + ".new", "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(path + ".new", 0o644)
@@ -270,11 +271,6 @@ class Agent:
             return json.loads(out)
         except (ValueError, subprocess.TimeoutExpired, FileNotFoundError):
             return None
-
-    def bundle(self):
-        code, out, err = self.svid("bundle", "show")
-        assert code == 0, err
-        return out
 
     def records(self):
         """Audit records so far."""

@@ -111,6 +111,7 @@ func bundles(ctx context.Context) error {
 
 // watcher counts what go-spiffe's own watch loop delivers; that loop reconnects by itself.
 type watcher struct {
+	ctx  context.Context
 	stop context.CancelFunc
 	seen int
 }
@@ -124,13 +125,15 @@ func (w *watcher) OnX509ContextUpdate(x *workloadapi.X509Context) {
 }
 
 func (w *watcher) OnX509ContextWatchError(err error) {
-	emit("watch-error", errorFields(err))
+	if w.ctx.Err() == nil {
+		emit("watch-error", errorFields(err))
+	}
 }
 
 func watch(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	w := &watcher{stop: stop}
+	w := &watcher{ctx: ctx, stop: stop}
 	err := workloadapi.WatchX509Context(ctx, w, clientOptions()...)
 	if ctx.Err() == nil {
 		emit("watch-ended", errorFields(err))

@@ -198,8 +198,9 @@ void policy_match(const struct policy *p, const struct facts *f, struct match *r
 {
 	struct json out = JSON_INIT(explain);
 	struct json *j = explain ? &out : NULL;
-	struct eval e = { .f = f };
+	struct eval e;
 
+	eval_init(&e, f);
 	ret_match->n = 0;
 	ret_match->not_traced_waived = false;
 	if (j)

@@ -39,6 +39,7 @@ int selector_set_value(unsigned int id, struct slice text, struct sel_value *v)
 		return -ERR_FORMAT;
 	v->glob = slice_starts(text, slice_str(TERM_GLOB));
 	v->text = slice_dup(text);
+	v->len = text.len;
 	return v->text ? 0 : -ENOMEM;
 }
 
@@ -90,7 +91,7 @@ bool glob_match(struct slice pat, struct slice text, bool path)
 
 static bool text_matches(enum term_kind kind, const struct sel_value *v, struct slice found)
 {
-	struct slice wanted = slice_str(v->text);
+	struct slice wanted = slice_of(v->text, v->len);
 
 	if (v->glob) {
 		(void)slice_get_bytes(&wanted, strlen(TERM_GLOB));
@@ -141,17 +142,18 @@ struct sel_result selector_eval(const struct selector *s, struct eval *e, struct
 	struct sel_result r = { .why = "different" };
 
 	for (size_t i = 0;; i++) {
-		struct fact fact = fact_get(s->id, e, i);
+		struct fact scratch;
+		const struct fact *fact = fact_get(s->id, e, i, &scratch);
 
-		if (fact.end)
+		if (fact->end)
 			break;
-		if (fact.why) {
+		if (fact->why) {
 			if (!r.ok)
-				r.why = fact.why;
+				r.why = fact->why;
 			break;
 		}
-		put_found(s, &fact, i, found);
-		if (any_value(s, &fact))
+		put_found(s, fact, i, found);
+		if (any_value(s, fact))
 			r = (struct sel_result){ .ok = true, .why = "" };
 		if (r.ok && !found)
 			break;

@@ -13,6 +13,7 @@
 
 struct sel_value {
 	char *text;	 /* as written, with glob: */
+	size_t len;	 /* of text */
 	uint64_t number; /* of number kinds */
 	bool glob;
 };
@@ -24,13 +25,33 @@ struct selector {
 	size_t n_values;
 };
 
-/* The facts with what evaluation needs to keep between selectors of one caller. */
+/* One value that the facts hold for a key; @why instead of a value when it cannot be told. */
+struct fact {
+	bool end;	 /* there is no such value: the list is over */
+	bool is_number;
+	const char *why; /* static */
+	uint64_t number;
+	struct slice text; /* borrows from the facts */
+};
+
+/* The facts with what evaluation keeps between the documents that one caller is compared with. */
 struct eval {
 	const struct facts *f;
-	bool joined; /* argv is filled */
+	uint64_t known; /* bit mask of 1ull << enum selector_id: first[id] is filled */
 	size_t argv_len;
-	uint8_t argv[SVID_ARGV_MAX]; /* arguments joined by spaces */
+	struct fact first[SEL_COUNT]; /* value number 0 of each key */
+	uint8_t argv[SVID_ARGV_MAX];  /* arguments joined by spaces */
 };
+
+_Static_assert(SEL_COUNT <= 64, "eval.known is full");
+
+/** eval_init() - begin with a caller; nothing is looked at yet. */
+static inline void eval_init(struct eval *e, const struct facts *f)
+{
+	e->f = f;
+	e->known = 0;
+	e->argv_len = 0;
+}
 
 struct sel_result {
 	bool ok;

@@ -111,12 +111,9 @@ static void join_argv(struct eval *e)
 	const struct svid_image *img = &e->f->conn->image;
 	size_t len = img->argv_len;
 
-	if (e->joined)
-		return;
 	for (size_t i = 0; i < len; i++)
 		e->argv[i] = img->argv[i] ? (uint8_t)img->argv[i] : ' ';
 	e->argv_len = len && !img->argv[len - 1] ? len - 1 : len;
-	e->joined = true;
 }
 
 /* A9: the arguments as of exec and whole, or nothing. */
@@ -349,13 +346,24 @@ static struct fact (*const getters[SEL_COUNT])(struct eval *e, size_t i) = {
 	[SEL_KERNEL_EXECUTABLE_UID] = get_executable_uid,
 };
 
-struct fact fact_get(unsigned int id, struct eval *e, size_t i)
+static struct fact look_up(unsigned int id, struct eval *e, size_t i)
 {
-	if (id >= SEL_COUNT || !getters[id])
-		return fact_unknown("unknown selector");
 	if (term_selector(id)->flags & TERM_F_KERNEL && facts_are_socket(e->f))
 		return i ? fact_end() : fact_unknown("only the kernel's record can tell this");
 	if (!facts_are_socket(e->f) && !(e->f->conn->flags & SVID_CONN_VALID))
 		return i ? fact_end() : fact_unknown("the kernel's record is not complete");
 	return getters[id](e, i);
+}
+
+const struct fact *fact_get(unsigned int id, struct eval *e, size_t i, struct fact *scratch)
+{
+	if (i || id >= SEL_COUNT || !getters[id]) {
+		*scratch = id < SEL_COUNT && getters[id] ? look_up(id, e, i) : fact_unknown("unknown selector");
+		return scratch;
+	}
+	if (!(e->known & 1ull << id)) {
+		e->first[id] = look_up(id, e, 0);
+		e->known |= 1ull << id;
+	}
+	return &e->first[id];
 }

@@ -16,12 +16,13 @@ static struct sel_result try_selector(struct caller *c, const char *key, const c
 {
 	struct sel_value v = { 0 };
 	struct selector s = { .id = term_selector_find(slice_str(key)), .values = &v, .n_values = 1 };
-	struct eval e = { .f = &c->f };
+	struct eval e;
 	struct sel_result r;
 
 	assert_int_not_equal(s.id, SEL_COUNT);
 	if (selector_set_value(s.id, slice_str(value), &v))
 		fail_msg("%s does not take %s: %s", key, value, term_value_why(s.id, slice_str(value)));
+	eval_init(&e, &c->f);
 	r = selector_eval(&s, &e, found);
 	mem_free(v.text);
 	return r;

@@ -102,9 +102,10 @@ static enum finding check_state(const struct patient *p, struct buf *what, struc
 		buf_put_str(todo, "svidd makes it at its first start; until then there is no authority");
 		return FINDING_WARN;
 	}
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 077))
+	/* svidd gives it to svid-core's group and keeps the sealing key there as root's, 0600. */
+	if (S_ISDIR(st.st_mode) && st.st_uid == 0 && !(st.st_mode & 07))
 		return FINDING_OK;
-	buf_put_str(todo, "it holds the sealed authority: chmod 0700");
+	buf_put_str(todo, "it holds the sealed authority and its key: chown root, chmod o-rwx");
 	return FINDING_FAIL;
 }
 

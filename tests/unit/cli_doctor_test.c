@@ -219,7 +219,7 @@ static void directories_must_not_be_open(void **state)
 		const char *check, *path;
 		unsigned int good, bad;
 	} cases[] = { { "admin-directory", "/run/svid/private", 0700, 0755 },
-		      { "state-directory", "/var/lib/svid", 0700, 0750 },
+		      { "state-directory", "/var/lib/svid", 0770, 0755 },
 		      { "configuration", "/etc/svid/svid.yaml", 0644, 0664 },
 		      { "policy-directory", "/etc/svid/policy.d", 0755, 0775 } };
 

@@ -155,6 +155,10 @@ static void step(struct conn *c, int err)
 {
 	if (!err)
 		err = flush(c);
+	if (!err && c->g.whoami_wanted && !c->asked) {
+		c->asked = true;
+		c->env->ask(c->env, c);
+	}
 	if (!err)
 		err = why_over(c);
 	if (!err)
@@ -177,6 +181,17 @@ void conn_poke(struct conn *c)
 {
 	c->env->api->now = clock_boot_ns();
 	step(c, 0);
+}
+
+void conn_whoami(struct conn *c, struct slice json)
+{
+	struct message *m = NULL;
+	int err = encode_whoami(json, &m);
+
+	c->env->api->now = clock_boot_ns();
+	if (!err)
+		grpc_set_whoami(&c->g, m);
+	step(c, err);
 }
 
 void conn_end(struct conn *c, int err)
@@ -235,8 +250,7 @@ static void fill(struct conn *c, const struct msg_F_CONN *m)
 int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct conn **ret_c)
 {
 	struct conn *c = mem_new(struct conn);
-	struct message *whoami = NULL;
-	int err = c ? encode_whoami(m->whoami, &whoami) : -ENOMEM;
+	int err = c ? 0 : -ENOMEM;
 
 	if (!err) {
 		c->env = env;
@@ -244,13 +258,12 @@ int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct co
 		err = loop_add(env->loop, &c->watch, EPOLLIN);
 	}
 	if (err) {
-		message_unref(whoami);
 		mem_free(c);
 		close(fd);
 		return err;
 	}
 	fill(c, m);
-	grpc_init(&c->g, env->api, whoami);
+	grpc_init(&c->g, env->api);
 	*ret_c = c;
 	return 0;
 }

@@ -22,6 +22,8 @@ struct conn_env {
 	struct api *api;
 	/* @c is closed and about to be freed; @err: 0 when the client left. */
 	void (*closed)(struct conn_env *env, struct conn *c, int err);
+	/* The caller of @c asks what is known of it: conn_whoami() is to follow. */
+	void (*ask)(struct conn_env *env, struct conn *c);
 };
 
 struct conn {
@@ -39,6 +41,7 @@ struct conn {
 	uint32_t holder_slot, holder_value;
 	int end_err;
 	bool blocked; /* the socket takes no more now */
+	bool asked;   /* env->ask() was called */
 };
 
 /**
@@ -48,11 +51,14 @@ struct conn {
  */
 MUST int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct conn **ret_c);
 
-/** conn_run() - read what is there, send what is due. May end and free @c, like the two below. */
+/** conn_run() - read what is there, send what is due. May end and free @c, like those below. */
 void conn_run(struct conn *c);
 
 /** conn_poke() - what is served has changed: send. */
 void conn_poke(struct conn *c);
+
+/** conn_whoami() - the answer to env->ask(). */
+void conn_whoami(struct conn *c, struct slice json);
 
 /** conn_end() - end all streams with the status of @err, then close within LIM_END_MS. */
 void conn_end(struct conn *c, int err);

@@ -296,6 +296,32 @@ static int on_end(struct chan *c, struct chan_msg *m)
 	return 0;
 }
 
+/* Asked for only when a caller wants it: thousands of connections would hold a document each. */
+static void ask_whoami(struct conn_env *env, struct conn *c)
+{
+	struct front *f = container_of(env, struct front, env);
+
+	if (f->core)
+		check_told(chan_put(f->core, FR_WHOAMI, 0, .conn = c->number));
+}
+
+static int on_whoami(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_F_WHOAMI k;
+	struct conn *conn;
+	int err = msg_get_F_WHOAMI(m->body, &k);
+
+	if (err)
+		return err;
+	conn = conn_find(f, k.conn);
+	if (conn && !conn->asked)
+		return -ERR_PERMIT;
+	if (conn) /* else the client left meanwhile */
+		conn_whoami(conn, k.json);
+	return 0;
+}
+
 static int on_state(struct chan *c, struct chan_msg *m)
 {
 	struct front *f = chan_owner(c);
@@ -333,6 +359,7 @@ static const struct chan_rule core_rules[] = {
 	{ MSG_F_CONN, 1u, on_conn },
 	{ MSG_F_END, 1u, on_end },
 	{ MSG_F_STATE, 1u, on_state },
+	{ MSG_F_WHOAMI, 1u, on_whoami },
 };
 
 static const struct chan_rule keys_rules[] = {
@@ -385,7 +412,7 @@ int front_new(struct loop *loop, int core_fd, int keys_fd, const uint32_t *words
 		list_init(&f->conns[i]);
 	keyring_init(&f->ring);
 	f->leave.cb = on_leave;
-	f->env = (struct conn_env){ .loop = loop, .words = words, .api = &f->api, .closed = on_closed };
+	f->env = (struct conn_env){ .loop = loop, .words = words, .api = &f->api, .closed = on_closed, .ask = ask_whoami };
 	err = api_init(&f->api);
 	if (!err)
 		err = connect_channels(f, core_fd, keys_fd);

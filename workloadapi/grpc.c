@@ -123,6 +123,12 @@ void call_watch(struct call *c, enum feed_id feed, bool gated)
 	c->gated = gated;
 }
 
+void call_self(struct call *c)
+{
+	c->state = CALL_SELF;
+	call_conn(c)->whoami_wanted = true;
+}
+
 /* Start the feed's current message when the stream has not sent it yet. */
 static void follow(struct call *c)
 {
@@ -152,6 +158,8 @@ static void on_idle(struct h2_stream *s)
 		send_outcome(c);
 	else if (c->state == CALL_WATCH)
 		follow(c);
+	else if (c->state == CALL_SELF && call_conn(c)->whoami)
+		call_answer(c, call_conn(c)->whoami);
 }
 
 static void on_field(struct h2_stream *s, struct slice name, struct slice value)
@@ -286,17 +294,22 @@ static const struct h2_ops ops = {
 	.gone = on_gone,
 };
 
-void grpc_init(struct grpc_conn *g, const struct api *api, struct message *whoami)
+void grpc_init(struct grpc_conn *g, const struct api *api)
 {
-	*g = (struct grpc_conn){ .api = api, .whoami = whoami };
+	*g = (struct grpc_conn){ .api = api };
 	h2_init(&g->h2, &ops);
+}
+
+void grpc_set_whoami(struct grpc_conn *g, struct message *whoami)
+{
+	message_unref(g->whoami);
+	g->whoami = whoami;
 }
 
 void grpc_done(struct grpc_conn *g)
 {
 	h2_done(&g->h2);
-	message_unref(g->whoami);
-	g->whoami = NULL;
+	grpc_set_whoami(g, NULL);
 }
 
 void grpc_end(struct grpc_conn *g, int err)
@@ -314,12 +327,12 @@ static uint64_t deadline(const struct call *c)
 	return c->req.seen & SEEN_TIMEOUT && !c->req.timeout_bad ? c->started + c->req.timeout_ns : UINT64_MAX;
 }
 
-/* Besides the client's deadline: an incomplete request, and a wait for the first identity set. */
+/* Besides the client's deadline: an incomplete request, and a wait for what svid-core has to say. */
 static uint64_t patience(const struct call *c, const struct api *api)
 {
 	if (c->state == CALL_REQUEST)
 		return c->started + LIM_FIRST_REQUEST_MS * NS_PER_MS;
-	if (c->state == CALL_WATCH && !api->feeds[c->feed].serial)
+	if (c->state == CALL_SELF || (c->state == CALL_WATCH && !api->feeds[c->feed].serial))
 		return c->started + LIM_SET_WAIT_MS * NS_PER_MS;
 	return UINT64_MAX;
 }

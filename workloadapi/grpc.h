@@ -3,7 +3,7 @@
  * grpc.h - gRPC on top of h2.h: one request message, then messages and trailers. Sans-I/O. svid-front.
  *
  * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
- * answers a call with exactly one of call_fail(), call_answer() and call_watch().
+ * answers a call with exactly one of call_fail(), call_answer(), call_watch() and call_self().
  */
 #ifndef FRONT_GRPC_H
 #define FRONT_GRPC_H
@@ -16,7 +16,8 @@
 struct grpc_conn {
 	struct h2 h2;
 	const struct api *api;
-	struct message *whoami; /* WhoAmIResponse of this caller */
+	struct message *whoami; /* WhoAmIResponse of this caller; NULL until it was asked for and came */
+	bool whoami_wanted;	/* some call waits for it */
 	uint32_t buffered;	/* bytes of incomplete requests */
 	uint32_t requests;	/* complete ones */
 };
@@ -31,6 +32,7 @@ struct outcome {
 enum call_state {
 	CALL_REQUEST, /* the request is not complete */
 	CALL_WATCH,   /* follows a feed */
+	CALL_SELF,    /* waits for whoami */
 	CALL_END,     /* ends with outcome once nothing is being sent */
 };
 
@@ -47,8 +49,11 @@ struct call {
 	bool refused;		/* the answer is known before the request is complete */
 };
 
-/** grpc_init() - a new connection of the caller that @whoami (one reference is taken over) describes. */
-void grpc_init(struct grpc_conn *g, const struct api *api, struct message *whoami);
+/** grpc_init() - a new connection. */
+void grpc_init(struct grpc_conn *g, const struct api *api);
+
+/** grpc_set_whoami() - what calls of WhoAmI are answered with; one reference is taken over. */
+void grpc_set_whoami(struct grpc_conn *g, struct message *whoami);
 
 /** grpc_done() - release everything without a word to the client. */
 void grpc_done(struct grpc_conn *g);
@@ -76,6 +81,9 @@ void call_fail_err(struct call *c, int err);
 
 /** call_answer() - send one message, then OK. */
 void call_answer(struct call *c, struct message *m);
+
+/** call_self() - answer with what svid-core knows of the caller, once it has said so. */
+void call_self(struct call *c);
 
 /** call_watch() - send the feed's message now and after every change. */
 void call_watch(struct call *c, enum feed_id feed, bool gated);

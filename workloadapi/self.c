@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* self.c - svid.v1.Self: what the agent knows about the caller, as svid-core sent it. svid-front. */
+/* self.c - svid.v1.Self: what the agent knows about the caller, as svid-core says. svid-front. */
 #include "gen/self.pb-c.h"
 #include "workloadapi/encode.h"
 #include "workloadapi/service.h"
@@ -9,7 +9,7 @@ static void who_am_i(struct call *c, struct slice body)
 	if (decode_empty(&svid__v1__who_am_irequest__descriptor, body))
 		call_fail_err(c, -ERR_REQUEST);
 	else
-		call_answer(c, call_conn(c)->whoami);
+		call_self(c);
 }
 
 const struct method self_methods[] = {

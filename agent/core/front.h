@@ -26,6 +26,8 @@ struct fronts_ops {
 	void (*lost)(void *owner, struct conn *conn);
 	/* The bytes of the WhoAmI document of @conn. */
 	struct slice (*whoami)(void *owner, const struct conn *conn);
+	/* The front asks for connection @number: NULL when it is gone by now, or the error that condemns the front. */
+	int (*asked)(void *owner, const struct idset *set, uint64_t number, const struct conn **ret_conn);
 };
 
 /* Counters since start, and what is alive. */

@@ -62,6 +62,21 @@ static int on_set(struct chan *c, struct chan_msg *m)
 	return 0;
 }
 
+static int on_whoami(struct chan *c, struct chan_msg *m)
+{
+	struct front *fr = chan_owner(c);
+	const struct fronts_ops *ops = fr->table->ops;
+	const struct conn *conn;
+	struct msg_FR_WHOAMI ask;
+	int err = msg_get_FR_WHOAMI(m->body, &ask);
+
+	if (!err)
+		err = ops->asked(fr->table->owner, fr->set, ask.conn, &conn);
+	if (err || !conn)
+		return err;
+	return chan_put(c, F_WHOAMI, 0, .conn = ask.conn, .json = ops->whoami(fr->table->owner, conn));
+}
+
 static void on_dead(struct chan *c, int err)
 {
 	front_dead(chan_owner(c), err);
@@ -71,6 +86,7 @@ static const struct chan_rule rules[] = {
 	{ MSG_FR_READY, 1u << F_STARTING, on_front_ready },
 	{ MSG_FR_CLOSED, 1u << F_SERVING, on_closed },
 	{ MSG_FR_SET, 1u << F_SERVING, on_set },
+	{ MSG_FR_WHOAMI, 1u << F_SERVING, on_whoami },
 };
 
 static const struct chan_ops chan_ops = {

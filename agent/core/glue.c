@@ -91,6 +91,19 @@ static int on_front_closed(void *owner, const struct idset *set, uint64_t number
 	return 0;
 }
 
+static int on_front_asked(void *owner, const struct idset *set, uint64_t number, const struct conn **ret_conn)
+{
+	struct core *c = owner;
+	const struct conn *conn = conn_by_number(c, number);
+
+	if (!conn && !conn_was(c, number))
+		return -ERR_PERMIT;
+	if (conn && (conn->set != set || conn->state < CONN_SERVED))
+		return -ERR_PERMIT;
+	*ret_conn = conn;
+	return 0;
+}
+
 static void on_front_end(void *owner, struct conn *conn, int err)
 {
 	(void)owner;
@@ -116,6 +129,7 @@ static const struct fronts_ops fronts_ops = {
 	.end = on_front_end,
 	.lost = on_front_lost,
 	.whoami = on_front_whoami,
+	.asked = on_front_asked,
 };
 
 int core_make_parts(struct core *c)

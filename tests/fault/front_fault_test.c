@@ -117,7 +117,7 @@ static void one_client(struct rig *r)
 	fd = rig_try_connect(r, 1, getpid());
 	if (fd < 0)
 		return;
-	if (rig_try_fetch(fd) == 0) {
+	if (rig_try_call(fd, RIG_FETCH) == 0) {
 		seen_read(&s, fd, 1);
 		if (!s.eof && s.messages == 1 && serve(r, 2))
 			seen_read(&s, fd, 2);

@@ -230,7 +230,8 @@ static void start(struct client *c)
 	*c = (struct client){ .out = BUF_INIT(32u << 20), .next_id = 1 };
 	for (int i = 0; i < STREAMS; i++)
 		c->prefix[i] = (struct buf)BUF_INIT(GRPC_PREFIX);
-	grpc_init(&c->g, &api, whoami);
+	grpc_init(&c->g, &api);
+	grpc_set_whoami(&c->g, whoami);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -218,13 +218,13 @@ static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, s
 	buf_put_slice(b, body);
 }
 
-void rig_request(struct buf *b)
+void rig_request(struct buf *b, const char *path)
 {
 	AUTO(buf) struct buf block = BUF_INIT(1024);
 
 	hpack_put(&block, ":method", slice_str("POST"));
 	hpack_put(&block, ":scheme", slice_str("http"));
-	hpack_put(&block, ":path", slice_str("/SpiffeWorkloadAPI/FetchX509SVID"));
+	hpack_put(&block, ":path", slice_str(path));
 	hpack_put(&block, "content-type", slice_str("application/grpc"));
 	hpack_put(&block, "workload.spiffe.io", slice_str("true"));
 	buf_put_str(b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -234,17 +234,17 @@ void rig_request(struct buf *b)
 	assert_int_equal(buf_ok(b), 0);
 }
 
-int rig_try_fetch(int fd)
+int rig_try_call(int fd, const char *path)
 {
 	AUTO(buf) struct buf b = BUF_INIT(4096);
 
-	rig_request(&b);
+	rig_request(&b, path);
 	return send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -errno;
 }
 
 void rig_fetch(int fd)
 {
-	assert_int_equal(rig_try_fetch(fd), 0);
+	assert_int_equal(rig_try_call(fd, RIG_FETCH), 0);
 }
 
 void seen_init(struct seen *s)

@@ -12,6 +12,7 @@
 #include "kmod/uapi/svid.h"
 
 #define RIG_WAIT_MS 20000
+#define RIG_FETCH "/SpiffeWorkloadAPI/FetchX509SVID"
 
 struct rig {
 	pid_t pid; /* of svid-front; 0 once reaped */
@@ -66,14 +67,14 @@ int rig_connect(struct rig *r, uint64_t number, pid_t pid);
 /** rig_try_connect() - the same when the front may be gone. Errors: of ipc_send(). */
 MUST int rig_try_connect(struct rig *r, uint64_t number, pid_t pid);
 
-/** rig_request() - preface, SETTINGS and one FetchX509SVID request, as bytes. */
-void rig_request(struct buf *b);
+/** rig_request() - preface, SETTINGS and one request with an empty message, as bytes. */
+void rig_request(struct buf *b, const char *path);
 
-/** rig_fetch() - send rig_request() on @fd. */
+/** rig_fetch() - send rig_request() of RIG_FETCH on @fd. */
 void rig_fetch(int fd);
 
-/** rig_try_fetch() - the same when the connection may be gone. Errors: -errno. */
-MUST int rig_try_fetch(int fd);
+/** rig_try_call() - the same for any path, when the connection may be gone. Errors: -errno. */
+MUST int rig_try_call(int fd, const char *path);
 
 /** seen_init() - nothing read. */
 void seen_init(struct seen *s);

@@ -113,7 +113,8 @@ struct peer *peer_new(const struct api *api, bool manual_windows)
 	make_session(p, manual_windows);
 	must(!nghttp2_submit_settings(p->session, 0, NULL, 0), "settings");
 	must(!encode_whoami(slice_str("{\"pid\":1}"), &whoami), "whoami");
-	grpc_init(&p->g, api, whoami);
+	grpc_init(&p->g, api);
+	grpc_set_whoami(&p->g, whoami);
 	for (int i = 0; i < PEER_STREAMS; i++) {
 		p->answers[i].grpc = -1;
 		p->answers[i].body = (struct buf)BUF_INIT(16u << 20);

@@ -155,7 +155,7 @@ static void second_half_of_a_request_from_another_process_ends_it(void **state)
 	rig_start(&r);
 	seen_init(&s);
 	rig_serve(&r, 1, 1);
-	rig_request(&b);
+	rig_request(&b, RIG_FETCH);
 	fd = rig_connect(&r, 1, getpid());
 	assert_int_equal(send(fd, b.data, b.len - 3, 0), (ssize_t)b.len - 3);
 	child = fork();
@@ -398,6 +398,37 @@ static void refused_key_keeps_the_old_set(void **state)
 	rig_stop(&r);
 }
 
+static void whoami_is_what_core_says_and_asked_for_once(void **state)
+{
+	struct msg_FR_WHOAMI ask;
+	struct chan_msg m;
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	fd = rig_connect(&r, 9, getpid());
+	assert_int_equal(rig_try_call(fd, "/svid.v1.Self/WhoAmI"), 0);
+	rig_receive(&r, r.core, MSG_FR_WHOAMI, &m);
+	assert_int_equal(msg_get_FR_WHOAMI(m.body, &ask), 0);
+	assert_int_equal(ask.conn, 9);
+	assert_int_equal(ipc_put(r.core, F_WHOAMI, 0, .conn = 9, .json = slice_str("{\"pid\":7}")), 0);
+	seen_read(&s, fd, 2);
+	assert_int_equal(s.messages, 1);
+	assert_int_equal(s.grpc_status, GRPC_OK);
+	assert_int_equal(ipc_put(r.core, F_WHOAMI, 0, .conn = 77, .json = slice_str("{}")), 0); /* gone: no harm */
+	close(fd);
+	expect_closed(&r, 9, 0);
+	fd = rig_connect(&r, 10, getpid());
+	assert_int_equal(ipc_put(r.core, F_WHOAMI, 0, .conn = 10, .json = slice_str("{}")), 0); /* not asked for */
+	assert_int_equal(rig_exit_status(&r), 0);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
 static void garbage_of_one_client_harms_no_other(void **state)
 {
 	uint8_t noise[4096];
@@ -437,7 +468,7 @@ static void unpermitted_message_of_core_ends_the_front(void **state)
 		struct rig r;
 		int fd = -1;
 
-		if (type >= MSG_F_SET && type <= MSG_F_STATE)
+		if (type >= MSG_F_SET && type <= MSG_F_WHOAMI)
 			continue;
 		if (msg_fds(type) > 1)
 			continue;
@@ -563,6 +594,7 @@ int main(void)
 		cmocka_unit_test(without_core_streams_end_and_the_front_leaves),
 		cmocka_unit_test(without_keys_the_old_answer_is_served),
 		cmocka_unit_test(refused_key_keeps_the_old_set),
+		cmocka_unit_test(whoami_is_what_core_says_and_asked_for_once),
 		cmocka_unit_test(garbage_of_one_client_harms_no_other),
 		cmocka_unit_test(unpermitted_message_of_core_ends_the_front),
 		cmocka_unit_test(malformed_message_of_core_ends_the_front),

@@ -141,7 +141,8 @@ static int set_up(void **state)
 	r->api.now = NS_PER_S;
 	test_api_serve(&r->api, 1, 1, 200);
 	assert_int_equal(encode_whoami(slice_str("{}"), &whoami), 0);
-	grpc_init(&r->g, &r->api, whoami);
+	grpc_init(&r->g, &r->api);
+	grpc_set_whoami(&r->g, whoami);
 	r->out = (struct buf)BUF_INIT(8u << 20);
 	r->goaway = r->reset = NONE;
 	give(r, slice_str(PREFACE));
@@ -166,12 +167,10 @@ static int tear_down(void **state)
 static void settings_leave_before_anything_is_read(void **state)
 {
 	struct raw *r = *state;
-	struct message *whoami;
 	struct grpc_conn g;
 	struct iovec iov;
 
-	assert_int_equal(encode_whoami(slice_str("{}"), &whoami), 0);
-	grpc_init(&g, &r->api, whoami);
+	grpc_init(&g, &r->api);
 	assert_int_equal(out_iov(&g.h2.out, &iov, 1), 1);
 	assert_int_equal(((uint8_t *)iov.iov_base)[3], H2_SETTINGS);
 	grpc_done(&g);
@@ -277,11 +276,8 @@ static void wrong_preface_or_first_frame_ends_the_connection(void **state)
 	struct raw *r = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
-		struct message *whoami;
-
 		grpc_done(&r->g);
-		assert_int_equal(encode_whoami(slice_str("{}"), &whoami), 0);
-		grpc_init(&r->g, &r->api, whoami);
+		grpc_init(&r->g, &r->api);
 		r->goaway = NONE;
 		give(r, slice_of(starts[i], lens[i]));
 		assert_int_equal(r->goaway, H2_PROTOCOL_ERROR);

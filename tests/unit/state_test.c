@@ -6,9 +6,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -230,6 +232,35 @@ static void blobs_survive_a_process_that_is_killed(void **unused)
 	state_close(st);
 }
 
+static void set_file_limit(rlim_t bytes)
+{
+	struct rlimit l;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+	l.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+static void a_full_disk_keeps_what_was_there(void **unused)
+{
+	struct state *st = open_ok();
+	AUTO(buf) struct buf out = BUF_INIT(LIM_SEALED);
+	char *big = calloc(1, LIM_SEALED);
+
+	(void)unused;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(state_put_blob(st, "k", slice_str("old")), 0);
+	set_file_limit(65536); /* no write beyond here, as on a disk that is full */
+	assert_int_equal(state_put_blob(st, "k", slice_of(big, LIM_SEALED)), -ERR_STATE);
+	assert_true(*state_problem(st));
+	set_file_limit(RLIM_INFINITY);
+	assert_int_equal(state_get_blob(st, "k", &out), 0);
+	assert_string_equal(buf_cstr(&out), "old");
+	assert_int_equal(state_put_blob(st, "k", slice_of(big, LIM_SEALED)), 0);
+	free(big);
+	state_close(st);
+}
+
 static int count_doc(void *arg, const struct state_doc *doc)
 {
 	struct buf *b = arg;
@@ -326,6 +357,7 @@ int main(void)
 		T(a_blob_above_the_limit_is_refused),
 		T(text_that_is_no_number_is_no_time),
 		T(blobs_survive_a_process_that_is_killed),
+		T(a_full_disk_keeps_what_was_there),
 		T(documents_are_replaced_deleted_and_ordered),
 		T(a_rolled_back_transaction_leaves_nothing),
 		T(a_walk_ends_with_what_the_callback_says),

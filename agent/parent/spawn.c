@@ -20,7 +20,7 @@
 
 #define HIGH_FD 64 /* above every number of the descriptor plan */
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef SVID_SAN
 #define SANITIZED 1 /* shadow memory is terabytes of address space; the runtime makes threads */
 #else
 #define SANITIZED 0

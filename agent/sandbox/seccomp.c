@@ -6,16 +6,7 @@
 #include "agent/base/err.h"
 #include "agent/sandbox/internal.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANDBOX_SAN 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define SANDBOX_SAN 1
-#endif
-
-#ifdef SANDBOX_SAN
+#ifdef SVID_SAN
 /* What the sanitizers' own runtime calls, so that a report can be printed. Never in a plain build. */
 static const struct sandbox_call san_calls[] = {
 	CALL("open"),	       CALL("openat"),	     CALL("readlink"),	  CALL("readlinkat"),
@@ -70,7 +61,7 @@ static int build(scmp_filter_ctx ctx, const struct sandbox_plan *plan)
 		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)
 		err = add_calls(ctx, plan->calls, plan->n_calls);
-#ifdef SANDBOX_SAN
+#ifdef SVID_SAN
 	log_info(EV_SANDBOX, KV("what", V_S("sanitizer build: wider list of system calls")),
 		 KV("more", V_U(ARRAY_SIZE(san_calls))));
 	if (!err)

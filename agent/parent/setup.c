@@ -13,6 +13,10 @@
 #include "agent/parent/parent.h"
 #include "agent/parent/store.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* asm-generic; newer than Debian's headers */
+#endif
+
 #define BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
 
 static int say(const char *path, int err)
@@ -64,6 +68,18 @@ static int path_in(char *out, size_t size, const char *dir, const char *name)
 	return n < 0 || (size_t)n >= size ? say(dir, -ENAMETOOLONG) : 0;
 }
 
+/*
+ * Nobody has to pass us descriptors: whoever frees a message that holds one may wait for it as long as its sender likes
+ * (SO_LINGER, A21). Linux 6.16; where it is missing the tier has to see to it.
+ */
+static void refuse_rights(int fd)
+{
+	int off = 0;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off)) < 0 && errno != ENOPROTOOPT)
+		log_warn(EV_STATE, KV("what", V_S("SO_PASSRIGHTS")), KV("err", V_S(err_name(-errno))));
+}
+
 /* SO_PASSCRED before listen(): accepted sockets inherit it, so bytes queued before accept() are covered (K2). */
 static int make_socket(const char *name, const char *path, int type, mode_t mode, int *ret_fd)
 {
@@ -87,6 +103,7 @@ static int make_socket(const char *name, const char *path, int type, mode_t mode
 		close(fd);
 		return say(path, err);
 	}
+	refuse_rights(fd);
 	*ret_fd = fd;
 	return 0;
 }

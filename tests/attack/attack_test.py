@@ -32,6 +32,7 @@ RULES = {
     "read then cut": lambda o: o == "answer read, then cut" or o.startswith(SAFE),
     "closed": lambda o: closed_in_time(o),
     "closed at all": lambda o: closed_in_time(o, 300),
+    "unhurt": lambda o: o == "others served",
     "served": lambda o: o == "served",
     "traced": lambda o: o == "SVID stolen, not enforced",
     "silenced": lambda o: o.startswith(("no identity", "not affected, no identity", "refused to root", "links cannot")),
@@ -160,6 +161,9 @@ def cases():
     yield Case("A17", "A2 by io_uring x3, by threads, agent late", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen (W2)")
     yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",
                "the kernel stops the ring at exec")
+    slow = [form(s.a21_linger, who, v) for who in ("evil", "trusted") for v in ("", "behind", "exec")]
+    yield Case("A21", "descriptor that blocks whoever closes it", (slow, []), {"socket": "any", "else": "unhurt"},
+               "the agent may stand still")
     yield Case("A21", "SCM_RIGHTS flood", ([form(s.a21, v) for v in ("", "pipe", "first")], []), {}, "dropped by read(2)",
                "the same front")
 

@@ -347,6 +347,18 @@ def a21(lab, variant):
     return got
 
 
+def a21_linger(lab, who, variant):
+    """Whoever frees the message waits 20 s for a TCP socket's peer: is anybody else made to wait with it?"""
+    with lab.play(who, "a21-linger", variant=variant) as p:
+        # how it ends is told by others: the attacker itself may be the one who waits
+        p.until("at: flooded", "holding: ", seconds=1.5)
+        time.sleep(0.3)
+        hurt = [name for name in ("strict", "evil") if lab.fetch(name).startswith("nothing")]
+        if "strict" in hurt:
+            return "the agent stands still"
+        return "callers without identity wait" if hurt else "others served"
+
+
 def a22(lab, how):
     """The front hangs, as one that was taken over would; the identity is withdrawn. How long until the socket closes."""
     path = os.path.join(lab.policy, "revoked.yaml")

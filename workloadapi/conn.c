@@ -20,8 +20,9 @@ static uint8_t read_buffer[READ_BYTES];
 
 void conn_drop(struct conn *c, int err)
 {
-	/* svid-core holds a duplicate of the descriptor: only shutdown ends the connection itself. */
-	(void)shutdown(c->watch.fd, SHUT_RDWR);
+	/* svid-core holds a duplicate of the descriptor: only shutdown ends a connection that the client did not. */
+	if (err)
+		(void)shutdown(c->watch.fd, SHUT_RDWR);
 	loop_del(&c->watch);
 	loop_timer_stop(&c->timer);
 	close(c->watch.fd);
@@ -126,14 +127,16 @@ static int rearm(struct conn *c)
 {
 	bool blocked = !out_empty(&c->g.h2.out);
 	uint64_t due = conn_due(c), now = c->env->api->now;
+	uint32_t events = blocked ? EPOLLOUT : EPOLLIN;
+	int err = 0;
 
-	if (blocked != c->blocked) {
-		int err = loop_mod(&c->watch, blocked ? EPOLLOUT : EPOLLIN);
-
-		if (err)
-			return err;
-		c->blocked = blocked;
-	}
+	if (!c->watch.slot) /* only after the first answer, which is what the client waits for */
+		err = loop_add(c->env->loop, &c->watch, events);
+	else if (blocked != c->blocked)
+		err = loop_mod(&c->watch, events);
+	if (err)
+		return err;
+	c->blocked = blocked;
 	if (due == UINT64_MAX)
 		loop_timer_stop(&c->timer);
 	else if (!loop_timer_armed(&c->timer) || c->timer.due < due || c->timer.due - due > SLACK_NS)
@@ -250,18 +253,13 @@ static void fill(struct conn *c, const struct msg_F_CONN *m)
 int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct conn **ret_c)
 {
 	struct conn *c = mem_new(struct conn);
-	int err = c ? 0 : -ENOMEM;
 
-	if (!err) {
-		c->env = env;
-		c->watch = (struct loop_watch){ .fd = fd, .cb = on_ready };
-		err = loop_add(env->loop, &c->watch, EPOLLIN);
-	}
-	if (err) {
-		mem_free(c);
+	if (!c) {
 		close(fd);
-		return err;
+		return -ENOMEM;
 	}
+	c->env = env;
+	c->watch = (struct loop_watch){ .fd = fd, .cb = on_ready };
 	fill(c, m);
 	grpc_init(&c->g, env->api);
 	*ret_c = c;

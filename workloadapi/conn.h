@@ -47,7 +47,8 @@ struct conn {
 /**
  * conn_new() - take over @fd (closed on error too) of the connection that @m describes.
  * @ret_c: freed by itself when the connection ends; env->closed() tells.
- * Errors: -ENOMEM, -errno.
+ * conn_run() must follow at once: the loop watches the connection only after that.
+ * Errors: -ENOMEM.
  */
 MUST int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct conn **ret_c);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/base/log.h"
+#include "agent/base/mem.h"
 #include "agent/ipc/plan.h"
 #include "agent/sandbox/sandbox.h"
 #include "kmod/uapi/svid.h"
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 	err = sandbox_enter(&plan);
 	if (err)
 		log_fatal("sandbox", err);
+	mem_trim(); /* libseccomp needed 50 KB to make the filter; hundreds of fronts idle */
 	err = loop_new(&loop);
 	if (!err)
 		err = front_new(loop, FD_CHANNEL, FD_FRONT_KEYS, words, &front);

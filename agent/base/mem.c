@@ -3,6 +3,7 @@
 #include "agent/base/mem.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,13 @@ char *mem_strdup(const char *s)
 void mem_free(void *p)
 {
 	free(p);
+}
+
+void mem_trim(void)
+{
+#ifndef SVID_SAN
+	malloc_trim(0);
+#endif
 }
 
 void mem_wipe(void *p, size_t len)

@@ -24,6 +24,9 @@ MUST char *mem_strdup(const char *s);
 /** mem_free() - release what mem_* gave; NULL is fine. */
 void mem_free(void *p);
 
+/** mem_trim() - give back to the kernel what start-up left unused in the heap. */
+void mem_trim(void);
+
 /** mem_wipe() - overwrite @len bytes in a way the compiler keeps. */
 void mem_wipe(void *p, size_t len);
 

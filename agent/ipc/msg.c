@@ -15,14 +15,6 @@
 #define BLOB(f, max) buf_put_blob(b, m->f);
 #define END(name) }
 #include "agent/ipc/msg.def"
-#undef MSG
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef BLOB
-#undef END
 
 #define MSG(name, number, route, fds)                                    \
 	int msg_get_##name(struct slice body, struct msg_##name *ret_m)  \
@@ -44,14 +36,6 @@
 	return 0;                \
 	}
 #include "agent/ipc/msg.def"
-#undef MSG
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef BLOB
-#undef END
 
 struct row {
 	unsigned int number;
@@ -61,13 +45,6 @@ struct row {
 
 static const struct row rows[] = {
 #define MSG(name_, number_, route, fds_) { number_, #name_, fds_ },
-#define U32(f)
-#define U64(f)
-#define I32(f)
-#define I64(f)
-#define STR(f, max)
-#define BLOB(f, max)
-#define END(name)
 #include "agent/ipc/msg.def"
 };
 

@@ -14,22 +14,7 @@
 
 enum msg_type {
 #define MSG(name, number, route, fds) MSG_##name = number,
-#define U32(f)
-#define U64(f)
-#define I32(f)
-#define I64(f)
-#define STR(f, max)
-#define BLOB(f, max)
-#define END(name)
 #include "agent/ipc/msg.def"
-#undef MSG
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef BLOB
-#undef END
 };
 
 #define MSG(name, number, route, fds) struct msg_##name {
@@ -41,34 +26,11 @@ enum msg_type {
 #define BLOB(f, max) struct slice f;
 #define END(name) };
 #include "agent/ipc/msg.def"
-#undef MSG
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef BLOB
-#undef END
 
 #define MSG(name, number, route, fds)                                  \
 	void msg_put_##name(struct buf *b, const struct msg_##name *m); \
 	MUST int msg_get_##name(struct slice body, struct msg_##name *ret_m);
-#define U32(f)
-#define U64(f)
-#define I32(f)
-#define I64(f)
-#define STR(f, max)
-#define BLOB(f, max)
-#define END(name)
 #include "agent/ipc/msg.def"
-#undef MSG
-#undef U32
-#undef U64
-#undef I32
-#undef I64
-#undef STR
-#undef BLOB
-#undef END
 
 /** msg_name() - "P_FD" and so on for logs; "?" for an unknown number. */
 const char *msg_name(unsigned int type);

@@ -180,6 +180,7 @@ install: all # programs, units and man pages below DESTDIR
 	ln -sf ../../bin/svid $(DESTDIR)$(PREFIX)/lib/svid/svid
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system agent/dist/svidd.service
 	install -D -m 0644 agent/dist/svid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/svid.conf
+	install -D -m 0644 agent/dist/svid.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/svid.conf
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 
 compile_commands: # compile_commands.json for editors

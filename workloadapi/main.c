@@ -25,7 +25,6 @@
 static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,
 	SANDBOX_LOOP,
-	CALL("shutdown"),
 	CALL("mlock"),
 	CALL("mlock2"),
 	CALL("munlock"),

@@ -13,7 +13,7 @@ static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,
 	SANDBOX_LOOP,
 	/* clients: accept, ask who, take the record, cut */
-	CALL("accept4"), CALL("getsockopt"), CALL("recvfrom"), CALL("shutdown"),
+	CALL("accept4"), CALL("getsockopt"), CALL("recvfrom"),
 	/* evidence: look up, hold, let go, poll; nothing can be loaded or attached */
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_LOOKUP_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_UPDATE_ELEM),
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_DELETE_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_ITER_CREATE),

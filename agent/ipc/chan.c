@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/base/log.h"
@@ -112,8 +113,9 @@ static void on_condemn(struct loop_timer *t)
 static int condemn(struct chan *c, int err)
 {
 	c->err = err;
+	/* No memory for the timer: the end of the stream brings the loop here as well. */
 	if (loop_timer_in(c->loop, &c->condemn, 0))
-		log_error(EV_IPC, KV("peer", V_S(c->ops->peer)), KV("err", V_S("ENOMEM")));
+		(void)shutdown(c->watch.fd, SHUT_RDWR);
 	return err;
 }
 

@@ -49,7 +49,7 @@ struct sandbox_call {
 	CALL("futex"), CALL("brk"), CALL("munmap"), CALL("mremap"), CALL("madvise"),           \
 	CALL("clock_gettime"), CALL("gettimeofday"), CALL("getrandom"), CALL("getpid"),        \
 	CALL("sysinfo"), /* qsort of libc asks how much memory there is before it takes some */ \
-	CALL("sendmsg"), CALL("recvmsg"), CALL("memfd_create"), CALL("fstat"),                 \
+	CALL("sendmsg"), CALL("recvmsg"), CALL("shutdown"), CALL("memfd_create"), CALL("fstat"), \
 	CALL_IF("newfstatat", 3, 0x1000, 0x1000 /* AT_EMPTY_PATH: fstat of newer libc */),     \
 	CALL_IF("mmap", 2, 0x4, 0), CALL_IF("mprotect", 2, 0x4, 0),                            \
 	CALL_IF("fcntl", 1, SB_INT, 1 /* F_GETFD */), CALL_IF("fcntl", 1, SB_INT, 2),          \

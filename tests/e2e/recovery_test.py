@@ -29,25 +29,19 @@ def start_pair(agent, ttl=None):
     return victim, witness
 
 
-def descriptors(agent):
-    """How many descriptors each front holds; one of them may be gone by the time it is looked at."""
-    counts = {}
-    for pid in agent.roles("svid-front"):
-        try:
-            counts[pid] = len(os.listdir(f"/proc/{pid}/fd"))
-        except OSError:
-            pass
-    return counts
+def connections(agent):
+    """Connections of each front, as svidd counts them; its pids must be those of its own children."""
+    fronts = {f["pid"]: f["connections"] for f in agent.status()["fronts"]}
+    return {pid: fronts[pid] for pid in agent.roles("svid-front") if pid in fronts}
 
 
 def open_stream(agent, program):
-    """A stream of the program, and the front that took it: the one that holds a descriptor more than before."""
-    before = descriptors(agent)
+    """A stream of the program, and the front that took it: the one that has a connection more than before."""
+    before = connections(agent)
     stream = agent.play(program, "stream", "-for", "300s")
     stream.wait("message")
-    after = descriptors(agent)
-    idle = min([*before.values(), *after.values()])
-    return stream, [pid for pid, n in after.items() if n > before.get(pid, idle)]
+    after = connections(agent)
+    return stream, [pid for pid, n in after.items() if n > before.get(pid, 0)]
 
 
 def test_a_restart_keeps_the_authority():
@@ -127,6 +121,7 @@ def test_killing_one_front_is_noticed_by_its_identity_only():
             ended = stream.wait("ended", seconds=3)[0]
             assert ended["code"] == "Unavailable", (i, ended)
             assert until(lambda: fetched(agent, victim), 3), f"kill {i}: not served again"
+            until(lambda: sum(connections(agent).values()) == 1, 2)
         assert not quiet.of("ended") and len(quiet.of("message")) == 1, quiet.events
 
 

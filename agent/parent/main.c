@@ -114,6 +114,7 @@ static int run(struct svidd *d)
 	if (err)
 		log_fatal("svidd cannot start", err);
 	log_info(EV_START, KV("tier", V_S(tier_name(evidence_tier(d->evidence)))), KV("instance", V_S(d->o.instance)));
+	mem_trim(); /* reading the kernel's types took 10 MB */
 	super_start(d);
 	return finish(d, loop_run(d->loop));
 }

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The record of a connection, on the client's socket: written in connect(), adopted by core, compared with every user
- * of the socket. Above image.h; used by the hooks in svid.bpf.c.
+ * The record of a connection, on the client's socket: written in connect(), compared with every user of the socket.
+ * Above image.h, beside attach.h; used by the hooks in svid.bpf.c.
  */
 #ifndef SVID_RECORD_H
 #define SVID_RECORD_H
 
 #define EACCES_ERR	13
-#define ENOENT_ERR	2
-#define ENOMEM_ERR	12
-#define ENOTCONN_ERR	107
-#define ESTALE_ERR	116
 
 /* @rec may hold an older attempt to connect; it becomes valid only with its last line. */
 static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u64 cookie)
@@ -118,97 +114,11 @@ static __always_inline int conn_used(struct sock *sk, __u32 how, __u32 refused)
 	return 1;
 }
 
-static __always_inline int is_core(void)
+static __always_inline int conn_is_recorded(struct sock *sk)
 {
-	const struct svid_config *cfg = THE(svid_config);
-	struct bpf_pidns_info who = {};
+	struct svid_conn *rec = sk ? bpf_sk_storage_get(&svid_conns, sk, 0, 0) : NULL;
 
-	if (!cfg || !cfg->core_tgid)
-		return 0;
-	if (bpf_get_ns_current_pid_tgid(cfg->pidns_dev, cfg->pidns_ino, &who, sizeof(who)))
-		return 0;
-	return who.tgid == cfg->core_tgid;
-}
-
-static __always_inline int is_stale(const struct svid_conn *rec)
-{
-	struct svid_image *img = image_of(&rec->image.key);
-
-	return !img || img->exec_id != rec->image.exec_id || img->change != rec->image.change;
-}
-
-/* Insert, read the word, compare, in this order: see "Holder registration" in svid.h. */
-static __always_inline int hold_for(struct svid_mailbox *mb, struct svid_conn *rec)
-{
-	struct svid_holder *h, fresh = {};
-	struct svid_words *w = THE(svid_words);
-	long err;
-
-	mb->held = 0;
-	h = bpf_map_lookup_elem(&svid_holders, &rec->image.key);
-	if (!h) {
-		fresh.slot = mb->holder_slot;
-		fresh.exec_id = rec->image.exec_id;
-		fresh.ids = rec->creds.ids;
-		err = bpf_map_update_elem(&svid_holders, &rec->image.key, &fresh, BPF_NOEXIST);
-		h = err ? NULL : bpf_map_lookup_elem(&svid_holders, &rec->image.key);
-		mb->held = 1;
-	}
-	if (!h || !w)
-		return -ENOMEM_ERR;
-	mb->holder_slot = h->slot;
-	/* an atomic that changes nothing: a full barrier on both sides */
-	mb->holder_word = __sync_fetch_and_add(&w->w[h->slot & (SVID_WORDS - 1)], 0);
-	if (is_stale(rec)) {
-		if (mb->held)
-			bpf_map_delete_elem(&svid_holders, &rec->image.key);
-		return -ESTALE_ERR;
-	}
-	h->exec_id = rec->image.exec_id;
-	h->ids = rec->creds.ids;
-	rec->holder_slot = h->slot;
-	return 0;
-}
-
-static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
-{
-	struct unix_sock *us = sk ? bpf_skc_to_unix_sock(sk) : NULL;
-	struct svid_conn *rec;
-	struct sock *peer;
-	int err = 0;
-
-	peer = us ? us->peer : NULL;
-	if (!peer) {
-		count(SVID_STAT_PEER);
-		return -ENOTCONN_ERR;
-	}
-	rec = bpf_sk_storage_get(&svid_conns, peer, 0, 0);
-	if (!rec || !(rec->flags & SVID_CONN_VALID)) {
-		count(SVID_STAT_NO_RECORD);
-		return -ENOENT_ERR;
-	}
-	if (mb->op != SVID_OP_PEEK) {
-		rec->conn_word = mb->conn_word;
-		/* full barrier: see conn_mark() */
-		__sync_lock_test_and_set(&rec->conn_slot, mb->conn_slot);
-		count(SVID_STAT_ADOPTED);
-	}
-	if (mb->op == SVID_OP_ATTACH)
-		err = hold_for(mb, rec);
-	bpf_probe_read_kernel(&mb->conn, sizeof(mb->conn), rec);
-	return err;
-}
-
-/* Core asked for a record by receiving on the accepted socket @sk. */
-static __always_inline void conn_adopt(struct sock *sk)
-{
-	struct svid_mailbox *mb = THE(svid_mailbox);
-
-	if (!mb || mb->op == SVID_OP_NONE || !is_core())
-		return;
-	mb->status = adopt_from(mb, sk);
-	mb->op = SVID_OP_NONE;
-	mb->answer = mb->request;
+	return rec && rec->flags & SVID_CONN_VALID;
 }
 
 #endif

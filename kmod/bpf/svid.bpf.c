@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The hooks of all three BPF tiers; svidd switches on the programs of the one it loads (agent/parent/bpf_tier.c).
- * The work is in record.h (connections) and image.h (processes). Below each hook: when it runs, what not to trust.
+ * The work is in record.h and attach.h (connections), image.h and image_more.h (processes). Below each hook: when it runs, what not to trust.
  */
 #include "gen/vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -14,8 +14,11 @@
 #include "kmod/bpf/emit.h"
 #include "kmod/bpf/task.h"
 #include "kmod/bpf/exe.h"
+#include "kmod/bpf/env.h"
 #include "kmod/bpf/image.h"
+#include "kmod/bpf/image_more.h"
 #include "kmod/bpf/record.h"
+#include "kmod/bpf/attach.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -129,16 +132,6 @@ int BPF_PROG(any_creds, struct cred *new)
 	return 0;
 }
 
-/* In exec, under exec_update_lock: nobody can open the new memory before this, so marks of the old end here. */
-static __always_inline void exec_untrace(struct task_struct *t)
-{
-	struct svid_key key = task_key(t);
-	struct svid_image *img = image_of(&key);
-
-	if (img)
-		__sync_fetch_and_and(&img->flags, ~SVID_IMG_TRACED);
-}
-
 /* ---- bpf-lsm: may refuse. Runs last in the LSM list, so what another module refuses is not seen here ---- */
 
 /* In connect(), both sockets locked, nothing can fail after it. */
@@ -167,7 +160,10 @@ int BPF_PROG(lsm_send, struct socket *sock, struct msghdr *msg, int size, int re
 {
 	if (ret)
 		return ret;
-	return conn_used(sock->sk, SVID_MARK_FOREIGN_SEND, 1) ? -EACCES_ERR : 0;
+	if (conn_used(sock->sk, SVID_MARK_FOREIGN_SEND, 1))
+		return -EACCES_ERR;
+	/* Whoever frees a passed descriptor may be made to wait for it (A21), and credentials in a message are a claim. */
+	return msg->msg_controllen && conn_is_recorded(sock->sk) ? -EPERM_ERR : 0;
 }
 
 SEC("lsm/socket_recvmsg")
@@ -217,7 +213,7 @@ int BPF_PROG(lsm_traceme, struct task_struct *parent, int ret)
 SEC("lsm/bprm_committing_creds")
 int BPF_PROG(lsm_committing, struct linux_binprm *bprm)
 {
-	exec_untrace(bpf_get_current_task_btf());
+	image_untrace(bpf_get_current_task_btf());
 	return 0;
 }
 
@@ -291,7 +287,7 @@ int BPF_PROG(fentry_traceme, struct task_struct *parent, int ret)
 SEC("fentry/security_bprm_committing_creds")
 int BPF_PROG(fentry_committing, struct linux_binprm *bprm)
 {
-	exec_untrace(bpf_get_current_task_btf());
+	image_untrace(bpf_get_current_task_btf());
 	return 0;
 }
 

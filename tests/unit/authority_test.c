@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/spiffeid.c */
+/* links: agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
 /* authority_test.c - the embedded root against the X509-SVID clauses for signing certificates. */
 #include <errno.h>
 #include <setjmp.h>

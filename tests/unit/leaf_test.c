@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/leaf.c agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/spiffeid.c */
+/* links: agent/keys/leaf.c agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
 /* leaf_test.c - every X509-SVID clause that binds an issuer, checked on what svid-keys signs, re-parsed. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/seal.c agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/spiffeid.c */
+/* links: agent/keys/seal.c agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
 /* seal_test.c - sealed state opens with its own key for its own trust domain, and in no other way. */
 #include <errno.h>
 #include <setjmp.h>

@@ -9,8 +9,8 @@
 
 #include "agent/base/limits.h"
 #include "agent/base/mem.h"
+#include "agent/base/spiffe_id.h"
 #include "agent/keys/pkey.h"
-#include "agent/keys/spiffeid.h"
 
 void authority_free(struct authority *a)
 {
@@ -25,10 +25,9 @@ void authority_free(struct authority *a)
 static int new_for(struct slice td, struct authority **ret_authority)
 {
 	struct authority *a;
-	int err = trust_domain_check(td);
 
-	if (err)
-		return err;
+	if (spiffe_td_why(td))
+		return -ERR_SPIFFE_ID;
 	a = mem_new(struct authority);
 	if (!a)
 		return -ENOMEM;

@@ -6,7 +6,6 @@
 
 #include "agent/base/limits.h"
 #include "agent/ipc/lists.h"
-#include "agent/keys/spiffeid.h"
 
 #define SKI_BYTES 20 /* RFC 7093 2 (1): the leftmost 160 bits of a SHA-256 */
 
@@ -149,6 +148,42 @@ static int push_name(GENERAL_NAMES *names, int kind, struct slice text)
 	return 0;
 }
 
+/* RFC 1123 2.1 letters, digits and hyphens. */
+static bool is_label(struct slice s)
+{
+	if (!s.len || s.len > 63 || s.p[0] == '-' || s.p[s.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = s.p[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-')
+			return false;
+	}
+	return true;
+}
+
+/* RFC 5280 4.2.1.6: labels, the first may be "*". Checked again here, right before it is signed. */
+static int check_dns_name(struct slice name)
+{
+	struct slice rest = name;
+
+	if (!name.len || name.len > LIM_DNS_NAME)
+		return -ERR_FORMAT;
+	if (slice_starts(rest, slice_str("*.")))
+		(void)slice_get_bytes(&rest, 2);
+	for (;;) {
+		size_t n = 0;
+
+		while (n < rest.len && rest.p[n] != '.')
+			n++;
+		if (!is_label(slice_get_bytes(&rest, n)))
+			return -ERR_FORMAT;
+		if (!rest.len)
+			return 0;
+		(void)slice_get_u8(&rest);
+	}
+}
+
 int cert_add_names(X509 *cert, struct slice uri, struct slice dns_names)
 {
 	AUTO(GENERAL_NAMES) GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
@@ -157,7 +192,7 @@ int cert_add_names(X509 *cert, struct slice uri, struct slice dns_names)
 	for (int n = 0; !err && dns_names.len; n++) {
 		struct slice name = list_get_str(&dns_names, LIM_DNS_NAME);
 
-		err = slice_ok(&dns_names) && n < LIM_DNS_NAMES ? dns_name_check(name) : -ERR_FORMAT;
+		err = slice_ok(&dns_names) && n < LIM_DNS_NAMES ? check_dns_name(name) : -ERR_FORMAT;
 		if (!err)
 			err = push_name(names, GEN_DNS, name);
 	}

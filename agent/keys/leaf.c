@@ -3,14 +3,24 @@
 #include "agent/keys/leaf.h"
 
 #include "agent/base/limits.h"
-#include "agent/keys/spiffeid.h"
+#include "agent/base/spiffe_id.h"
+
+/* X509-SVID 3.1: a leaf is of this trust domain and has a path that is not root. */
+static int check_id(const struct authority *a, struct slice text)
+{
+	struct spiffe_id id;
+
+	if (spiffe_id_parse(text, &id) || !slice_eq_str(id.trust_domain, a->trust_domain) || !id.path.len)
+		return -ERR_SPIFFE_ID;
+	return 0;
+}
 
 static int check(const struct authority *a, const struct leaf_spec *spec, int64_t now)
 {
 	int err = authority_may_sign(a, now);
 
 	if (!err)
-		err = spiffe_id_check(spec->spiffe_id, slice_str(a->trust_domain));
+		err = check_id(a, spec->spiffe_id);
 	if (err)
 		return err;
 	return spec->ttl_s && spec->ttl_s <= LIM_SVID_TTL_S ? 0 : -ERR_FORMAT;

@@ -65,12 +65,15 @@ static int check_keys(const struct set *s, struct secret *const *keys)
 	return 0;
 }
 
+/* protobuf-c wants an array of pointers; not on the stack, whose pages would stay touched for ever. */
 int encode_x509_svids(const struct set *s, struct secret *const *keys, struct message **ret_m)
 {
-	X509SVIDResponse__FederatedBundlesEntry fed[LIM_FEDERATED], *feds[LIM_FEDERATED];
-	X509SVID svid[LIM_SET_IDENTITIES], *svids[LIM_SET_IDENTITIES];
+	AUTO_FREE X509SVIDResponse__FederatedBundlesEntry *fed = mem_calloc(s->n_feds, sizeof(*fed));
+	AUTO_FREE X509SVIDResponse__FederatedBundlesEntry **feds = mem_calloc(s->n_feds, sizeof(*feds));
+	AUTO_FREE X509SVID *svid = mem_calloc(s->n_ids, sizeof(*svid));
+	AUTO_FREE X509SVID **svids = mem_calloc(s->n_ids, sizeof(*svids));
 	X509SVIDResponse r = X509_SVIDRESPONSE__INIT;
-	int err = check_keys(s, keys);
+	int err = fed && feds && svid && svids ? check_keys(s, keys) : -ENOMEM;
 
 	if (err)
 		return err;
@@ -100,9 +103,12 @@ static void fill_bundle(X509BundlesResponse__BundlesEntry *e, const struct set_b
 
 int encode_x509_bundles(const struct set *s, struct message **ret_m)
 {
-	X509BundlesResponse__BundlesEntry entry[LIM_FEDERATED + 1], *entries[LIM_FEDERATED + 1];
+	AUTO_FREE X509BundlesResponse__BundlesEntry *entry = mem_calloc(s->n_feds + 1, sizeof(*entry));
+	AUTO_FREE X509BundlesResponse__BundlesEntry **entries = mem_calloc(s->n_feds + 1, sizeof(*entries));
 	X509BundlesResponse r = X509_BUNDLES_RESPONSE__INIT;
 
+	if (!entry || !entries)
+		return -ENOMEM;
 	fill_bundle(&entry[0], &s->own);
 	for (size_t i = 0; i < s->n_feds; i++)
 		fill_bundle(&entry[i + 1], &s->feds[i]);

@@ -52,17 +52,23 @@ static int add_identity(struct set *s, const struct set_entry *e)
 
 static int read_entries(struct set *s, struct slice list)
 {
+	struct slice count = list;
+	size_t n = 0;
 	int err = 0;
 
-	s->ids = mem_calloc(LIM_SET_IDENTITIES, sizeof(*s->ids));
+	for (; count.len && slice_ok(&count); n++)
+		(void)list_get_entry(&count);
+	if (!slice_ok(&count))
+		return -ERR_FORMAT;
+	if (n > LIM_SET_IDENTITIES)
+		return -ERR_LIMIT;
+	s->ids = mem_calloc(n, sizeof(*s->ids));
 	if (!s->ids)
 		return -ENOMEM;
 	while (list.len && !err) {
 		struct set_entry e = list_get_entry(&list);
 
-		if (!slice_ok(&list))
-			return -ERR_FORMAT;
-		err = s->n_ids < LIM_SET_IDENTITIES ? add_identity(s, &e) : -ERR_LIMIT;
+		err = add_identity(s, &e);
 	}
 	return err;
 }
@@ -86,8 +92,8 @@ static bool is_useful(const struct set *s, const struct fed_bundle *f)
 
 static int read_federated(struct set *s, struct slice list)
 {
-	s->feds = mem_calloc(LIM_FEDERATED, sizeof(*s->feds));
-	if (!s->feds)
+	s->feds = list.len ? mem_calloc(LIM_FEDERATED, sizeof(*s->feds)) : NULL;
+	if (list.len && !s->feds)
 		return -ENOMEM;
 	while (list.len) {
 		struct fed_bundle f = list_get_fed(&list);

@@ -11,6 +11,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("SVID_BIN", os.path.join(ROOT, "build/bin"))
 SLOW = float(os.environ.get("SLOW", "1"))  # an emulated machine: deadlines of the test, not of the product
+PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid")
 UID = 1000
 TRUST_DOMAIN = "attack.test"
 WAIT_MS = int(2000 * SLOW)
@@ -137,13 +138,13 @@ class Product:
         self.ids = 62000 + 10 * Product.count  # svid-keys' locked memory is bounded by user
         self.name = f"attack-{os.getpid()}-{Product.count}"
         self.policy = os.path.join(self.top, "policy.d")
-        self.bin = os.path.join(top, "bin")
+        self.bin, self.sbin = os.path.join(top, "bin"), os.path.join(top, "sbin")
         self.socket = os.path.join(self.top, "run/public/api.sock")
         self.trusted, self.evil = os.path.join(self.bin, "trusted"), os.path.join(self.bin, "evil")
         self.process = self.log = None
-        for d in (self.policy, self.bin, self.top + "/state", self.top + "/loose"):
+        for d in (self.policy, self.bin, self.sbin, self.top + "/state", self.top + "/loose"):
             os.makedirs(d, exist_ok=True)
-        for d in (top, self.top, self.bin):
+        for d in (top, self.top, self.bin, self.sbin):
             os.chmod(d, 0o755)
         os.chown(self.top + "/loose", UID, UID)
         self._programs()
@@ -153,6 +154,10 @@ class Product:
         return os.path.join(self.bin, name)
 
     def _programs(self):
+        """Copies: a build that goes on meanwhile, or a remote file system (9p in the VM), does not matter."""
+        for name in PROGRAMS:
+            if not os.path.exists(os.path.join(self.sbin, name)):
+                shutil.copy(os.path.join(BIN, name), self.sbin)
         for name in ("trusted", "evil", "args", "strict", "revoked"):
             if not os.path.exists(self.path(name)):
                 shutil.copy(os.path.join(BIN, "svid-attack"), self.path(name))
@@ -176,7 +181,7 @@ class Product:
         self.document("strict", f"unix:path: {self.path('strict')}", "  require:\n    - not-traced\n")
 
     def start(self, served=True):
-        argv = [os.path.join(BIN, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
+        argv = [os.path.join(self.sbin, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
                 "--run-dir", self.top + "/run", "--state-dir", self.top + "/state", "--audit", self.top + "/audit.log",
                 "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier]
         if self.tier == "socket":
@@ -260,6 +265,6 @@ class Product:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         self.process = None
-        subprocess.run([os.path.join(BIN, "svidd"), "--instance", self.name, "--remove-pins"], check=False,
+        subprocess.run([os.path.join(self.sbin, "svidd"), "--instance", self.name, "--remove-pins"], check=False,
                        stdout=self.log, stderr=self.log)
         self.log.close()

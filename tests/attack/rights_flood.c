@@ -12,7 +12,6 @@
 
 #include "tests/attack/attack.h"
 
-#define LINGER_S 20
 #define FDS_PER_MESSAGE 250 /* the kernel's SCM_MAX_FD is 253 */
 
 /* Sends bytes one by one or whole, each message with a load of descriptors. */
@@ -76,10 +75,10 @@ static int a21(const struct options *o)
  * A TCP socket that whoever closes it last will wait for: SO_LINGER, bytes that its peer (kept here) does not take. A
  * process that frees a message holding it is that one, even when it never received the descriptor.
  */
-static int lingering(void)
+static int lingering(int seconds)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct linger linger = {.l_onoff = 1, .l_linger = LINGER_S};
+	struct linger linger = {.l_onoff = 1, .l_linger = seconds};
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 2048;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	socklen_t len = sizeof(at);
@@ -103,7 +102,7 @@ static int lingering(void)
 /* variant=behind: garbage first, so that the connection ends while the message with the descriptor is unread. */
 static int a21_linger(const struct options *o)
 {
-	int file = lingering(), fd;
+	int file = lingering(o->count), fd;
 	struct request r;
 	struct answer a;
 
@@ -121,7 +120,7 @@ static int a21_linger(const struct options *o)
 	close(file);
 	if (is_variant(o, "exec")) {
 		keep_open(fd);
-		exec_as(o->words[0], "hold", word("delay", LINGER_S * 1000), NULL);
+		exec_as(o->words[0], "hold", word("delay", o->count * 1000), NULL);
 	}
 	sync_point("flooded");
 	client_read(fd, &a, o->wait_ms, false);

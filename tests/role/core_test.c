@@ -1,0 +1,690 @@
+/* links: tests/role/core_world.c agent/parent/spawn.c agent/parent/roles.c */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core_test.c - the real svid-core, sandbox on, with this test as every sibling: what it does with callers, and that
+ * a sibling that breaks the rules is killed while svid-core and everybody else go on. Must run as root.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "tests/role/core_world.h"
+
+#define TWO_USERS                                                                    \
+	"root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}\n"    \
+	"other {\"workloadID\":\"other\",\"selectors\":[{\"unix:uid\":[\"48700\"]}]}"
+#define OTHER_UID 48700
+#define NOBODY_UID 48701
+
+static struct world w;
+
+static int setup(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		return -1;
+	world_new(&w);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_free(&w);
+	return 0;
+}
+
+static struct world_conn *conn_at(size_t i)
+{
+	world_until(&w, w.n_conns > i);
+	return &w.conns[i];
+}
+
+static struct world_front *front_of(const struct world_conn *c)
+{
+	return world_front_of(&w, c->front);
+}
+
+static void end_child(pid_t pid, int fd)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(fd);
+}
+
+static bool json_has(struct slice json, const char *text)
+{
+	return json.len && memmem(json.p, json.len, text, strlen(text));
+}
+
+/* It is alive, answers, and does not serve less than before. */
+static void assert_core_is_well(void)
+{
+	struct slice json;
+
+	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
+	assert_true(json_has(json, "\"serving\":true"));
+	assert_true(w.core != 0);
+}
+
+static void a_caller_with_an_identity_gets_the_front_of_its_set(void **state)
+{
+	struct world_conn *c;
+	struct world_front *f;
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	assert_true(w.ready);
+	fd = world_client(&w);
+	c = conn_at(0);
+	f = front_of(c);
+	world_until(&w, f->version == 1);
+	assert_int_equal(f->entries, 1);
+	assert_true(f->bundle > 0);
+	assert_int_equal(f->binds, 1);
+	assert_int_equal(f->n_bound, 1);
+	assert_int_equal(f->state, 0);
+	assert_non_null(strstr(c->whoami, "spiffe://example.org/root"));
+	close(fd);
+}
+
+static void the_bytes_of_a_caller_reach_whoami_escaped(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	assert_non_null(strstr(conn_at(0)->whoami, "\\n<\\\""));
+	assert_null(strchr(conn_at(0)->whoami, '\n'));
+	close(fd);
+}
+
+static void callers_of_one_set_share_a_front_and_its_svid(void **state)
+{
+	int a, b;
+
+	(void)state;
+	world_start(&w, NULL);
+	a = world_client(&w);
+	b = world_client(&w);
+	assert_int_equal(conn_at(0)->front, conn_at(1)->front);
+	world_until(&w, w.issues == 1);
+	world_step(&w, 50);
+	assert_int_equal(w.issues, 1);
+	close(a);
+	close(b);
+}
+
+static void callers_of_different_sets_never_share_a_front(void **state)
+{
+	pid_t other, nobody;
+	int fds[3];
+
+	(void)state;
+	w.documents = TWO_USERS;
+	world_start(&w, NULL);
+	fds[0] = world_client(&w);
+	fds[1] = world_client_as(&w, OTHER_UID, &other);
+	fds[2] = world_client_as(&w, NOBODY_UID, &nobody);
+	conn_at(2);
+	assert_int_not_equal(w.conns[0].front, w.conns[1].front);
+	assert_int_not_equal(w.conns[0].front, w.conns[2].front);
+	assert_int_not_equal(w.conns[1].front, w.conns[2].front);
+	end_child(other, fds[1]);
+	end_child(nobody, fds[2]);
+	close(fds[0]);
+}
+
+static void a_caller_without_identity_gets_the_front_that_holds_nothing(void **state)
+{
+	struct world_front *f;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client_as(&w, NOBODY_UID, &pid);
+	f = front_of(conn_at(0));
+	world_until(&w, f->version > 0);
+	assert_int_equal(f->entries, 0);
+	assert_int_equal(f->bundle, 0);
+	assert_int_equal(f->n_bound, 0);
+	assert_int_equal(f->state, 0);
+	assert_non_null(strstr(conn_at(0)->whoami, "\"identities\":[]"));
+	assert_non_null(strstr(conn_at(0)->whoami, "unix:uid"));
+	assert_int_equal(w.issues, 0);
+	end_child(pid, fd);
+}
+
+/* ---- siblings that break the rules ---- */
+
+/* A caller of each of two sets; then the first one's front says @type with @body. */
+static void front_says(uint16_t type, struct slice body)
+{
+	unsigned int kills;
+	int mine, others;
+	uint32_t bad;
+	pid_t pid;
+
+	w.documents = TWO_USERS;
+	world_start(&w, NULL);
+	mine = world_client(&w);
+	others = world_client_as(&w, OTHER_UID, &pid);
+	conn_at(1);
+	bad = w.conns[0].front == w.conns[1].front ? 0 : conn_at(0)->front;
+	kills = w.kills;
+	assert_int_equal(ipc_send(front_of(conn_at(0))->fd, type, 0, body, NULL, 0), 0);
+	world_until(&w, w.kills == kills + 1);
+	assert_int_equal(w.last_kill.role, ROLE_FRONT);
+	assert_true(w.last_kill.index == bad || w.last_kill.index == w.conns[1].front);
+	close(w.conns[0].fd);
+	close(w.conns[1].fd);
+	w.conns[0].fd = w.conns[1].fd = -1;
+	assert_core_is_well();
+	assert_int_equal(w.kills, kills + 1);
+	end_child(pid, others);
+	close(mine);
+}
+
+static void a_front_that_closes_a_strangers_connection_is_killed(void **state)
+{
+	AUTO(buf) struct buf b = BUF_INIT(64);
+	struct msg_FR_CLOSED m = { .conn = UINT64_MAX };
+
+	(void)state;
+	msg_put_FR_CLOSED(&b, &m);
+	front_says(MSG_FR_CLOSED, buf_slice(&b));
+}
+
+static void a_front_that_acknowledges_what_was_never_sent_is_killed(void **state)
+{
+	AUTO(buf) struct buf b = BUF_INIT(64);
+	struct msg_FR_SET m = { .version = 99 };
+
+	(void)state;
+	msg_put_FR_SET(&b, &m);
+	front_says(MSG_FR_SET, buf_slice(&b));
+}
+
+static void a_front_that_sends_a_short_message_is_killed(void **state)
+{
+	(void)state;
+	front_says(MSG_FR_CLOSED, slice_str("abc"));
+}
+
+static void a_front_that_speaks_for_svid_keys_is_killed(void **state)
+{
+	(void)state;
+	front_says(MSG_KY_ISSUED, slice_str(""));
+}
+
+static void a_front_that_is_ready_twice_is_killed(void **state)
+{
+	(void)state;
+	front_says(MSG_FR_READY, slice_str(""));
+}
+
+static void the_streams_of_other_sets_do_not_notice_a_killed_front(void **state)
+{
+	int mine, others;
+	pid_t pid;
+
+	(void)state;
+	w.documents = TWO_USERS;
+	world_start(&w, NULL);
+	mine = world_client(&w);
+	conn_at(0);
+	others = world_client_as(&w, OTHER_UID, &pid);
+	conn_at(1);
+	assert_int_equal(ipc_send(front_of(&w.conns[0])->fd, MSG_FR_READY, 0, slice_of(NULL, 0), NULL, 0), 0);
+	close(w.conns[0].fd);
+	w.conns[0].fd = -1;
+	assert_true(world_is_closed(&w, mine, 2000));
+	assert_false(world_is_closed(&w, others, 200));
+	assert_false(w.conns[1].ended);
+	end_child(pid, others);
+	close(mine);
+}
+
+static void a_set_gets_another_front_when_its_own_dies(void **state)
+{
+	uint32_t first;
+	int a, b;
+
+	(void)state;
+	world_start(&w, NULL);
+	a = world_client(&w);
+	first = conn_at(0)->front;
+	world_until(&w, front_of(&w.conns[0])->version == 1);
+	close(front_of(&w.conns[0])->fd);
+	front_of(&w.conns[0])->fd = -1;
+	close(w.conns[0].fd);
+	w.conns[0].fd = -1;
+	assert_true(world_is_closed(&w, a, 2000));
+	b = world_client(&w);
+	assert_int_not_equal(conn_at(1)->front, first);
+	world_until(&w, front_of(&w.conns[1])->version > 0);
+	assert_int_equal(w.issues, 1);
+	close(a);
+	close(b);
+}
+
+static void a_front_that_never_gets_ready_is_killed(void **state)
+{
+	(void)state;
+	w.ways.front_never_ready = true;
+	world_start(&w, NULL);
+	for (int i = 0; i < 80 && !w.kills; i++)
+		world_step(&w, 100);
+	assert_true(w.kills > 0);
+	assert_int_equal(w.last_kill.role, ROLE_FRONT);
+}
+
+static void a_worker_that_answers_unasked_is_killed(void **state)
+{
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(ipc_put(w.attest[0], A_IDENTITY, 0, .path = slice_str("/usr/bin/trusted")), 0);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_ATTEST);
+	assert_int_equal(w.last_kill.index, 0);
+	assert_core_is_well();
+}
+
+static void a_worker_that_is_silent_is_killed_and_its_caller_told_to_come_again(void **state)
+{
+	uint64_t start = clock_boot_ns();
+	int fd;
+
+	(void)state;
+	w.ways.attest_silent = true;
+	w.documents = "app {\"workloadID\":\"app\",\"selectors\":[{\"process:binary:path\":[\"/usr/bin/app\"]}]}";
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_ATTEST);
+	assert_true(clock_boot_ns() - start >= LIM_ATTEST_MS * NS_PER_MS);
+	world_until(&w, conn_at(0)->ended);
+	assert_int_equal(err_status(w.conns[0].end_err), GRPC_UNAVAILABLE);
+	assert_core_is_well();
+	close(fd);
+}
+
+static void keys_that_answer_unasked_are_killed(void **state)
+{
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(ipc_put(w.keys, KY_ISSUED, 1, .identity = 1, .generation = 1, .not_after = 9, .chain = slice_str("x")), 0);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_KEYS);
+	assert_true(w.core != 0);
+}
+
+static void a_compiler_that_sends_something_else_is_killed(void **state)
+{
+	int pair[2] = { -1, -1 };
+
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(ipc_put_fds(w.svidd, P_PEER, 0, &pair[1], 1, .role = ROLE_POLICY), 0);
+	close(pair[1]);
+	assert_int_equal(ipc_send(pair[0], MSG_KY_FORGET, 0, slice_str("...."), NULL, 0), 0);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_POLICY);
+	assert_core_is_well();
+	close(pair[0]);
+}
+
+/* ---- the end of connections ---- */
+
+static void a_front_that_ignores_the_end_is_cut_at_100_ms(void **state)
+{
+	uint64_t start;
+	int fd;
+
+	(void)state;
+	w.ways.front_ignores_end = true;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	conn_at(0);
+	w.documents = "";
+	world_recompile(&w);
+	world_until(&w, w.conns[0].ended);
+	start = clock_boot_ns();
+	assert_true(world_is_closed(&w, fd, 2000));
+	assert_in_range((clock_boot_ns() - start) / NS_PER_MS, LIM_CUT_MS / 2, LIM_CUT_MS * 3);
+	close(fd);
+}
+
+static void a_withdrawn_document_ends_its_connections_with_no_identity(void **state)
+{
+	int mine, others;
+	pid_t pid;
+
+	(void)state;
+	w.documents = TWO_USERS;
+	world_start(&w, NULL);
+	mine = world_client(&w);
+	conn_at(0);
+	others = world_client_as(&w, OTHER_UID, &pid);
+	conn_at(1);
+	w.documents = "other {\"workloadID\":\"other\",\"selectors\":[{\"unix:uid\":[\"48700\"]}]}";
+	world_recompile(&w);
+	world_until(&w, w.conns[0].ended);
+	assert_int_equal(w.conns[0].end_err, -ERR_NO_IDENTITY);
+	world_step(&w, 100);
+	assert_false(w.conns[1].ended);
+	end_child(pid, others);
+	close(mine);
+}
+
+static void a_caller_that_gains_an_identity_must_come_again(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	conn_at(0);
+	w.documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}\n"
+		      "more {\"workloadID\":\"more\",\"selectors\":[{\"unix:gid\":[\"0\"]}]}";
+	world_recompile(&w);
+	world_until(&w, w.conns[0].ended);
+	assert_int_equal(w.conns[0].end_err, -ERR_IDENTITIES);
+	close(fd);
+	fd = world_client(&w);
+	assert_int_not_equal(conn_at(1)->front, w.conns[0].front);
+	world_until(&w, front_of(&w.conns[1])->entries == 2);
+	close(fd);
+}
+
+static void an_unchanged_generation_ends_nothing(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	conn_at(0);
+	world_recompile(&w);
+	assert_false(world_is_closed(&w, fd, 200));
+	assert_false(w.conns[0].ended);
+	close(fd);
+}
+
+static void a_stop_ends_every_stream_with_unavailable(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	conn_at(0);
+	assert_int_equal(ipc_send(w.svidd, MSG_P_STOP, 0, slice_of(NULL, 0), NULL, 0), 0);
+	world_until(&w, w.drained);
+	assert_true(w.conns[0].ended);
+	assert_int_equal(err_status(w.conns[0].end_err), GRPC_UNAVAILABLE);
+	close(fd);
+}
+
+static void without_svidd_it_ends(void **state)
+{
+	(void)state;
+	world_start(&w, NULL);
+	close(w.svidd);
+	w.svidd = -1;
+	world_until(&w, w.core == 0);
+}
+
+/* ---- SVIDs and the authority ---- */
+
+static void an_svid_is_renewed_at_half_its_life(void **state)
+{
+	uint64_t start;
+	int fd;
+
+	(void)state;
+	w.ways.svid_life = 2; /* and 30 s before now: 32 s in all */
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	world_until(&w, front_of(conn_at(0))->version == 1);
+	start = clock_boot_ns();
+	for (int i = 0; i < 40 && w.issues < 2; i++)
+		world_step(&w, 500);
+	assert_true(w.issues >= 2);
+	assert_in_range((clock_boot_ns() - start) / NS_PER_S, 1, 18);
+	close(fd);
+}
+
+static void when_keys_restart_fronts_are_bound_again_and_get_new_svids(void **state)
+{
+	struct world_front *f;
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	f = front_of(conn_at(0));
+	world_until(&w, f->version == 1);
+	world_new_keys(&w);
+	world_until(&w, f->version == 2 && f->binds == 2);
+	assert_int_equal(w.issues, 2);
+	assert_false(world_is_closed(&w, fd, 100));
+	assert_false(w.conns[0].ended);
+	close(fd);
+}
+
+static void a_caller_waits_for_its_first_svid_and_then_gets_it(void **state)
+{
+	struct world_front *f;
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	w.ways.keys_issue_err = -ERR_CRYPTO;
+	fd = world_client(&w);
+	f = front_of(conn_at(0));
+	world_until(&w, f->state == -ERR_CRYPTO);
+	w.ways.keys_issue_err = 0;
+	world_until(&w, f->version == 1 && f->state == 0);
+	close(fd);
+}
+
+static void until_the_authority_is_there_callers_hear_unavailable(void **state)
+{
+	int fd;
+
+	(void)state;
+	w.ways.keys_silent = true;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	assert_int_equal(err_status(front_of(conn_at(0))->state), GRPC_UNAVAILABLE);
+	w.ways.keys_silent = false;
+	world_new_keys(&w);
+	world_until(&w, w.ready && w.conns[0].ended);
+	assert_int_equal(err_status(w.conns[0].end_err), GRPC_UNAVAILABLE);
+	world_until(&w, front_of(&w.conns[0])->state == 0);
+	close(fd);
+}
+
+static void a_lost_sealing_key_is_no_reason_for_a_new_authority(void **state)
+{
+	struct slice json;
+	int fd;
+
+	(void)state;
+	w.ways.keys_load_err = -ERR_SEALED;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	assert_int_not_equal(front_of(conn_at(0))->state, 0);
+	assert_int_equal(w.loads, 1);
+	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
+	assert_true(json_has(json, "refused"));
+	close(fd);
+}
+
+/* The last good Agent document stays in force, and status says why. */
+static void another_trust_domain_over_existing_state_is_refused(void **state)
+{
+	struct slice json;
+
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(w.loads, 1);
+	world_stop(&w);
+	w.agent = "{\"trustDomain\":\"other.org\"}";
+	world_start(&w, NULL);
+	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
+	assert_true(json_has(json, "\"trust_domain\":\"example.org\""));
+	assert_true(json_has(json, "another trust domain needs a state directory"));
+}
+
+/* ---- audit ---- */
+
+static void without_an_audit_record_there_is_no_identity(void **state)
+{
+	struct slice json;
+	int fd;
+
+	(void)state;
+	world_start(&w, "/dev/full");
+	fd = world_client(&w);
+	world_until(&w, front_of(conn_at(0))->state == -ERR_AUDIT);
+	assert_int_equal(front_of(&w.conns[0])->n_bound, 0);
+	assert_int_equal(w.issues, 0);
+	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
+	assert_true(json_has(json, "\"working\":false"));
+	close(fd);
+}
+
+static void best_effort_audit_goes_on_without_a_record(void **state)
+{
+	int fd;
+
+	(void)state;
+	w.agent = "{\"trustDomain\":\"example.org\",\"audit\":\"best-effort\"}";
+	world_start(&w, "/dev/full");
+	fd = world_client(&w);
+	world_until(&w, front_of(conn_at(0))->version == 1);
+	assert_int_equal(front_of(&w.conns[0])->entries, 1);
+	close(fd);
+}
+
+static void every_decision_and_every_svid_has_its_line(void **state)
+{
+	AUTO(buf) struct buf text = BUF_INIT(1 << 16);
+	char path[128];
+	int fd, log;
+	ssize_t n;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	world_until(&w, front_of(conn_at(0))->version == 1);
+	snprintf(path, sizeof(path), "%s/audit.log", w.dir);
+	log = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(log, buf_reserve(&text, 8192), 8192);
+	assert_true(n > 0);
+	buf_added(&text, (size_t)n);
+	assert_true(json_has(buf_slice(&text), "\"event\":\"decision\",\"connection\":"));
+	assert_true(json_has(buf_slice(&text), "\"decision\":\"allow\",\"identities\":[\"spiffe://example.org/root\"]"));
+	assert_true(json_has(buf_slice(&text), "\"event\":\"issue\",\"spiffe_id\":\"spiffe://example.org/root\",\"serial\":\"30313233"));
+	close(log);
+	close(fd);
+}
+
+/* ---- admin ---- */
+
+static void explain_tells_what_a_process_would_get(void **state)
+{
+	struct slice json;
+
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(world_admin(&w, ADMIN_EXPLAIN, (uint32_t)getpid(), &json), 0);
+	assert_true(json_has(json, "spiffe://example.org/root"));
+	assert_true(json_has(json, "\"documents\":["));
+	assert_int_equal(world_admin(&w, ADMIN_EXPLAIN, 0x7ffffff0, &json), -ESRCH);
+}
+
+static void reload_runs_the_compiler(void **state)
+{
+	unsigned int before;
+	struct slice json;
+
+	(void)state;
+	world_start(&w, NULL);
+	before = w.compiles;
+	assert_int_equal(world_admin(&w, ADMIN_RELOAD, 0, &json), 0);
+	world_until(&w, w.compiles == before + 1);
+}
+
+static void an_unknown_admin_request_is_refused(void **state)
+{
+	struct slice json;
+
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(world_admin(&w, 99, 0, &json), -ERR_FORMAT);
+	assert_core_is_well();
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_caller_with_an_identity_gets_the_front_of_its_set),
+		T(the_bytes_of_a_caller_reach_whoami_escaped),
+		T(callers_of_one_set_share_a_front_and_its_svid),
+		T(callers_of_different_sets_never_share_a_front),
+		T(a_caller_without_identity_gets_the_front_that_holds_nothing),
+		T(a_front_that_closes_a_strangers_connection_is_killed),
+		T(a_front_that_acknowledges_what_was_never_sent_is_killed),
+		T(a_front_that_sends_a_short_message_is_killed),
+		T(a_front_that_speaks_for_svid_keys_is_killed),
+		T(a_front_that_is_ready_twice_is_killed),
+		T(the_streams_of_other_sets_do_not_notice_a_killed_front),
+		T(a_set_gets_another_front_when_its_own_dies),
+		T(a_front_that_never_gets_ready_is_killed),
+		T(a_worker_that_answers_unasked_is_killed),
+		T(a_worker_that_is_silent_is_killed_and_its_caller_told_to_come_again),
+		T(keys_that_answer_unasked_are_killed),
+		T(a_compiler_that_sends_something_else_is_killed),
+		T(a_front_that_ignores_the_end_is_cut_at_100_ms),
+		T(a_withdrawn_document_ends_its_connections_with_no_identity),
+		T(a_caller_that_gains_an_identity_must_come_again),
+		T(an_unchanged_generation_ends_nothing),
+		T(a_stop_ends_every_stream_with_unavailable),
+		T(without_svidd_it_ends),
+		T(an_svid_is_renewed_at_half_its_life),
+		T(when_keys_restart_fronts_are_bound_again_and_get_new_svids),
+		T(a_caller_waits_for_its_first_svid_and_then_gets_it),
+		T(until_the_authority_is_there_callers_hear_unavailable),
+		T(a_lost_sealing_key_is_no_reason_for_a_new_authority),
+		T(another_trust_domain_over_existing_state_is_refused),
+		T(without_an_audit_record_there_is_no_identity),
+		T(best_effort_audit_goes_on_without_a_record),
+		T(every_decision_and_every_svid_has_its_line),
+		T(explain_tells_what_a_process_would_get),
+		T(reload_runs_the_compiler),
+		T(an_unknown_admin_request_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

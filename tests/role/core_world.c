@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core_world.c - good siblings for svid-core; what goes wrong is told by struct world_ways. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/ipc/lists.h"
+#include "agent/parent/launch.h"
+#include "kmod/uapi/svid.h"
+#include "tests/role/core_world.h"
+
+#define STEP_START 200
+
+static void make_pair(int pair[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+}
+
+static const char *path_in(const struct world *w, const char *name)
+{
+	static char path[100];
+
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	return path;
+}
+
+void world_new(struct world *w)
+{
+	*w = (struct world){ .svidd = -1, .keys = -1, .attest = { -1, -1 }, .compiler = -1,
+			     .agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}",
+			     .documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}" };
+	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
+	snprintf(w->dir, sizeof(w->dir), "/tmp/svid-core-role-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	assert_int_equal(chmod(w->dir, 0755), 0);
+	assert_int_equal(mkdir(path_in(w, "state"), 0700), 0);
+	assert_int_equal(chown(path_in(w, "state"), WORLD_IDS, WORLD_IDS), 0);
+	assert_int_equal(mkdir(path_in(w, "policy"), 0755), 0);
+	for (size_t i = 0; i < WORLD_FRONTS; i++)
+		w->fronts[i].fd = w->fronts[i].log = -1;
+}
+
+static int listener(const struct world *w, const char *name, int type)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path_in(w, name));
+	unlink(sa.sun_path);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(chmod(sa.sun_path, 0777), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	return fd;
+}
+
+static void give_fd(struct world *w, uint32_t kind, uint32_t arg, int fd)
+{
+	assert_true(fd >= 0);
+	assert_int_equal(ipc_put_fds(w->svidd, P_FD, 0, &fd, 1, .kind = kind, .arg = arg), 0);
+	close(fd);
+}
+
+static int words(void)
+{
+	int fd = memfd_create("words", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, sizeof(struct svid_words)), 0);
+	return fd;
+}
+
+static void give_peer(struct world *w, uint32_t role, uint32_t index, int *our_end)
+{
+	int pair[2];
+
+	make_pair(pair);
+	if (*our_end >= 0)
+		close(*our_end);
+	*our_end = pair[0];
+	assert_int_equal(ipc_put_fds(w->svidd, P_PEER, 0, &pair[1], 1, .role = role, .index = index, .pid = 1), 0);
+	close(pair[1]);
+}
+
+void world_new_keys(struct world *w)
+{
+	give_peer(w, ROLE_KEYS, 0, &w->keys);
+}
+
+void world_new_attest(struct world *w, unsigned int i)
+{
+	give_peer(w, ROLE_ATTEST, i, &w->attest[i]);
+}
+
+static void give_plan(struct world *w, const char *audit_path)
+{
+	give_fd(w, FD_KIND_PUBLIC, 0, listener(w, "api.sock", SOCK_STREAM));
+	give_fd(w, FD_KIND_ADMIN, 0, listener(w, "admin.sock", SOCK_SEQPACKET));
+	give_fd(w, FD_KIND_STATE_DIR, 0, open(path_in(w, "state"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	give_fd(w, FD_KIND_POLICY_DIR, 0, open(path_in(w, "policy"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	give_fd(w, FD_KIND_AUDIT, 0, open(audit_path ? audit_path : path_in(w, "audit.log"),
+					   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+	give_fd(w, FD_KIND_MAP, SVID_MAP_WORDS, words());
+	world_new_keys(w);
+	for (unsigned int i = 0; i < LIM_ATTEST_WORKERS; i++)
+		world_new_attest(w, i);
+	assert_int_equal(ipc_put(w->svidd, P_GO, 0, .tier = TIER_SOCKET, .instance = slice_str("role"),
+				 .public_path = slice_str(path_in(w, "api.sock")), .admin_path = slice_str("-"),
+				 .config_path = slice_str("/nowhere/svid.yaml"), .policy_path = slice_str("-"),
+				 .state_path = slice_str("-"), .tier_notes = slice_str("a: why\nb: why")), 0);
+}
+
+void world_start(struct world *w, const char *audit_path)
+{
+	static const char *const argv[] = { "svid-core", "--index=0", "--log=debug", NULL };
+	int pair[2];
+	struct launch l = { .role = ROLE_CORE, .who = { WORLD_IDS, WORLD_IDS }, .fds = &pair[1], .n_fds = 1, .argv = argv };
+
+	make_pair(pair);
+	w->svidd = pair[0];
+	w->ready = w->drained = false;
+	l.exec_fd = open(SVID_BIN "/svid-core", O_PATH | O_CLOEXEC);
+	l.log_fd = getenv("VERBOSE") ? 2 : open("/dev/null", O_WRONLY | O_CLOEXEC);
+	assert_true(l.exec_fd >= 0 && l.log_fd >= 0);
+	assert_int_equal(launch(&l, &w->core), 0);
+	close(pair[1]);
+	close(l.exec_fd);
+	if (l.log_fd != 2)
+		close(l.log_fd);
+	give_plan(w, audit_path);
+	for (int i = 0; i < STEP_START && !w->ready && w->core; i++)
+		world_step(w, 10);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void front_close(struct world_front *f)
+{
+	close_fd(&f->fd);
+	close_fd(&f->log);
+}
+
+void world_stop(struct world *w)
+{
+	if (w->core) {
+		kill(w->core, SIGKILL);
+		assert_int_equal(waitpid(w->core, NULL, 0), w->core);
+	}
+	w->core = 0;
+	close_fd(&w->svidd);
+	close_fd(&w->keys);
+	close_fd(&w->compiler);
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		close_fd(&w->attest[i]);
+	for (size_t i = 0; i < WORLD_FRONTS; i++) {
+		front_close(&w->fronts[i]);
+		w->fronts[i] = (struct world_front){ .fd = -1, .log = -1 };
+	}
+	for (size_t i = 0; i < w->n_conns; i++)
+		close_fd(&w->conns[i].fd);
+	w->n_conns = 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void world_free(struct world *w)
+{
+	world_stop(w);
+	nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	buf_done(&w->scratch);
+}
+
+struct world_front *world_front_of(struct world *w, uint32_t number)
+{
+	for (size_t i = 0; i < WORLD_FRONTS; i++)
+		if (w->fronts[i].number == number)
+			return &w->fronts[i];
+	fail_msg("no front %u", number);
+	return NULL;
+}
+
+/* ---- svidd ---- */
+
+static void spawn_front(struct world *w, uint32_t number)
+{
+	struct world_front *f = &w->fronts[w->spawns++ % WORLD_FRONTS];
+	int pair[2], logs[2], fds[2];
+
+	front_close(f);
+	make_pair(pair);
+	assert_int_equal(pipe2(logs, O_CLOEXEC), 0);
+	*f = (struct world_front){ .number = number, .fd = pair[0], .log = logs[1] };
+	fds[0] = pair[1];
+	fds[1] = logs[0];
+	assert_int_equal(ipc_put_fds(w->svidd, P_FRONT, 0, fds, 2, .number = number, .pid = 1), 0);
+	close(pair[1]);
+	close(logs[0]);
+	if (!w->ways.front_never_ready)
+		assert_int_equal(ipc_send(f->fd, MSG_FR_READY, 0, slice_of(NULL, 0), NULL, 0), 0);
+}
+
+static void put_doc(struct world *w, const char *file, const char *kind, struct slice name, struct slice json)
+{
+	assert_int_equal(ipc_put(w->compiler, PC_DOC, 0, .file = slice_str(file), .line = 1, .kind = slice_str(kind),
+				 .name = name, .json = json), 0);
+}
+
+static void compile(struct world *w)
+{
+	const char *at = w->documents;
+	uint32_t n = 1;
+
+	w->compiles++;
+	give_peer(w, ROLE_POLICY, 0, &w->compiler);
+	assert_int_equal(ipc_put(w->compiler, PC_FILE, 0, .file = slice_str("svid.yaml"), .parsed = 1), 0);
+	put_doc(w, "svid.yaml", "Agent", slice_str("agent"), slice_str(w->agent));
+	assert_int_equal(ipc_put(w->compiler, PC_FILE, 0, .file = slice_str("a.yaml"), .parsed = 1), 0);
+	while (*at) {
+		size_t name = strcspn(at, " "), line = strcspn(at, "\n");
+
+		put_doc(w, "a.yaml", "WorkloadIdentity", slice_of(at, name), slice_of(at + name + 1, line - name - 1));
+		at += line + (at[line] == '\n');
+		n++;
+	}
+	assert_int_equal(ipc_put(w->compiler, PC_DONE, 0, .documents = n), 0);
+	close_fd(&w->compiler);
+}
+
+static void front_killed(struct world *w, uint32_t number)
+{
+	for (size_t i = 0; i < WORLD_FRONTS; i++)
+		if (w->fronts[i].number == number)
+			front_close(&w->fronts[i]);
+	assert_int_equal(ipc_put(w->svidd, P_EXIT, 0, .role = ROLE_FRONT, .index = number, .status = SIGKILL), 0);
+}
+
+static void on_svidd(struct world *w, struct chan_msg *m)
+{
+	struct msg_C_SPAWN_FRONT spawn;
+
+	switch (m->type) {
+	case MSG_C_READY:
+		w->ready = true;
+		break;
+	case MSG_C_SPAWN_FRONT:
+		assert_int_equal(msg_get_C_SPAWN_FRONT(m->body, &spawn), 0);
+		spawn_front(w, spawn.number);
+		break;
+	case MSG_C_COMPILE:
+		compile(w);
+		break;
+	case MSG_C_KILL:
+		assert_int_equal(msg_get_C_KILL(m->body, &w->last_kill), 0);
+		w->kills++;
+		if (w->last_kill.role == ROLE_FRONT)
+			front_killed(w, w->last_kill.index);
+		if (w->last_kill.role == ROLE_ATTEST)
+			close_fd(&w->attest[w->last_kill.index]);
+		if (w->last_kill.role == ROLE_KEYS)
+			close_fd(&w->keys);
+		break;
+	case MSG_C_DRAINED:
+		w->drained = true;
+		break;
+	default:
+		fail_msg("svid-core says %s to svidd", msg_name(m->type));
+	}
+}
+
+/* ---- svid-keys ---- */
+
+static void on_bind(struct world *w, struct chan_msg *m)
+{
+	struct msg_KY_BIND bind;
+	struct world_front *f;
+
+	assert_int_equal(msg_get_KY_BIND(m->body, &bind), 0);
+	f = world_front_of(w, bind.front);
+	f->binds++;
+	for (f->n_bound = 0; bind.identities.len && f->n_bound < ARRAY_SIZE(f->bound); f->n_bound++)
+		f->bound[f->n_bound] = slice_get_u32(&bind.identities);
+}
+
+static void on_issue(struct world *w, struct chan_msg *m)
+{
+	int64_t now = clock_wall_s();
+	struct msg_KY_ISSUE ask;
+
+	assert_int_equal(msg_get_KY_ISSUE(m->body, &ask), 0);
+	w->issues++;
+	if (w->ways.keys_silent)
+		return;
+	assert_int_equal(ipc_put(w->keys, KY_ISSUED, m->id, .identity = ask.identity, .err = w->ways.keys_issue_err,
+				 .generation = ++w->generation, .not_before = now - 30,
+				 .not_after = now + (w->ways.svid_life ? w->ways.svid_life : 3600),
+				 .serial = slice_str("0123456789"), .chain = slice_str("chain")), 0);
+}
+
+static void on_keys(struct world *w, struct chan_msg *m)
+{
+	switch (m->type) {
+	case MSG_KY_LOAD:
+		w->loads++;
+		if (!w->ways.keys_silent)
+			assert_int_equal(ipc_put(w->keys, KY_LOADED, m->id, .err = w->ways.keys_load_err,
+						 .bundle = slice_str("bundle"), .not_after = clock_wall_s() + 86400,
+						 .sealed = slice_str("sealed")), 0);
+		break;
+	case MSG_KY_BIND:
+		on_bind(w, m);
+		break;
+	case MSG_KY_ISSUE:
+		on_issue(w, m);
+		break;
+	case MSG_KY_FORGET:
+		break;
+	default:
+		fail_msg("svid-core says %s to svid-keys", msg_name(m->type));
+	}
+}
+
+/* ---- svid-attest ---- */
+
+static void on_attest(struct world *w, unsigned int i, struct chan_msg *m)
+{
+	assert_int_equal(m->type, MSG_A_IDENTIFY);
+	w->identifies++;
+	if (!w->ways.attest_silent)
+		assert_int_equal(ipc_put(w->attest[i], A_IDENTITY, m->id, .path = slice_str("/usr/bin/app"), .ino = 1,
+					 .user = slice_str("root"), .group = slice_str("root"),
+					 .argv = slice_of("app\0\n<\"", 7)), 0);
+}
+
+/* ---- fronts ---- */
+
+static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
+{
+	struct world_conn *c = &w->conns[w->n_conns++];
+	struct msg_F_CONN conn;
+
+	assert_true(w->n_conns <= WORLD_CONNS);
+	assert_int_equal(msg_get_F_CONN(m->body, &conn), 0);
+	*c = (struct world_conn){ .number = conn.conn, .front = f->number, .fd = m->fds[0] };
+	memcpy(c->whoami, conn.whoami.p, conn.whoami.len);
+	m->fds[0] = -1;
+	f->conns++;
+}
+
+static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
+{
+	struct msg_F_END end;
+
+	assert_int_equal(msg_get_F_END(m->body, &end), 0);
+	for (size_t i = 0; i < w->n_conns; i++) {
+		struct world_conn *c = &w->conns[i];
+
+		if (c->number != end.conn || c->front != f->number)
+			continue;
+		c->ended = true;
+		c->end_err = end.err;
+		if (w->ways.front_ignores_end)
+			continue;
+		close_fd(&c->fd);
+		assert_int_equal(ipc_put(f->fd, FR_CLOSED, 0, .conn = c->number, .err = end.err), 0);
+	}
+}
+
+static void on_set(struct world_front *f, struct chan_msg *m)
+{
+	struct msg_F_SET set;
+
+	assert_int_equal(msg_get_F_SET(m->body, &set), 0);
+	f->version = set.version;
+	f->bundle = set.bundle.len;
+	for (f->entries = 0; set.entries.len; f->entries++)
+		(void)list_get_entry(&set.entries);
+	assert_true(slice_ok(&set.entries));
+	assert_int_equal(ipc_put(f->fd, FR_SET, 0, .version = set.version), 0);
+}
+
+static void on_front(struct world *w, struct world_front *f, struct chan_msg *m)
+{
+	struct msg_F_STATE state;
+
+	switch (m->type) {
+	case MSG_F_SET:
+		on_set(f, m);
+		break;
+	case MSG_F_CONN:
+		on_conn(w, f, m);
+		break;
+	case MSG_F_END:
+		on_end(w, f, m);
+		break;
+	case MSG_F_STATE:
+		assert_int_equal(msg_get_F_STATE(m->body, &state), 0);
+		f->state = state.err;
+		break;
+	default:
+		fail_msg("svid-core says %s to a front", msg_name(m->type));
+	}
+}
+
+/* ---- the loop ---- */
+
+static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
+{
+	int err = ipc_recv(*fd, &w->scratch, ret_m);
+
+	if (err == -ERR_CLOSED)
+		close_fd(fd);
+	assert_true(err == 0 || err == -ERR_CLOSED);
+	return err == 0;
+}
+
+static void handle(struct world *w, const struct pollfd *p, size_t i)
+{
+	struct world_front *f = i >= 4 ? &w->fronts[i - 4] : NULL;
+	int *fd = i == 0 ? &w->svidd : i == 1 ? &w->keys : i < 4 ? &w->attest[i - 2] : &f->fd;
+	struct chan_msg m;
+
+	if (!(p->revents & (POLLIN | POLLHUP)) || *fd != p->fd || !receive(w, fd, &m))
+		return;
+	if (i == 0)
+		on_svidd(w, &m);
+	else if (i == 1)
+		on_keys(w, &m);
+	else if (i < 4)
+		on_attest(w, (unsigned int)i - 2, &m);
+	else
+		on_front(w, f, &m);
+	ipc_msg_done(&m);
+}
+
+static void reap(struct world *w)
+{
+	if (w->core && waitpid(w->core, &w->status, WNOHANG) == w->core)
+		w->core = 0;
+}
+
+void world_step(struct world *w, int ms)
+{
+	struct pollfd p[4 + WORLD_FRONTS];
+
+	p[0] = (struct pollfd){ .fd = w->svidd, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = w->keys, .events = POLLIN };
+	for (size_t i = 0; i < 2; i++)
+		p[2 + i] = (struct pollfd){ .fd = w->attest[i], .events = POLLIN };
+	for (size_t i = 0; i < WORLD_FRONTS; i++)
+		p[4 + i] = (struct pollfd){ .fd = w->fronts[i].fd, .events = POLLIN };
+	if (poll(p, ARRAY_SIZE(p), ms) > 0)
+		for (size_t i = 0; i < ARRAY_SIZE(p); i++)
+			handle(w, &p[i], i);
+	reap(w);
+}
+
+static int connect_to(const char *path, int type)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return -1;
+	return fd;
+}
+
+int world_client(struct world *w)
+{
+	int fd = connect_to(path_in(w, "api.sock"), SOCK_STREAM);
+
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, "P", 1, MSG_NOSIGNAL), 1);
+	return fd;
+}
+
+int world_client_as(struct world *w, unsigned int uid, pid_t *ret_pid)
+{
+	int pair[2], fd;
+	char byte;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	*ret_pid = fork();
+	assert_true(*ret_pid >= 0);
+	if (*ret_pid == 0) {
+		if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+			_exit(1);
+		assert_int_equal(dup2(pair[1], 3), 3);
+		pair[1] = 3;
+		close_range(4, ~0u, 0); /* it must not keep another's connection open */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which clears it */
+		fd = connect_to(path_in(w, "api.sock"), SOCK_STREAM);
+		if (fd < 0 || send(fd, "P", 1, MSG_NOSIGNAL) != 1 || write(pair[1], "x", 1) != 1)
+			_exit(1);
+		while (read(fd, &byte, 1) > 0)
+			;
+		(void)!write(pair[1], "e", 1); /* the end was seen */
+		pause();
+		_exit(0);
+	}
+	close(pair[1]);
+	assert_int_equal(read(pair[0], &byte, 1), 1);
+	return pair[0];
+}
+
+bool world_is_closed(struct world *w, int fd, int ms)
+{
+	uint64_t until = clock_boot_ns() + (uint64_t)ms * NS_PER_MS;
+	char byte;
+
+	do {
+		ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			return true;
+		world_step(w, 5);
+	} while (clock_boot_ns() < until);
+	return false;
+}
+
+int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json)
+{
+	static struct buf answer = BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
+	int fd = connect_to(path_in(w, "admin.sock"), SOCK_SEQPACKET);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct msg_AD_REPLY reply;
+	struct chan_msg m;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ipc_put(fd, AD_REQUEST, 7, .what = what, .arg = arg), 0);
+	for (int i = 0; i < 400 && poll(&p, 1, 0) == 0; i++)
+		world_step(w, 10);
+	assert_int_equal(ipc_recv(fd, &answer, &m), 0);
+	assert_int_equal(m.type, MSG_AD_REPLY);
+	assert_int_equal(m.id, 7);
+	assert_int_equal(msg_get_AD_REPLY(m.body, &reply), 0);
+	close(fd);
+	*ret_json = reply.json;
+	return reply.err;
+}
+
+void world_recompile(struct world *w)
+{
+	unsigned int before = w->compiles;
+	int fd = open(path_in(w, "policy/changed.yaml"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	close(fd);
+	world_until(w, w->compiles > before);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core_world.h - the real svid-core, sandbox on, among siblings that are all this test: svidd, svid-keys, svid-attest,
+ * fronts, the compiler. They answer by themselves as good siblings do, unless told to misbehave. attestation: socket.
+ */
+#ifndef TESTS_ROLE_CORE_WORLD_H
+#define TESTS_ROLE_CORE_WORLD_H
+
+#include "agent/ipc/chan.h"
+#include "agent/ipc/plan.h"
+
+#define WORLD_IDS 48660
+#define WORLD_FRONTS 64
+#define WORLD_CONNS 64
+
+struct world_front {
+	uint32_t number; /* 0: not used */
+	int fd;		 /* -1: gone */
+	int log;	 /* our end of its log pipe */
+	uint32_t bound[8];
+	size_t n_bound;
+	int binds;
+	uint64_t version; /* of the last F_SET */
+	size_t entries;	  /* in it */
+	size_t bundle;	  /* bytes of it */
+	int state;	  /* of the last F_STATE */
+	size_t conns;
+};
+
+struct world_conn {
+	uint64_t number;
+	uint32_t front;
+	int fd; /* what the front was given */
+	int end_err;
+	bool ended;
+	char whoami[LIM_WHOAMI + 1];
+};
+
+/* What to do instead of what is right; 0 is right. */
+struct world_ways {
+	bool front_never_ready;
+	bool front_ignores_end;
+	bool attest_silent;
+	bool keys_silent;
+	int keys_load_err;
+	int keys_issue_err;
+	uint32_t svid_life; /* seconds; 0 = 3600 */
+};
+
+struct world {
+	pid_t core; /* 0: it has ended */
+	int status; /* of wait(2) then */
+	int svidd, keys, attest[LIM_ATTEST_WORKERS], compiler;
+	char dir[64];
+	struct buf scratch;
+	struct world_ways ways;
+	struct world_front fronts[WORLD_FRONTS];
+	struct world_conn conns[WORLD_CONNS];
+	size_t n_conns;
+	bool ready;
+	bool drained;
+	unsigned int compiles, issues, loads, identifies, kills, spawns;
+	struct msg_C_KILL last_kill;
+	const char *documents; /* WorkloadIdentity documents, one a line: "name {json}" */
+	const char *agent;     /* spec of the Agent document */
+	uint64_t generation;
+	bool keep; /* stop leaves the directory: for a restart */
+};
+
+/** world_new() - directories and defaults; nothing runs. */
+void world_new(struct world *w);
+
+/** world_start() - svid-core with everything it needs; returns when it said ready, or after two seconds. */
+void world_start(struct world *w, const char *audit_path);
+
+/** world_stop() - end it and close everything. */
+void world_stop(struct world *w);
+
+/** world_free() - stop, and remove the directory. */
+void world_free(struct world *w);
+
+/** world_step() - answer whatever comes within @ms. */
+void world_step(struct world *w, int ms);
+
+/** world_until() - step until @cond holds or four seconds are over; the test fails then. */
+#define world_until(w, cond)                                                   \
+	do {                                                                   \
+		for (int step_ = 0; step_ < 400 && !(cond); step_++)           \
+			world_step(w, 10);                                     \
+		assert_true(cond);                                             \
+	} while (0)
+
+/** world_client() - a connection to the public socket, with a byte sent so that it is looked at. */
+int world_client(struct world *w);
+
+/** world_client_as() - the same from a child process of user @uid; the child lives until *@ret_pid is killed. */
+int world_client_as(struct world *w, unsigned int uid, pid_t *ret_pid);
+
+/** world_front_of() - the front with @number; the test fails when there is none. */
+struct world_front *world_front_of(struct world *w, uint32_t number);
+
+/** world_is_closed() - whether @fd sees its end within @ms while the world goes on. */
+bool world_is_closed(struct world *w, int fd, int ms);
+
+/** world_new_keys() - svid-keys restarted. */
+void world_new_keys(struct world *w);
+
+/** world_new_attest() - worker @i restarted. */
+void world_new_attest(struct world *w, unsigned int i);
+
+/** world_admin() - ask on admin.sock; the JSON is in w->scratch until the next message. Returns AD_REPLY.err. */
+int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json);
+
+/** world_recompile() - tell svid-core by a change in the policy directory; returns when it asked for a run. */
+void world_recompile(struct world *w);
+
+#endif

@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "agent/base/limits.h"
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/ipc/plan.h"
@@ -30,7 +32,15 @@ static const struct sandbox_call calls[] = {
 	CALL("munlock"),
 };
 
-static const struct sandbox_plan plan = { .calls = calls, .n_calls = ARRAY_SIZE(calls) };
+static const struct sandbox_limit limits[] = {
+#ifndef SVID_SAN /* the sanitizers reserve terabytes */
+	{ RLIMIT_DATA, LIM_FRONT_MEMORY },
+#endif
+	{ RLIMIT_FSIZE, LIM_IPC_BODY }, /* only memfds can be written */
+};
+
+static const struct sandbox_plan plan = { .calls = calls, .n_calls = ARRAY_SIZE(calls), .limits = limits,
+					  .n_limits = ARRAY_SIZE(limits) };
 
 /* A BPF map has no size to ask for; the ABI header says it. Mapped read-only for good, then closed. */
 static const uint32_t *map_words(void)

@@ -40,8 +40,10 @@
 #define LIM_FRONTS 1024		       /* fronts alive at once */
 #define LIM_SET_IDENTITIES 64	       /* identities in one identity set */
 #define LIM_CONNS 8192		       /* connections in all */
+#define LIM_CONNS_RESERVE 8	       /* of these, kept for what may be the canary */
 #define LIM_CONNS_PER_UID 4096	       /* connections of one uid */
 #define LIM_CONNS_ANON 256	       /* connections of callers without identity */
+#define LIM_FRONT_MEMORY (256u << 20)  /* bytes of heap of one front: its clients can exhaust nobody else */
 #define LIM_FRONT_IDLE_MS 60000	       /* a front without connections exits */
 #define LIM_FIRST_REQUEST_MS 10000     /* a connection without a complete request */
 #define LIM_CUT_MS 100		       /* core cuts a connection that its front did not end */
@@ -82,7 +84,7 @@
 #define LIM_ATTEST_QUEUE 256	/* attest requests waiting */
 #define LIM_PATH 4096		/* bytes of a path */
 #define LIM_ATTEST_PER_UID 32	/* attest requests waiting or running for callers of one uid */
-#define LIM_DECISIONS 4096	/* decisions remembered (a record of 2.3 KB each) */
+#define LIM_DECISIONS 1024	/* decisions remembered beyond those in use (5 to 20 KB each) */
 #define LIM_FACTS_MS 60000	/* a decision is made from facts at most this old */
 #define LIM_FACTS_FAILED_MS 1000 /* the same when a source of facts failed */
 #define LIM_CGROUPS 16384	/* cgroup paths remembered, and directories of one search */

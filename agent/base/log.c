@@ -40,6 +40,11 @@ void log_init(const char *role, enum log_level max)
 	max_level = max;
 }
 
+void log_set_level(enum log_level max)
+{
+	max_level = max;
+}
+
 static void put_char(struct line *l, char c)
 {
 	if (l->len < sizeof(l->text) - 1)

@@ -93,6 +93,9 @@ struct log_pair {
 /** log_init() - name this process in every line ("svid-core") and drop lines less important than @max. */
 void log_init(const char *role, enum log_level max);
 
+/** log_set_level() - drop lines less important than @max from now on. */
+void log_set_level(enum log_level max);
+
 /** log_emit() - one line; use the macros. */
 void log_emit(enum log_level level, enum log_event ev, const struct log_pair *pairs, size_t n);
 

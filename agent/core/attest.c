@@ -39,6 +39,8 @@ struct attest {
 	void *owner;
 	struct attest_worker workers[LIM_ATTEST_WORKERS];
 	struct list queue;
+	struct attest_canary *wanted; /* gets the next idle worker */
+	char path[108];		      /* that it connects to */
 	struct attest_stats stats;
 };
 
@@ -260,13 +262,47 @@ static int send_job(struct attest_worker *w, struct attest_job *job)
 	return err ? err : chan_send(w->chan, MSG_A_IDENTIFY, 0, buf_slice(&b), NULL, 0);
 }
 
+/* One worker at least is there for others: a uid whose executables hang keeps one busy, not all. */
+static bool has_worker(const struct attest *a, uint32_t caller)
+{
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		if (a->workers[i].job && a->workers[i].job->caller == caller)
+			return true;
+	return false;
+}
+
+static struct attest_job *next_job(struct attest *a)
+{
+	struct attest_job *job;
+
+	list_for_each(job, &a->queue, node)
+		if (LIM_ATTEST_WORKERS == 1 || !has_worker(a, job->caller))
+			return job;
+	return NULL;
+}
+
+static void start_canary(struct attest *a, struct attest_worker *w)
+{
+	struct attest_canary *c = a->wanted;
+
+	if (chan_put(w->chan, A_CANARY, 0, .public_path = slice_str(a->path))) {
+		worker_kill(w);
+		return;
+	}
+	a->wanted = NULL;
+	c->worker = w;
+	w->canary = c;
+	set_state(w, W_CANARY_UP);
+}
+
 static void dispatch(struct attest *a)
 {
 	struct attest_worker *w;
+	struct attest_job *job;
 
-	while (!list_empty(&a->queue) && (w = idle_worker(a))) {
-		struct attest_job *job = list_entry(a->queue.next, struct attest_job, node);
-
+	while (a->wanted && (w = idle_worker(a)))
+		start_canary(a, w);
+	while ((job = next_job(a)) && (w = idle_worker(a))) {
 		list_del(&job->node);
 		if (send_job(w, job)) {
 			list_add_tail(&a->queue, &job->node);
@@ -351,34 +387,27 @@ void attest_cancel(struct attest_job *job)
 static void on_canary_deadline(struct loop_timer *t)
 {
 	struct attest_canary *c = container_of(t, struct attest_canary, deadline);
-	struct attest_worker *w = c->worker;
 
-	w->canary = NULL;
-	c->worker = NULL;
-	w->pool->stats.deadlines++;
-	worker_kill(w);
+	c->pool->stats.deadlines++;
+	attest_canary_cancel(c);
 	c->failed(c, -ERR_DEADLINE);
 }
 
 int attest_canary(struct attest *a, struct attest_canary *c, const char *path)
 {
-	struct attest_worker *w = idle_worker(a);
 	int err;
 
+	if (a->wanted || strlen(path) >= sizeof(a->path))
+		return a->wanted ? -EBUSY : -ENAMETOOLONG;
+	memcpy(a->path, path, strlen(path) + 1);
+	c->pool = a;
 	c->worker = NULL;
-	if (!w)
-		return -EBUSY;
 	c->deadline.cb = on_canary_deadline;
-	err = loop_timer_in(a->loop, &c->deadline, LIM_ATTEST_MS * NS_PER_MS);
-	if (!err)
-		err = chan_put(w->chan, A_CANARY, 0, .public_path = slice_str(path));
-	if (err) {
-		loop_timer_stop(&c->deadline);
+	err = loop_timer_in(a->loop, &c->deadline, 2 * LIM_ATTEST_MS * NS_PER_MS);
+	if (err)
 		return err;
-	}
-	c->worker = w;
-	w->canary = c;
-	set_state(w, W_CANARY_UP);
+	a->wanted = c;
+	dispatch(a);
 	return 0;
 }
 
@@ -399,11 +428,13 @@ void attest_canary_cancel(struct attest_canary *c)
 {
 	struct attest_worker *w = c->worker;
 
+	loop_timer_stop(&c->deadline);
+	if (c->pool && c->pool->wanted == c)
+		c->pool->wanted = NULL;
+	c->worker = NULL;
 	if (!w)
 		return;
-	loop_timer_stop(&c->deadline);
 	w->canary = NULL;
-	c->worker = NULL;
 	worker_kill(w);
 }
 

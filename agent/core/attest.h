@@ -37,8 +37,9 @@ struct attest_canary {
 	void (*up)(struct attest_canary *c, int err, uint32_t pid);
 	void (*done)(struct attest_canary *c, int read_err);
 	void (*failed)(struct attest_canary *c, int err); /* the worker died or was killed */
-	struct attest_worker *worker;
-	struct loop_timer deadline;
+	struct attest *pool;
+	struct attest_worker *worker; /* NULL while it waits for one */
+	struct loop_timer deadline;   /* of the whole, waiting included */
 };
 
 struct attest_stats {
@@ -65,8 +66,8 @@ MUST int attest_ask(struct attest *a, struct attest_job *job);
 void attest_cancel(struct attest_job *job);
 
 /**
- * attest_canary() - have an idle worker start a child that connects to @path.
- * Errors: -EBUSY (no idle worker), -errno of sending.
+ * attest_canary() - have the next idle worker start a child that connects to @path.
+ * Errors: -EBUSY (one waits already), -ENAMETOOLONG, -ENOMEM.
  */
 MUST int attest_canary(struct attest *a, struct attest_canary *c, const char *path);
 

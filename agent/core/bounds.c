@@ -8,6 +8,8 @@
 #include "agent/base/limits.h"
 #include "agent/base/mem.h"
 
+#define BOUND_SCARCE 8 /* what is left of a bound when connections are scarce: one in so many */
+
 struct bound {
 	struct list node;
 	uint64_t who;
@@ -50,11 +52,12 @@ static struct bound *find(const struct bounds *b, enum bound_kind kind, uint64_t
 	return NULL;
 }
 
-int bounds_get(struct bounds *b, enum bound_kind kind, uint64_t who)
+int bounds_get(struct bounds *b, enum bound_kind kind, uint64_t who, bool scarce)
 {
+	uint32_t max = scarce ? b->max[kind] / BOUND_SCARCE : b->max[kind];
 	struct bound *e = find(b, kind, who);
 
-	if (e && e->n >= b->max[kind]) {
+	if (e && e->n >= max) {
 		b->refused[kind]++;
 		return -ERR_LIMIT;
 	}

@@ -9,6 +9,7 @@
 
 #include "agent/base/list.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum bound_kind {
@@ -32,8 +33,12 @@ void bounds_init(struct bounds *b);
 /** bounds_done() - forget everything. */
 void bounds_done(struct bounds *b);
 
-/** bounds_get() - one more for (@kind, @who). Errors: -ERR_LIMIT, -ENOMEM. */
-MUST int bounds_get(struct bounds *b, enum bound_kind kind, uint64_t who);
+/**
+ * bounds_get() - one more for (@kind, @who).
+ * @scarce: most of all connections are in use: a caller that has a good share already gets no more.
+ * Errors: -ERR_LIMIT, -ENOMEM.
+ */
+MUST int bounds_get(struct bounds *b, enum bound_kind kind, uint64_t who, bool scarce);
 
 /** bounds_put() - one less. */
 void bounds_put(struct bounds *b, enum bound_kind kind, uint64_t who);

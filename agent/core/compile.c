@@ -24,6 +24,17 @@ struct compiler {
 	bool asked;
 };
 
+static void settings_changed(struct core *c, const struct settings *s)
+{
+	uint32_t most = LIM_CONNS - LIM_CONNS_RESERVE;
+
+	c->audit.mode = s->audit_required ? AUDIT_REQUIRED : AUDIT_BEST_EFFORT;
+	c->max_conns = s->max_conns < most ? s->max_conns : most;
+	c->bounds.max[BOUND_UID] = s->max_conns_per_uid;
+	log_set_level(s->log_level == SETTINGS_LOG_UNSAID ? c->log_level : s->log_level);
+	authority_configure(c->auth, s->trust_domain, s->ca_ttl);
+}
+
 /* The parts of svid-core that follow the documents. */
 static void documents_changed(struct core *c)
 {
@@ -32,12 +43,8 @@ static void documents_changed(struct core *c)
 	bool usable = docs_generation(c->docs) && *s->trust_domain;
 
 	log_info(EV_POLICY, KV("generation", V_U(docs_generation(c->docs))), KV("identities", V_U(n)), KV("stale", V_U(stale)));
-	if (*s->trust_domain) {
-		c->audit.mode = s->audit_required ? AUDIT_REQUIRED : AUDIT_BEST_EFFORT;
-		if (s->max_conns_per_uid && s->max_conns_per_uid <= LIM_CONNS_PER_UID)
-			c->bounds.max[BOUND_UID] = s->max_conns_per_uid;
-		authority_configure(c->auth, s->trust_domain, s->ca_ttl);
-	}
+	if (*s->trust_domain)
+		settings_changed(c, s);
 	revoke_policy(c);
 	identities_apply(c->ids, docs_policy(c->docs));
 	hold_set(c, HOLD_DOCUMENTS, usable ? 0 : -ERR_NOT_READY);

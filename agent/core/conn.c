@@ -23,6 +23,7 @@ int conns_new(struct core *c)
 	for (uint32_t i = 0; i < LIM_CONNS; i++)
 		c->free_conns[i] = LIM_CONNS - 1 - i;
 	c->n_free = LIM_CONNS;
+	c->max_conns = LIM_CONNS - LIM_CONNS_RESERVE;
 	for (size_t i = 0; i < CONN_BUCKETS; i++)
 		list_init(&c->by_key[i]);
 	list_init(&c->waiting);
@@ -52,11 +53,17 @@ bool conn_was(const struct core *c, uint64_t number)
 static void on_timer(struct loop_timer *t);
 static void on_readable(struct loop_watch *w, uint32_t events);
 
+/* Two users must not be able to take all there is. */
+static bool is_scarce(const struct core *c)
+{
+	return c->n_conns > c->max_conns / 4 * 3;
+}
+
 int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_conn)
 {
 	struct conn *conn;
 	uint32_t i;
-	int err = c->n_free ? bounds_get(&c->bounds, BOUND_UID, uid) : -ERR_LIMIT;
+	int err = c->n_free ? bounds_get(&c->bounds, BOUND_UID, uid, is_scarce(c)) : -ERR_LIMIT;
 
 	if (err)
 		return err;
@@ -264,6 +271,15 @@ void conn_go_on(struct conn *conn)
 		decide_now(conn, record);
 }
 
+/*
+ * Counted late, because who may be the canary is known late: callers that fill the table must not be able to make
+ * the evidence look silenced.
+ */
+static bool is_full(const struct core *c)
+{
+	return c->n_conns > c->max_conns;
+}
+
 /* The kernel has nothing about this caller: it is nobody, which is an answer and gets its audit line. */
 static void no_evidence(struct conn *conn, int err)
 {
@@ -275,7 +291,9 @@ static void no_evidence(struct conn *conn, int err)
 	json_u64(&j, "uid", conn->uid);
 	json_str(&j, "why", "no kernel record of this connection");
 	log_info(EV_CONN, KV("pid", V_I(conn->pid)), KV("uid", V_U(conn->uid)), KV("err", V_S(err_name(err))));
-	if (hold_err(c) || audit_conn(conn, buf_slice(&b)))
+	if (is_full(c))
+		refuse(conn, "too many connections", -ERR_LIMIT);
+	else if (hold_err(c) || audit_conn(conn, buf_slice(&b)))
 		serve_undecided(conn);
 	else
 		serve_nobody(conn, 0);
@@ -288,12 +306,12 @@ static int count_more(struct conn *conn, const struct svid_creds *cr)
 	int err = 0;
 
 	if (cr->flags & SVID_CRED_CGROUP && cr->cgroup_id) {
-		err = bounds_get(b, BOUND_CGROUP, cr->cgroup_id);
+		err = bounds_get(b, BOUND_CGROUP, cr->cgroup_id, false);
 		if (!err)
 			conn->cgroup = cr->cgroup_id;
 	}
 	if (!err && cr->userns_level) {
-		err = bounds_get(b, BOUND_USERNS, cr->userns_owner);
+		err = bounds_get(b, BOUND_USERNS, cr->userns_owner, is_scarce(conn->core));
 		if (!err) {
 			conn->in_userns = true;
 			conn->userns_owner = cr->userns_owner;
@@ -325,6 +343,8 @@ static void identified(struct conn *conn, const struct svid_conn *record)
 		refuse(conn, "too many connections", err);
 	else if (canary_may_be(c, conn, record))
 		wait_as(conn, record, CONN_CANARY);
+	else if (is_full(c))
+		refuse(conn, "too many connections", -ERR_LIMIT);
 	else if (hold_is_starting(c))
 		wait_as(conn, record, CONN_DECIDING);
 	else

@@ -6,6 +6,7 @@
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
 
+#include "agent/base/log.h"
 #include "agent/core/attest.h"
 #include "agent/core/audit.h"
 #include "agent/core/authority.h"
@@ -68,6 +69,7 @@ struct core {
 	int holds[HOLD_COUNT]; /* 0 or -ERR_x */
 	bool ready;	       /* served once: C_READY was sent */
 	uint64_t started;      /* CLOCK_BOOTTIME ns */
+	enum log_level log_level; /* svidd's; the Agent document may say another */
 	struct loop_timer start_hold;
 	struct loop_timer ready_late;
 	struct loop_timer audit_retry;
@@ -82,6 +84,7 @@ struct core {
 	uint32_t *generations; /* of each index */
 	uint32_t *free_conns;  /* indexes not in use */
 	size_t n_conns, n_free, n_anon;
+	size_t max_conns; /* callers beyond it are refused; the canary is not */
 	struct list by_key[CONN_BUCKETS];
 	struct list waiting; /* conns held until the agent is ready, or until the canary is known */
 	struct list undecided; /* served as nobody while a hold was on: they must come again */

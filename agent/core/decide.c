@@ -247,10 +247,18 @@ static struct decision *decision_new(struct core *c, const struct svid_conn *rec
 	return d;
 }
 
+/* The oldest first, and all that are too old. */
 static void make_room(struct decisions *ds)
 {
-	while (ds->n >= LIM_DECISIONS && !list_empty(&ds->lru))
-		decision_free(list_entry(ds->lru.next, struct decision, in_lru));
+	uint64_t now = clock_boot_ns();
+
+	while (!list_empty(&ds->lru)) {
+		struct decision *d = list_entry(ds->lru.next, struct decision, in_lru);
+
+		if (ds->n < LIM_DECISIONS && d->expires > now)
+			return;
+		decision_free(d);
+	}
 }
 
 int decide(struct conn *conn, const struct svid_conn *record)

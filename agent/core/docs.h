@@ -15,8 +15,12 @@
 #ifndef CORE_DOCS_H
 #define CORE_DOCS_H
 
+#include <limits.h>
+
 #include "agent/core/policy.h"
 #include "agent/core/state.h"
+
+#define SETTINGS_LOG_UNSAID UINT_MAX /* svidd's --log-level holds */
 
 /* The Agent document. */
 struct settings {
@@ -27,7 +31,7 @@ struct settings {
 	bool audit_required;	    /* no record, no identity */
 	uint32_t x509_ttl;	    /* seconds, default for identities that do not say */
 	uint32_t ca_ttl;	    /* seconds */
-	unsigned int log_level;	    /* enum log_level */
+	unsigned int log_level;	    /* enum log_level, or SETTINGS_LOG_UNSAID */
 	uint32_t max_conns;	    /* at most LIM_CONNS */
 	uint32_t max_conns_per_uid; /* at most LIM_CONNS_PER_UID */
 	bool stale;		    /* the Agent document does not validate now */

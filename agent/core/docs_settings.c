@@ -39,7 +39,7 @@ struct settings *settings_default(void)
 	s->attestation = TIER_AUTO;
 	s->x509_ttl = X509_TTL;
 	s->ca_ttl = CA_TTL;
-	s->log_level = LOG_INFO;
+	s->log_level = SETTINGS_LOG_UNSAID;
 	s->max_conns = LIM_CONNS;
 	s->max_conns_per_uid = LIM_CONNS_PER_UID;
 	return take(&s);

@@ -40,7 +40,7 @@ int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth
 	if (!f)
 		return -ENOMEM;
 	*f = (struct fronts){ .loop = loop, .ids = ids, .auth = auth, .ops = ops, .owner = owner,
-			      .state = -ERR_NOT_READY, .spare_retry.cb = on_spare_retry };
+			      .nobody = -ERR_NOT_READY, .spare_retry.cb = on_spare_retry };
 	list_init(&f->all);
 	for (size_t i = 0; i < FRONT_BUCKETS; i++)
 		list_init(&f->sets[i]);

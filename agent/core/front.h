@@ -84,8 +84,11 @@ void fronts_end(struct conn *conn, int err);
 /** fronts_remove() - @conn is gone. */
 void fronts_remove(struct conn *conn);
 
-/** fronts_set_state() - 0: serve; else every front ends its streams with @err until 0 comes. */
-void fronts_set_state(struct fronts *f, int err);
+/**
+ * fronts_set_state() - 0: serve; else fronts end their streams with @err until 0 comes.
+ * @nobody: the same for the front of the empty set alone, where callers go that could not be decided.
+ */
+void fronts_set_state(struct fronts *f, int err, int nobody);
 
 /** fronts_push() - identity @number, or with 0 the bundle, is different: fronts that hold it get the whole state. */
 void fronts_push(struct fronts *f, uint32_t number);

@@ -117,7 +117,8 @@ int fronts_peer(struct fronts *f, uint32_t number, pid_t pid, int fd, int log_fd
 
 static void tell_state(struct front *fr)
 {
-	int err = fr->table->state ? fr->table->state : fr->set->err;
+	struct fronts *f = fr->table;
+	int err = f->state ? f->state : fr->set == f->empty ? f->nobody : fr->set->err;
 
 	if (fr->state == err)
 		return;
@@ -163,7 +164,8 @@ static void push(struct idset *set)
 	err = put_entries(set, &entries);
 	if (err == -ERR_NOT_READY)
 		return;
-	set->err = err;
+	/* What cannot be signed now is Unavailable to a client; the log and status say why. */
+	set->err = err && err_status(err) != GRPC_UNAVAILABLE ? -ERR_NOT_READY : err;
 	if (!err && chan_put(fr->chan, F_SET, 0, .version = ++set->version,
 			     .trust_domain = slice_str(authority_trust_domain(set->table->auth)),
 			     .bundle = set->n ? authority_bundle(set->table->auth) : none,
@@ -223,11 +225,12 @@ void fronts_end(struct conn *conn, int err)
 		front_kill(fr);
 }
 
-void fronts_set_state(struct fronts *f, int err)
+void fronts_set_state(struct fronts *f, int err, int nobody)
 {
 	struct front *fr;
 
 	f->state = err;
+	f->nobody = nobody;
 	list_for_each(fr, &f->all, node)
 		if (fr->ready && !fr->dead && fr->set)
 			tell_state(fr);

@@ -55,7 +55,8 @@ struct fronts {
 	struct loop_timer spare_retry;
 	uint32_t last_number;
 	bool started;
-	int state; /* of the agent */
+	int state;  /* of the agent */
+	int nobody; /* of the empty set, when state is 0 */
 	struct fronts_stats stats;
 };
 

@@ -11,6 +11,9 @@
 
 #define READY_LATEST_NS (10 * NS_PER_S) /* svidd is told ready by then, whatever is missing: status says what */
 
+/* Holds under which nothing that was given may go on; the others are about giving. */
+#define ENDS_STREAMS(h) ((h) == HOLD_DRAIN || (h) == HOLD_EVIDENCE)
+
 static const char *const names[HOLD_COUNT] = {
 	[HOLD_DRAIN] = "stopping",     [HOLD_EVIDENCE] = "evidence",   [HOLD_AUDIT] = "audit",
 	[HOLD_AUTHORITY] = "authority", [HOLD_DOCUMENTS] = "documents",
@@ -27,6 +30,16 @@ int hold_err(const struct core *c)
 		if (c->holds[i])
 			return c->holds[i];
 	return 0;
+}
+
+static void tell_fronts(struct core *c)
+{
+	int all = 0;
+
+	for (size_t i = 0; i < HOLD_COUNT && !all; i++)
+		if (ENDS_STREAMS(i))
+			all = c->holds[i];
+	fronts_set_state(c->fronts, all, hold_err(c));
 }
 
 static void say_ready(struct core *c)
@@ -91,7 +104,7 @@ static void all_clear(struct core *c)
 	/* Before the fronts hear it: these callers were never decided. */
 	list_for_each_safe(conn, tmp, &c->undecided, in_wait)
 		conn_revoke(conn, -ERR_NOT_READY);
-	fronts_set_state(c->fronts, 0);
+	tell_fronts(c);
 	loop_timer_stop(&c->start_hold);
 	say_ready(c);
 	let_go_on(c);
@@ -108,10 +121,8 @@ void hold_set(struct core *c, enum hold h, int why)
 	log_info(EV_READY, KV("hold", V_S(names[h])), KV("err", V_S(err_name(why))));
 	if (h == HOLD_AUDIT && why && loop_timer_in(c->loop, &c->audit_retry, NS_PER_S))
 		log_error(EV_AUDIT, KV("err", V_S("ENOMEM")));
-	if (now == before)
-		return;
 	if (now)
-		fronts_set_state(c->fronts, now);
-	else
+		tell_fronts(c);
+	else if (before)
 		all_clear(c);
 }

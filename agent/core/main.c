@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	};
 	int err;
 
-	role_start(argc, argv, "svid-core", 1);
+	core.log_level = role_start(argc, argv, "svid-core", 1).log_level;
 	core.started = clock_boot_ns();
 	err = parent_receive_plan(FD_CHANNEL, &core.plan);
 	if (err)
@@ -88,5 +88,5 @@ int main(int argc, char **argv)
 	log_info(EV_START, KV("tier", V_S(tier_name(core.plan.tier))), KV("instance", V_S(core.plan.instance)));
 	err = loop_run(core.loop);
 	state_close(core.state);
-	return err ? 1 : 0;
+	_exit(err ? 1 : 0); /* nothing that runs at exit is permitted any more */
 }

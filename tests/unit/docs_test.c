@@ -468,6 +468,13 @@ static void settings_are_read(void **unused)
 	assert_int_equal(s->max_conns_per_uid, 4);
 	assert_int_equal(in_force(), 1);
 	assert_int_equal(policy_at(docs_policy(d), 0)->x509_ttl, 60);
+	docs_begin(d);
+	sent_docs = sent_errors = 0;
+	file_parsed(AGENT_FILE, true);
+	assert_int_equal(doc_json(AGENT_FILE, "Agent", "agent", "{\"trustDomain\":\"td\"}"), 0);
+	assert_int_equal(done(), 0);
+	assert_int_equal(docs_settings(d)->log_level, SETTINGS_LOG_UNSAID);
+	assert_int_equal(docs_settings(d)->max_conns, LIM_CONNS);
 }
 
 static void status_is_json(void **unused)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every test program in the given folders and adds up what they counted.
+"""Runs every test program in the given folders (or named one by one) and adds up what they counted.
 
 A test program is an executable file named *_test, *_test.sh or *_test.py. It either is a cmocka
 program or prints a line "N passed, N failed, N skipped"; it fails by its exit code as well.
@@ -17,13 +17,13 @@ PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
 TIMEOUT = int(os.environ.get("TEST_TIMEOUT", "900"))
 
 
-def programs(folders):
+def programs(places):
+    """The test programs in the folders among places, and those named one by one."""
     want = os.environ.get("T", "")
-    for folder in folders:
-        if not os.path.isdir(folder):
-            continue
-        for name in sorted(os.listdir(folder)):
-            path = os.path.join(folder, name)
+    for place in places:
+        paths = sorted(os.path.join(place, name) for name in os.listdir(place)) if os.path.isdir(place) else [place]
+        for path in paths:
+            name = os.path.basename(path)
             if not re.fullmatch(r".*_test(\.sh|\.py)?", name) or want not in name:
                 continue
             if os.path.isfile(path) and os.access(path, os.X_OK):

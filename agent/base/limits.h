@@ -84,7 +84,7 @@
 #define LIM_ATTEST_QUEUE 256	/* attest requests waiting */
 #define LIM_PATH 4096		/* bytes of a path */
 #define LIM_ATTEST_PER_UID 32	/* attest requests waiting or running for callers of one uid */
-#define LIM_DECISIONS 1024	/* decisions remembered beyond those in use (5 to 20 KB each) */
+#define LIM_DECISIONS 1024	/* decisions remembered beyond those in use (4 KB each) */
 #define LIM_FACTS_MS 60000	/* a decision is made from facts at most this old */
 #define LIM_FACTS_FAILED_MS 1000 /* the same when a source of facts failed */
 #define LIM_CGROUPS 16384	/* cgroup paths remembered, and directories of one search */

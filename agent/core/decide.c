@@ -30,7 +30,6 @@ static void decision_free(struct decision *d)
 	buf_done(&d->group);
 	buf_done(&d->groups);
 	buf_done(&d->cgroup);
-	buf_done(&d->whoami);
 	buf_done(&d->audit);
 	mem_free(d);
 }
@@ -97,15 +96,23 @@ static void match(struct decision *d)
 	const struct policy *p = docs_policy(d->core->docs);
 	struct facts f = decision_facts(d);
 	struct match m = { .n = 0 };
-	AUTO(buf) struct buf explain = BUF_INIT(LIM_WHOAMI / 2);
 
-	policy_match(p, &f, &m, &explain);
+	policy_match(p, &f, &m, NULL);
 	d->n = m.n;
 	for (size_t i = 0; i < m.n; i++)
 		d->ids[i] = m.ids[i]->number;
 	d->waived = m.not_traced_waived;
-	whoami_make(&d->whoami, &f, &m, buf_ok(&explain) ? slice_of(NULL, 0) : buf_slice(&explain));
 	whoami_make_audit(&d->audit, &f, &m);
+}
+
+void decision_whoami(const struct decision *d, struct buf *out)
+{
+	AUTO(buf) struct buf explain = BUF_INIT(LIM_WHOAMI / 2);
+	struct facts f = decision_facts(d);
+	struct match m;
+
+	policy_match(docs_policy(d->core->docs), &f, &m, &explain);
+	whoami_make(out, &f, &m, buf_ok(&explain) ? slice_of(NULL, 0) : buf_slice(&explain));
 }
 
 static void set_expiry(struct decision *d, bool failed)
@@ -237,7 +244,6 @@ static struct decision *decision_new(struct core *c, const struct svid_conn *rec
 	d->user = d->group = (struct buf)BUF_INIT(256);
 	d->groups = (struct buf)BUF_INIT(LIM_IPC_INLINE);
 	d->cgroup = (struct buf)BUF_INIT(LIM_PATH);
-	d->whoami = (struct buf)BUF_INIT(LIM_WHOAMI);
 	d->audit = (struct buf)BUF_INIT(LIM_AUDIT_LINE / 2);
 	list_init(&d->conns);
 	list_init(&d->in_lru);

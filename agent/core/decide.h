@@ -34,8 +34,7 @@ struct decision {
 	struct buf path, user, group, groups, cgroup;
 	uint32_t ids[LIM_SET_IDENTITIES];
 	size_t n;
-	struct buf whoami; /* JSON for the front */
-	struct buf audit;  /* members for the audit line */
+	struct buf audit; /* members for the audit line */
 };
 
 struct decisions {
@@ -68,6 +67,9 @@ void decisions_rematch(struct core *c, void (*different)(struct conn *conn, bool
 
 /** decision_facts() - the facts of a decision, borrowing from it. */
 struct facts decision_facts(const struct decision *d);
+
+/** decision_whoami() - the WhoAmI document of its callers: facts, identities, and why not the others. */
+void decision_whoami(const struct decision *d, struct buf *out);
 
 /** decision_docs() - the documents of its identities; returns how many are still there. */
 size_t decision_docs(const struct decision *d, const struct identity **ret_docs);

@@ -24,10 +24,8 @@ struct fronts_ops {
 	void (*end)(void *owner, struct conn *conn, int err);
 	/* The front that served @conn is dead. */
 	void (*lost)(void *owner, struct conn *conn);
-	/* The bytes of the WhoAmI document of @conn. */
-	struct slice (*whoami)(void *owner, const struct conn *conn);
-	/* The front asks for connection @number: NULL when it is gone by now, or the error that condemns the front. */
-	int (*asked)(void *owner, const struct idset *set, uint64_t number, const struct conn **ret_conn);
+	/* WhoAmI of connection @number into @json; nothing when it is gone by now. Or the error that condemns the front. */
+	int (*asked)(void *owner, const struct idset *set, uint64_t number, struct buf *json);
 };
 
 /* Counters since start, and what is alive. */

@@ -64,17 +64,16 @@ static int on_set(struct chan *c, struct chan_msg *m)
 
 static int on_whoami(struct chan *c, struct chan_msg *m)
 {
+	AUTO(buf) struct buf json = BUF_INIT(LIM_WHOAMI);
 	struct front *fr = chan_owner(c);
-	const struct fronts_ops *ops = fr->table->ops;
-	const struct conn *conn;
 	struct msg_FR_WHOAMI ask;
 	int err = msg_get_FR_WHOAMI(m->body, &ask);
 
 	if (!err)
-		err = ops->asked(fr->table->owner, fr->set, ask.conn, &conn);
-	if (err || !conn)
+		err = fr->table->ops->asked(fr->table->owner, fr->set, ask.conn, &json);
+	if (err || !json.len)
 		return err;
-	return chan_put(c, F_WHOAMI, 0, .conn = ask.conn, .json = ops->whoami(fr->table->owner, conn));
+	return chan_put(c, F_WHOAMI, 0, .conn = ask.conn, .json = buf_slice(&json));
 }
 
 static void on_dead(struct chan *c, int err)
@@ -204,8 +203,7 @@ int front_hand(struct front *fr, struct conn *conn)
 {
 	int err = chan_put_fds(fr->chan, F_CONN, 0, &conn->fd, 1, .conn = conn->number, .pid = (uint32_t)conn->pid,
 			       .conn_slot = conn->ticket.conn_slot, .conn_value = conn->ticket.conn_word,
-			       .holder_slot = conn->ticket.holder_slot, .holder_value = conn->ticket.holder_word,
-			       .whoami = fr->table->ops->whoami(fr->table->owner, conn));
+			       .holder_slot = conn->ticket.holder_slot, .holder_value = conn->ticket.holder_word);
 
 	if (err)
 		return err;

@@ -91,16 +91,21 @@ static int on_front_closed(void *owner, const struct idset *set, uint64_t number
 	return 0;
 }
 
-static int on_front_asked(void *owner, const struct idset *set, uint64_t number, const struct conn **ret_conn)
+/* Once per connection: a front that was taken over must not make us work for nothing. */
+static int on_front_asked(void *owner, const struct idset *set, uint64_t number, struct buf *json)
 {
 	struct core *c = owner;
-	const struct conn *conn = conn_by_number(c, number);
+	struct conn *conn = conn_by_number(c, number);
 
-	if (!conn && !conn_was(c, number))
+	if (!conn)
+		return conn_was(c, number) ? 0 : -ERR_PERMIT;
+	if (conn->set != set || conn->state < CONN_SERVED || conn->told_whoami)
 		return -ERR_PERMIT;
-	if (conn && (conn->set != set || conn->state < CONN_SERVED))
-		return -ERR_PERMIT;
-	*ret_conn = conn;
+	conn->told_whoami = true;
+	if (conn->decision)
+		decision_whoami(conn->decision, json);
+	else
+		buf_put_str(json, "{\"identities\":[],\"undecided\":true}");
 	return 0;
 }
 
@@ -116,19 +121,12 @@ static void on_front_lost(void *owner, struct conn *conn)
 	conn_free(conn);
 }
 
-static struct slice on_front_whoami(void *owner, const struct conn *conn)
-{
-	(void)owner;
-	return conn->decision ? buf_slice(&conn->decision->whoami) : slice_str("{\"identities\":[],\"undecided\":true}");
-}
-
 static const struct fronts_ops fronts_ops = {
 	.spawn = on_front_spawn,
 	.kill = on_front_kill,
 	.closed = on_front_closed,
 	.end = on_front_end,
 	.lost = on_front_lost,
-	.whoami = on_front_whoami,
 	.asked = on_front_asked,
 };
 

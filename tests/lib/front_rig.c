@@ -191,8 +191,7 @@ int rig_try_connect(struct rig *r, uint64_t number, pid_t pid)
 	/* As accepted from a listener with SO_PASSCRED. */
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
 	err = ipc_put_fds(r->core, F_CONN, 0, &theirs, 1, .conn = number, .pid = (uint32_t)pid, .conn_slot = slot,
-			  .conn_value = r->words[slot], .holder_slot = slot + 1, .holder_value = r->words[slot + 1],
-			  .whoami = slice_str("{\"pid\":7}"));
+			  .conn_value = r->words[slot], .holder_slot = slot + 1, .holder_value = r->words[slot + 1]);
 	close(theirs);
 	if (err)
 		close(ours);

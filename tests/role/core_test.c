@@ -57,6 +57,15 @@ static struct world_front *front_of(const struct world_conn *c)
 	return world_front_of(&w, c->front);
 }
 
+/* What the caller of connection @i would read as WhoAmI. */
+static const char *whoami_at(size_t i)
+{
+	struct world_conn *c = conn_at(i);
+
+	world_until(&w, c->whoami[0]);
+	return c->whoami;
+}
+
 static void end_child(pid_t pid, int fd)
 {
 	kill(pid, SIGKILL);
@@ -97,7 +106,7 @@ static void a_caller_with_an_identity_gets_the_front_of_its_set(void **state)
 	assert_int_equal(f->binds, 1);
 	assert_int_equal(f->n_bound, 1);
 	assert_int_equal(f->state, 0);
-	assert_non_null(strstr(c->whoami, "spiffe://example.org/root"));
+	assert_non_null(strstr(whoami_at(0), "spiffe://example.org/root"));
 	close(fd);
 }
 
@@ -108,8 +117,8 @@ static void the_bytes_of_a_caller_reach_whoami_escaped(void **state)
 	(void)state;
 	world_start(&w, NULL);
 	fd = world_client(&w);
-	assert_non_null(strstr(conn_at(0)->whoami, "\\n<\\\""));
-	assert_null(strchr(conn_at(0)->whoami, '\n'));
+	assert_non_null(strstr(whoami_at(0), "\\n<\\\""));
+	assert_null(strchr(whoami_at(0), '\n'));
 	close(fd);
 }
 
@@ -164,8 +173,8 @@ static void a_caller_without_identity_gets_the_front_that_holds_nothing(void **s
 	assert_int_equal(f->bundle, 0);
 	assert_int_equal(f->n_bound, 0);
 	assert_int_equal(f->state, 0);
-	assert_non_null(strstr(conn_at(0)->whoami, "\"identities\":[]"));
-	assert_non_null(strstr(conn_at(0)->whoami, "unix:uid"));
+	assert_non_null(strstr(whoami_at(0), "\"identities\":[]"));
+	assert_non_null(strstr(whoami_at(0), "unix:uid"));
 	assert_int_equal(w.issues, 0);
 	end_child(pid, fd);
 }
@@ -218,6 +227,25 @@ static void a_front_that_acknowledges_what_was_never_sent_is_killed(void **state
 	(void)state;
 	msg_put_FR_SET(&b, &m);
 	front_says(MSG_FR_SET, buf_slice(&b));
+}
+
+static void a_front_that_asks_twice_who_a_caller_is_is_killed(void **state)
+{
+	struct msg_FR_WHOAMI m;
+	AUTO(buf) struct buf b = BUF_INIT(64);
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	whoami_at(0);
+	m.conn = w.conns[0].number;
+	msg_put_FR_WHOAMI(&b, &m);
+	assert_int_equal(ipc_send(front_of(conn_at(0))->fd, MSG_FR_WHOAMI, 0, buf_slice(&b), NULL, 0), 0);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_FRONT);
+	assert_core_is_well();
+	close(fd);
 }
 
 static void a_front_that_sends_a_short_message_is_killed(void **state)
@@ -656,6 +684,7 @@ int main(void)
 		T(a_caller_without_identity_gets_the_front_that_holds_nothing),
 		T(a_front_that_closes_a_strangers_connection_is_killed),
 		T(a_front_that_acknowledges_what_was_never_sent_is_killed),
+		T(a_front_that_asks_twice_who_a_caller_is_is_killed),
 		T(a_front_that_sends_a_short_message_is_killed),
 		T(a_front_that_speaks_for_svid_keys_is_killed),
 		T(a_front_that_is_ready_twice_is_killed),

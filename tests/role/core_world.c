@@ -369,9 +369,19 @@ static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
 	assert_true(w->n_conns <= WORLD_CONNS);
 	assert_int_equal(msg_get_F_CONN(m->body, &conn), 0);
 	*c = (struct world_conn){ .number = conn.conn, .front = f->number, .fd = m->fds[0] };
-	memcpy(c->whoami, conn.whoami.p, conn.whoami.len);
 	m->fds[0] = -1;
 	f->conns++;
+	assert_int_equal(ipc_put(f->fd, FR_WHOAMI, 0, .conn = conn.conn), 0);
+}
+
+static void on_whoami(struct world *w, const struct world_front *f, struct chan_msg *m)
+{
+	struct msg_F_WHOAMI answer;
+
+	assert_int_equal(msg_get_F_WHOAMI(m->body, &answer), 0);
+	for (size_t i = 0; i < w->n_conns; i++)
+		if (w->conns[i].number == answer.conn && w->conns[i].front == f->number)
+			memcpy(w->conns[i].whoami, answer.json.p, answer.json.len);
 }
 
 static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
@@ -416,6 +426,9 @@ static void on_front(struct world *w, struct world_front *f, struct chan_msg *m)
 		break;
 	case MSG_F_CONN:
 		on_conn(w, f, m);
+		break;
+	case MSG_F_WHOAMI:
+		on_whoami(w, f, m);
 		break;
 	case MSG_F_END:
 		on_end(w, f, m);

@@ -125,6 +125,9 @@ int bundle_show(const struct cli *c)
 
 	if (code >= 0)
 		return code;
+	code = cli_env_error(c);
+	if (code)
+		return code;
 	err = grpc_call(c->socket, "/SpiffeWorkloadAPI/FetchX509Bundles", slice_of(NULL, 0), true, c->timeout_ms,
 			&reply);
 	if (err)

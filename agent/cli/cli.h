@@ -24,8 +24,9 @@ enum cli_exit {
 enum cli_output { OUT_TEXT, OUT_JSON, OUT_PEM };
 
 struct cli {
-	const char *socket; /* path of the Workload API socket */
-	const char *admin;  /* path of admin.sock */
+	const char *socket;  /* path of the Workload API socket */
+	const char *bad_env; /* NULL, or SPIFFE_ENDPOINT_SOCKET that names no socket; socket is the default then */
+	const char *admin;   /* path of admin.sock */
 	enum cli_output output;
 	const char *write_dir; /* NULL: do not write files */
 	unsigned int timeout_ms;
@@ -70,6 +71,9 @@ int cli_print(struct buf *out, int code);
 
 /** cli_field() - "name" padded to @width, the escaped value, a newline. */
 void cli_field(struct buf *out, size_t width, const char *name, struct slice value);
+
+/** cli_env_error() - say that SPIFFE_ENDPOINT_SOCKET names no socket; returns the exit code, CLI_DONE when it does. */
+int cli_env_error(const struct cli *c);
 
 /** cli_agent_error() - say what a failed call to the agent means; returns the exit code. @err: -errno or -ERR_x. */
 int cli_agent_error(const char *socket, int err);

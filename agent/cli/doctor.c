@@ -141,7 +141,7 @@ int doctor(const struct cli *c)
 	struct report r = { .json = c->output == OUT_JSON, .out = BUF_INIT(OUT_MAX) };
 	struct utsname name;
 	struct patient p = { .root = "", .kernel = uname(&name) ? "?" : name.release, .socket = c->socket,
-			     .admin = c->admin, .clock_synced = clock_synced(), .now = clock_wall_s() };
+			     .bad_env = c->bad_env, .admin = c->admin, .clock_synced = clock_synced(), .now = clock_wall_s() };
 
 	buf_put_str(&r.out, r.json ? "{\"checks\": [" : "");
 	run_all(&r, doctor_kernel_checks, &p);

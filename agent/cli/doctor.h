@@ -12,6 +12,7 @@ struct patient {
 	const char *root;	 /* "" for this machine */
 	const char *kernel;	 /* uname release, "6.1.0-25-amd64" */
 	const char *socket;	 /* of the Workload API */
+	const char *bad_env;	 /* NULL, or SPIFFE_ENDPOINT_SOCKET that names no socket */
 	const char *admin;	 /* admin.sock */
 	const char *state_dir;
 	const char *config;

@@ -137,7 +137,20 @@ static enum finding check_policy(const struct patient *p, struct buf *what, stru
 	return FINDING_FAIL;
 }
 
+static enum finding check_env(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	buf_put_str(what, "SPIFFE_ENDPOINT_SOCKET ");
+	if (!p->bad_env) {
+		buf_put_str(what, "is usable or not set");
+		return FINDING_OK;
+	}
+	buf_put_esc(what, slice_str(p->bad_env));
+	buf_put_str(todo, "no client can use it; it must be unix:///absolute/path");
+	return FINDING_WARN;
+}
+
 const struct check doctor_agent_checks[] = {
+	{ "environment", check_env },
 	{ "socket", check_socket },
 	{ "socket-directory", check_socket_dir },
 	{ "admin-directory", check_admin },

@@ -13,6 +13,7 @@ struct option_row {
 	const char *name;
 	const char *value; /* what it is called in help; NULL: takes none */
 	const char *help;
+	unsigned int use; /* USES_*; 0: every verb */
 	int (*set)(struct options *o, const char *value);
 };
 
@@ -69,20 +70,22 @@ static int set_version(struct options *o, const char *value)
 }
 
 static const struct option_row rows[] = {
-	{ "--socket", "ADDRESS", "Workload API socket (SPIFFE_ENDPOINT_SOCKET, else " CLI_SOCKET ")", set_socket },
-	{ "--admin", "PATH", "admin socket (" CLI_ADMIN ")", set_admin },
-	{ "-o", "FORM", "text (default), json, or pem for certificates", set_output },
-	{ "--write", "DIR", "fetch x509: also write svid.N.pem, svid.N.key (0600) and bundle.N.pem", set_write },
-	{ "--timeout", "SECONDS", "1 to 3600; default 10", set_timeout },
-	{ "--help", NULL, "this text", set_help },
-	{ "-h", NULL, NULL, set_help },
-	{ "--version", NULL, "print the version", set_version },
+	{ "--socket", "ADDRESS", "Workload API socket (SPIFFE_ENDPOINT_SOCKET, else " CLI_SOCKET ")", USES_SOCKET,
+	  set_socket },
+	{ "--admin", "PATH", "admin socket (" CLI_ADMIN ")", USES_ADMIN, set_admin },
+	{ "-o", "FORM", "text (default), json, or pem for certificates", USES_OUTPUT, set_output },
+	{ "--write", "DIR", "fetch x509: also write svid.N.pem, svid.N.key (0600) and bundle.N.pem", USES_WRITE,
+	  set_write },
+	{ "--timeout", "SECONDS", "1 to 3600; default 10", USES_TIMEOUT, set_timeout },
+	{ "--help", NULL, "what a verb does, its options, an example", 0, set_help },
+	{ "-h", NULL, NULL, 0, set_help },
+	{ "--version", NULL, "print the version", 0, set_version },
 };
 
-void options_help(struct buf *out)
+void options_help(struct buf *out, unsigned int uses)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].help)
+		if (rows[i].help && (!rows[i].use || rows[i].use & uses))
 			buf_printf(out, "  %-10s %-9s %s\n", rows[i].name, rows[i].value ? rows[i].value : "", rows[i].help);
 }
 
@@ -151,10 +154,10 @@ int options_parse(int argc, char **argv, const char *env, struct options *ret_o)
 		}
 		i += used;
 	}
-	if (!o.cli.socket && endpoint_path(env && *env ? env : CLI_SOCKET, &o.cli.socket)) {
-		cli_error("SPIFFE_ENDPOINT_SOCKET is not usable:", env, "it must be unix:///absolute/path", NULL);
+	if (!o.cli.socket && env && *env && endpoint_path(env, &o.cli.socket))
+		o.cli.bad_env = env;
+	if (!o.cli.socket && endpoint_path(CLI_SOCKET, &o.cli.socket))
 		return -EINVAL;
-	}
 	*ret_o = o;
 	return 0;
 }

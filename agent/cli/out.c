@@ -60,6 +60,15 @@ void cli_field(struct buf *out, size_t width, const char *name, struct slice val
 	buf_put_str(out, "\n");
 }
 
+int cli_env_error(const struct cli *c)
+{
+	if (!c->bad_env)
+		return CLI_DONE;
+	cli_error("SPIFFE_ENDPOINT_SOCKET is not usable:", c->bad_env, "it must be unix:///absolute/path",
+		  "unset it, or name the socket with --socket");
+	return CLI_USAGE;
+}
+
 int cli_agent_error(const char *socket, int err)
 {
 	const char *next = "look at the agent's log: journalctl -u svidd";

@@ -166,7 +166,12 @@ static void socket_comes_from_option_then_environment_then_default(void **state)
 	assert_string_equal(o.cli.socket, "/env");
 	assert_int_equal(parse(&o, "", "whoami", NULL, NULL, NULL), 0);
 	assert_string_equal(o.cli.socket, "/run/svid/public/api.sock");
-	assert_int_equal(parse(&o, "tcp://1.2.3.4:5", "whoami", NULL, NULL, NULL), -EINVAL);
+	assert_null(o.cli.bad_env);
+	assert_int_equal(parse(&o, "tcp://1.2.3.4:5", "status", NULL, NULL, NULL), 0);
+	assert_string_equal(o.cli.bad_env, "tcp://1.2.3.4:5");
+	assert_string_equal(o.cli.socket, "/run/svid/public/api.sock");
+	assert_int_equal(parse(&o, "tcp://1.2.3.4:5", "--socket", "/opt", "whoami", NULL), 0);
+	assert_null(o.cli.bad_env);
 }
 
 static void wrong_options_are_refused(void **state)

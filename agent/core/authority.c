@@ -119,13 +119,19 @@ static int start_load(struct authority *a)
 	return 0;
 }
 
+/* svid-keys died and that was not read yet: on_dead() comes, then another svid-keys. */
+static int sent(int err)
+{
+	return err == -ERR_CLOSED ? -ERR_NOT_READY : err;
+}
+
 static void try_load(struct authority *a)
 {
 	int err;
 
 	if (!a->keys || !a->trust_domain || a->state != K_NEW)
 		return;
-	err = start_load(a);
+	err = sent(start_load(a));
 	if (err)
 		set_err(a, err);
 }
@@ -298,8 +304,8 @@ int authority_issue(struct authority *a, const struct svid_request *req, uint32_
 		return a->err;
 	if (clock_wall_s() + CLOCK_SLACK_S < a->last_signed)
 		return -ERR_CLOCK;
-	err = chan_put(a->keys, KY_ISSUE, id, .identity = req->identity, .spiffe_id = req->spiffe_id, .ttl = req->ttl,
-		       .key_type = req->key_type, .dns_names = req->dns_names);
+	err = sent(chan_put(a->keys, KY_ISSUE, id, .identity = req->identity, .spiffe_id = req->spiffe_id,
+			    .ttl = req->ttl, .key_type = req->key_type, .dns_names = req->dns_names));
 	if (err)
 		return err;
 	a->open++;
@@ -316,7 +322,7 @@ int authority_bind(struct authority *a, uint32_t front, const uint32_t *identiti
 		return -ERR_NOT_READY;
 	for (size_t i = 0; i < n; i++)
 		buf_put_u32(&list, identities[i]);
-	return chan_put(a->keys, KY_BIND, 0, .front = front, .identities = buf_slice(&list));
+	return sent(chan_put(a->keys, KY_BIND, 0, .front = front, .identities = buf_slice(&list)));
 }
 
 void authority_forget(struct authority *a, uint32_t identity)

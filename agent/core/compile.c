@@ -21,7 +21,8 @@ struct compiler {
 	struct chan *chan; /* NULL: none runs */
 	struct loop_watch files;
 	struct loop_timer debounce;
-	bool asked;
+	int config_dir;		 /* watch of the directory of svid.yaml; -1 = none */
+	const char *config_name; /* the file in it */
 };
 
 static void settings_changed(struct core *c, const struct settings *s)
@@ -135,32 +136,55 @@ void compiler_run(struct core *c)
 		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
 }
 
+/*
+ * Other files live beside svid.yaml, and may be busy ones. In a Kubernetes volume it is a symlink through ..data,
+ * which is swapped. An overrun queue may have lost anything.
+ */
+static bool is_ours(const struct compiler *k, const struct inotify_event *e)
+{
+	if (e->wd != k->config_dir || e->mask & IN_Q_OVERFLOW)
+		return true;
+	return e->len && (strcmp(e->name, k->config_name) == 0 || strncmp(e->name, "..", 2) == 0);
+}
+
 static void on_files(struct loop_watch *w, uint32_t events)
 {
 	struct compiler *k = container_of(w, struct compiler, files);
-	char text[4096];
+	_Alignas(struct inotify_event) char text[4096];
+	bool ours = false;
+	ssize_t n;
 
 	(void)events;
-	while (read(w->fd, text, sizeof(text)) > 0)
-		;
-	compiler_run(k->core);
+	while ((n = read(w->fd, text, sizeof(text))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *e = (const struct inotify_event *)(text + at);
+
+			ours = ours || is_ours(k, e);
+			at += (ssize_t)(sizeof(*e) + e->len);
+		}
+	if (ours)
+		compiler_run(k->core);
 }
 
-static void watch_dir(int fd, const char *dir, const char *what)
+static int watch_dir(int fd, const char *dir, const char *what)
 {
-	if (inotify_add_watch(fd, dir, EVENTS | IN_ONLYDIR) < 0)
-		log_warn(EV_POLICY, KV("what", V_S(what)), KV("why", V_S("changes are seen by svid reload only")),
+	int wd = inotify_add_watch(fd, dir, EVENTS | IN_ONLYDIR);
+
+	if (wd < 0)
+		log_warn(EV_POLICY, KV("what", V_S(what)), KV("why", V_S("changes are seen at SIGHUP to svidd only")),
 			 KV("err", V_S(err_name(-errno))));
+	return wd;
 }
 
 /* The directory of svid.yaml, not the file: it is replaced by rename. */
-static void watch_config(int fd, const char *path)
+static void watch_config(struct compiler *k, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = slash && slash != path ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(slash ? "/" : ".");
 
+	k->config_name = slash ? slash + 1 : path;
 	if (dir)
-		watch_dir(fd, dir, "directory of svid.yaml");
+		k->config_dir = watch_dir(k->files.fd, dir, "directory of svid.yaml");
 }
 
 int compiler_watch(struct core *c)
@@ -170,14 +194,16 @@ int compiler_watch(struct core *c)
 
 	if (!k)
 		return -ENOMEM;
-	*k = (struct compiler){ .core = c, .files = { .fd = -1, .cb = on_files }, .debounce.cb = on_debounce };
+	*k = (struct compiler){ .core = c, .config_dir = -1, .files = { .fd = -1, .cb = on_files }, .debounce.cb = on_debounce };
 	c->compiler = k;
 	k->files.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (k->files.fd < 0)
 		return -errno;
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", c->plan.policy_dir);
-	watch_dir(k->files.fd, c->plan.policy_dir >= 0 ? dir : c->plan.policy_path, "policy directory");
-	watch_config(k->files.fd, c->plan.config_path);
+	watch_config(k, c->plan.config_path);
+	/* Last: in the same directory the watch of everything wins. */
+	if (watch_dir(k->files.fd, c->plan.policy_dir >= 0 ? dir : c->plan.policy_path, "policy directory") == k->config_dir)
+		k->config_dir = -1;
 	return 0;
 }
 

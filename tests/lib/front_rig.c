@@ -2,6 +2,7 @@
 /* front_rig.c - see front_rig.h. Tests only. */
 #include "tests/lib/front_rig.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -101,6 +102,21 @@ void rig_stop(struct rig *r)
 		close(r->keys);
 	munmap(r->words, sizeof(struct svid_words));
 	buf_done(&r->in);
+}
+
+int rig_descriptors(const struct rig *r)
+{
+	char path[64];
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", r->pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n - 2;
 }
 
 void rig_receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m)

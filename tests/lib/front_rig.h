@@ -43,6 +43,9 @@ void rig_stop(struct rig *r);
 /** rig_exit_status() - wait for its end; as wait(2) gives it. */
 int rig_exit_status(struct rig *r);
 
+/** rig_descriptors() - how many the front has open. */
+int rig_descriptors(const struct rig *r);
+
 /** rig_receive() - the next message on @fd, which must be of @type. */
 void rig_receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m);
 

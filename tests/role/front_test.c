@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* links: workloadapi tests/lib/workload.c tests/lib/front_rig.c */
 /* front_test.c - the real svid-front, seccomp on, between a fake svid-core, a fake svid-keys and raw clients. */
-#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -171,21 +170,6 @@ static void second_half_of_a_request_from_another_process_ends_it(void **state)
 	rig_stop(&r);
 }
 
-static int open_descriptors(pid_t pid)
-{
-	char path[64];
-	int n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	d = opendir(path);
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
 /* A21: descriptors in the client's bytes are never installed. */
 static void passed_descriptors_end_the_connection(void **state)
 {
@@ -208,11 +192,11 @@ static void passed_descriptors_end_the_connection(void **state)
 	cm->cmsg_type = SCM_RIGHTS;
 	cm->cmsg_len = CMSG_LEN(sizeof(fds));
 	memcpy(CMSG_DATA(cm), fds, sizeof(fds));
-	before = open_descriptors(r.pid);
+	before = rig_descriptors(&r);
 	fd = rig_connect(&r, 1, getpid());
 	assert_int_equal(sendmsg(fd, &mh, 0), 3);
 	expect_closed(&r, 1, -ERR_PERMIT);
-	assert_int_equal(open_descriptors(r.pid), before);
+	assert_int_equal(rig_descriptors(&r), before);
 	rig_closed(fd);
 	close(fd);
 	rig_stop(&r);
@@ -546,37 +530,6 @@ static void set_that_would_poison_a_client_is_refused(void **state)
 	rig_stop(&r);
 }
 
-static void status_line(pid_t pid, const char *key, char *out, size_t len)
-{
-	char path[64], line[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	out[0] = 0;
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			snprintf(out, len, "%s", line + strlen(key));
-	fclose(f);
-}
-
-static void sandbox_is_on(void **state)
-{
-	char text[256];
-	struct rig r;
-
-	(void)state;
-	rig_start(&r);
-	status_line(r.pid, "Seccomp:\t", text, sizeof(text));
-	assert_string_equal(text, "2\n");
-	status_line(r.pid, "NoNewPrivs:\t", text, sizeof(text));
-	assert_string_equal(text, "1\n");
-	/* 0, 1, 2, core, keys, epoll: the words are mapped and their descriptor closed. */
-	assert_int_equal(open_descriptors(r.pid), 6);
-	rig_stop(&r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,7 +553,6 @@ int main(void)
 		cmocka_unit_test(malformed_message_of_core_ends_the_front),
 		cmocka_unit_test(key_that_nobody_asked_for_ends_the_keys_channel),
 		cmocka_unit_test(set_that_would_poison_a_client_is_refused),
-		cmocka_unit_test(sandbox_is_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* links: workloadapi tests/lib/workload.c tests/lib/front_rig.c */
-/* front_memory_test.c - what a connection that only watches costs the real svid-front. */
+/* front_process_test.c - what the real svid-front may do and hold, and what a connection that only watches costs it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,9 +64,43 @@ static void watching_connection_costs_little_memory(void **state)
 	rig_stop(&r);
 }
 
+static void status_line(pid_t pid, const char *key, char *out, size_t len)
+{
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	out[0] = 0;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			snprintf(out, len, "%s", line + strlen(key));
+	fclose(f);
+}
+
+static void sandbox_is_on(void **state)
+{
+	char text[256];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r);
+	status_line(r.pid, "Seccomp:\t", text, sizeof(text));
+	assert_string_equal(text, "2\n");
+	status_line(r.pid, "NoNewPrivs:\t", text, sizeof(text));
+	assert_string_equal(text, "1\n");
+	/* 0, 1, 2, core, keys, epoll: the words are mapped and their descriptor closed. */
+	assert_int_equal(rig_descriptors(&r), 6);
+	rig_stop(&r);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(watching_connection_costs_little_memory) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sandbox_is_on),
+		cmocka_unit_test(watching_connection_costs_little_memory),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,8 +126,8 @@ static struct group *remember(struct cgroups *g, uint64_t id, struct slice path)
 	return e;
 }
 
-/* The "0::" line of /proc/PID/cgroup, the last one; empty when it cannot be had. */
-static struct slice read_hint(pid_t pid, char *text, size_t size)
+/* The "0::" line, the last one. */
+struct slice cgroup_hint(pid_t pid, char *text, size_t size)
 {
 	char name[32], *line;
 	ssize_t n;
@@ -152,7 +152,7 @@ static struct slice read_hint(pid_t pid, char *text, size_t size)
 static struct group *try_hint(struct cgroups *g, pid_t pid, uint64_t id)
 {
 	char text[LIM_PATH + 256];
-	struct slice hint = read_hint(pid, text, sizeof(text));
+	struct slice hint = cgroup_hint(pid, text, sizeof(text));
 	const char *relative = (const char *)hint.p;
 	struct stat st;
 

@@ -33,6 +33,12 @@ void cgroups_free(struct cgroups *g);
 MUST int cgroups_path(struct cgroups *g, pid_t pid, uint64_t id, struct slice *ret_path);
 
 /**
+ * cgroup_hint() - where /proc/PID/cgroup says that @pid is in the v2 hierarchy now; empty when it does not say.
+ * The slice borrows from @text and ends with a NUL there.
+ */
+struct slice cgroup_hint(pid_t pid, char *text, size_t size);
+
+/**
  * cgroup_unit() - the systemd unit that a v2 path belongs to: the first component that is not a slice, when it
  * has a unit's suffix. Groups that a unit makes below itself, whatever their names, belong to that unit.
  * Empty when there is none. The slice borrows from @path.

@@ -108,6 +108,7 @@ static int creds_from_proc(struct explain *x)
 	struct svid_creds *c = &x->record.creds;
 	char text[4096];
 	uint32_t ids[4] = { 0 };
+	struct slice hint;
 	int err = read_proc(x->pid, "status", text, sizeof(text));
 
 	if (err)
@@ -118,11 +119,9 @@ static int creds_from_proc(struct explain *x)
 	c->ids.gid = ids[0], c->ids.egid = ids[1], c->ids.sgid = ids[2], c->ids.fsgid = ids[3];
 	c->loginuid = UINT32_MAX;
 	read_groups(text, c);
-	err = read_proc(x->pid, "cgroup", text, sizeof(text));
-	if (!err && strncmp(text, "0::/", 4) == 0) {
-		text[strcspn(text, "\n")] = 0;
-		snprintf(x->cgroup, sizeof(x->cgroup), "%.*s", (int)sizeof(x->cgroup) - 1, text + 3);
-	}
+	hint = cgroup_hint(x->pid, text, sizeof(text));
+	if (hint.len < sizeof(x->cgroup))
+		memcpy(x->cgroup, hint.p ? hint.p : (const uint8_t *)"", hint.len);
 	return 0;
 }
 
@@ -160,7 +159,7 @@ static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, 
 	f.unit = cgroup_unit(f.cgroup);
 	x->client->explain = NULL;
 	answer(x->client, x->id, &f,
-	       x->image_known ? "the kernel's record of the image; credentials and cgroup from /proc, as of now" :
+	       x->image_known ? "the kernel's record of its exec; credentials and cgroup as of now; initial namespaces assumed" :
 				"/proc, as of now: this process holds no connection");
 	mem_free(x);
 }
@@ -173,9 +172,30 @@ static int ask(struct explain *x)
 	memcpy(x->job.groups, r->creds.groups, n * sizeof(x->job.groups[0]));
 	x->job.ask = (struct msg_A_IDENTIFY){ .pid = (uint32_t)x->pid, .uid = r->creds.ids.euid, .gid = r->creds.ids.egid,
 					      .groups = slice_of(x->job.groups, n * sizeof(x->job.groups[0])) };
+	if (x->image_known) {
+		x->job.ask.start = r->image.key.start;
+		x->job.ask.dev = r->image.exe.dev;
+		x->job.ask.ino = r->image.exe.ino;
+		x->job.ask.generation = r->image.exe.generation;
+	}
 	x->job.caller = 0;
 	x->job.done = on_attested;
 	return attest_ask(x->client->core->attest, &x->job);
+}
+
+/* What a connection of this process would say of itself, as far as it can be known without one. */
+static void image_from_kernel(struct explain *x)
+{
+	struct provider *p = x->client->core->provider;
+	struct svid_key key;
+
+	if (provider_key_of(p, (uint32_t)x->pid, &key) || provider_image(p, &key, &x->record.image))
+		return;
+	x->image_known = true;
+	/* Namespaces of others cannot be looked at without a capability: said in "source". */
+	x->record.creds.flags |= SVID_CRED_USERNS_INIT | SVID_CRED_MNTNS_INIT | SVID_CRED_MNTNS_PID1;
+	if (x->client->core->plan.tier != TIER_BPF_TP)
+		x->record.flags |= SVID_CONN_SEES_TRACE | SVID_CONN_SEES_CRED | SVID_CONN_SEES_SPLICE;
 }
 
 static int begin(struct explain *x)
@@ -187,6 +207,7 @@ static int begin(struct explain *x)
 	x->record.tier = x->client->core->plan.fds.tier;
 	x->record.image.key.tgid = (uint32_t)x->pid;
 	x->record.image.flags = SVID_IMG_SCANNED | SVID_IMG_SOCKET;
+	image_from_kernel(x);
 	err = creds_from_proc(x);
 	return err ? err : ask(x);
 }

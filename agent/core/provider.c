@@ -192,6 +192,11 @@ int provider_image(struct provider *p, const struct svid_key *key, struct svid_i
 	return p->ops->image(p, key, ret);
 }
 
+int provider_key_of(struct provider *p, uint32_t tgid, struct svid_key *ret)
+{
+	return p->ops->key_of(p, tgid, ret);
+}
+
 bool provider_valid(const struct provider *p, const struct provider_ticket *ticket)
 {
 	return provider_word(p, ticket->conn_slot) == ticket->conn_word &&

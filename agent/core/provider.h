@@ -113,6 +113,13 @@ bool provider_valid(const struct provider *p, const struct provider_ticket *tick
 /** provider_image() - what the kernel knows of process @key now, for explain. Errors: -ENOENT, -errno. */
 MUST int provider_image(struct provider *p, const struct svid_key *key, struct svid_image *ret);
 
+/**
+ * provider_key_of() - the process that has thread group id @tgid now, among those the kernel keeps an image of. Goes
+ * through the whole table: for a person's question, not for a connection.
+ * Errors: -ENOENT, -errno.
+ */
+MUST int provider_key_of(struct provider *p, uint32_t tgid, struct svid_key *ret);
+
 /** provider_events_fd() - becomes readable when there are events; -1 when the tier has none. Borrowed. */
 int provider_events_fd(const struct provider *p);
 

@@ -15,6 +15,8 @@
 #include "agent/base/err.h"
 #include "agent/core/provider_parts.h"
 
+#define KEYS_WALKED 131072 /* of the image table, at most */
+
 static int bpf_error(int ret)
 {
 	return ret < 0 ? -errno : 0;
@@ -94,6 +96,24 @@ static int bpf_image(struct provider *p, const struct svid_key *key, struct svid
 	return bpf_error(bpf_map_lookup_elem(p->fds.maps[SVID_MAP_IMAGES], key, ret));
 }
 
+/* Keys may come and go meanwhile, which can start the walk again: it ends in any case. */
+static int bpf_key_of(struct provider *p, uint32_t tgid, struct svid_key *ret)
+{
+	int fd = p->fds.maps[SVID_MAP_IMAGES];
+	struct svid_key key, next;
+	int err = bpf_error(bpf_map_get_next_key(fd, NULL, &next));
+
+	for (uint32_t n = 0; !err && n < KEYS_WALKED; n++) {
+		if (next.tgid == tgid) {
+			*ret = next;
+			return 0;
+		}
+		key = next;
+		err = bpf_error(bpf_map_get_next_key(fd, &key, &next));
+	}
+	return err ? err : -ENOENT;
+}
+
 /* Insert, then look: "Holder registration has no gap" in svid.h. */
 static int bpf_hold(struct provider *p, const struct svid_conn *conn, uint32_t slot)
 {
@@ -131,6 +151,7 @@ static const struct provider_ops bpf_ops = {
 	.hold = bpf_hold,
 	.unhold = bpf_unhold,
 	.image = bpf_image,
+	.key_of = bpf_key_of,
 	.poll = bpf_poll,
 };
 

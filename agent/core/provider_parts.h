@@ -32,6 +32,7 @@ struct provider_ops {
 	int (*hold)(struct provider *p, const struct svid_conn *conn, uint32_t slot);
 	void (*unhold)(struct provider *p, const struct svid_key *key);
 	int (*image)(struct provider *p, const struct svid_key *key, struct svid_image *ret);
+	int (*key_of)(struct provider *p, uint32_t tgid, struct svid_key *ret);
 	int (*poll)(struct provider *p);
 };
 

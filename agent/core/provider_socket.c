@@ -136,6 +136,14 @@ static int socket_image(struct provider *p, const struct svid_key *key, struct s
 	return -ENOENT;
 }
 
+static int socket_key_of(struct provider *p, uint32_t tgid, struct svid_key *ret)
+{
+	(void)p;
+	(void)tgid;
+	(void)ret;
+	return -ENOENT;
+}
+
 static int socket_poll(struct provider *p)
 {
 	(void)p;
@@ -147,6 +155,7 @@ static const struct provider_ops socket_ops = {
 	.hold = socket_hold,
 	.unhold = socket_unhold,
 	.image = socket_image,
+	.key_of = socket_key_of,
 	.poll = socket_poll,
 };
 

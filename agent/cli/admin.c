@@ -86,7 +86,7 @@ static int show(const struct cli *c, enum admin_what what, uint32_t arg, const c
 		cli_error("the agent refused", subject, err_text(refused), "see: svid status");
 		return CLI_AGENT;
 	}
-	err = view_show(buf_slice(&json), c->output == OUT_JSON, subject);
+	err = view_show(buf_slice(&json), c->output == OUT_JSON, what == ADMIN_EXPLAIN, subject);
 	return what == ADMIN_STATUS ? verdict(buf_slice(&json), err) : err;
 }
 

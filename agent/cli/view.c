@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * view.c - the agent's JSON as text. It follows the document's shape and knows no key by name, so what
- * the agent learns to say is shown without a change here. svid.
+ * view.c - the agent's JSON as text. It follows the document's shape, so what the agent learns to say is shown without
+ * a change here; view_words.c has better words for some keys. svid.
  */
 #include "agent/cli/view.h"
 
 #include "agent/base/err.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/view_words.h"
 
 #define MAX_COLUMNS 8
 #define MAX_CELL 64  /* bytes; a wider value makes blocks instead of a table */
@@ -31,45 +32,63 @@ static bool is_scalar_list(const json_t *v)
 	return true;
 }
 
-static void put_scalar(struct buf *out, const json_t *v)
+/* {"value": X} is a fact, {"unknown": "why"} the lack of one: both fit behind the key of their object. */
+static const json_t *fact_of(const json_t *v, const char **ret_prefix)
 {
-	if (json_is_string(v))
-		buf_put_esc(out, slice_of(json_string_value(v), json_string_length(v)));
-	else if (json_is_integer(v))
-		buf_printf(out, "%lld", (long long)json_integer_value(v));
-	else if (json_is_real(v))
-		buf_printf(out, "%g", json_real_value(v));
-	else if (json_is_boolean(v))
-		buf_put_str(out, json_is_true(v) ? "yes" : "no");
-	else
-		buf_put_str(out, "-");
+	const json_t *value = json_object_get(v, "value"), *unknown = json_object_get(v, "unknown");
+
+	*ret_prefix = "";
+	if (json_object_size(v) != 1 || (!value && !unknown))
+		return v;
+	if (unknown)
+		*ret_prefix = "unknown: ";
+	return value ? value : unknown;
 }
 
-/* A value that fits behind its key: a scalar, or a list of scalars. */
-static void put_inline(struct buf *out, const json_t *v)
+static bool is_argv(const char *key, const json_t *v)
 {
 	size_t i;
 	const json_t *item;
 
-	if (is_scalar(v)) {
-		put_scalar(out, v);
-		return;
-	}
-	if (!json_array_size(v))
-		buf_put_str(out, "-");
-	json_array_foreach(v, i, item) {
-		buf_put_str(out, i ? ", " : "");
-		put_scalar(out, item);
-	}
+	if (!key || strcmp(key, "argv") != 0 || !json_array_size(v))
+		return false;
+	json_array_foreach(v, i, item)
+		if (!json_is_string(item))
+			return false;
+	return true;
+}
+
+/* A value that fits behind its key: a scalar, a list of scalars, a fact. */
+static void put_inline(struct buf *out, const char *key, const json_t *v)
+{
+	const char *prefix;
+	size_t i;
+	const json_t *item;
+
+	v = fact_of(v, &prefix);
+	buf_put_str(out, prefix);
+	if (is_argv(key, v))
+		words_argv(out, v);
+	else if (is_scalar(v) || !json_array_size(v))
+		words_value(out, key, v);
+	else
+		json_array_foreach(v, i, item) {
+			buf_put_str(out, i ? ", " : "");
+			words_value(out, key, item);
+		}
 }
 
 #define MAX_INLINE 80 /* bytes of the strings of a list that is written on one line */
 
-static bool is_inline(const json_t *v)
+static bool is_inline(const char *key, const json_t *v)
 {
+	const char *prefix;
 	size_t i, n = 0;
 	const json_t *item;
 
+	v = fact_of(v, &prefix);
+	if (is_argv(key, v))
+		return true;
 	if (!is_scalar_list(v))
 		return is_scalar(v);
 	json_array_foreach(v, i, item)
@@ -77,16 +96,18 @@ static bool is_inline(const json_t *v)
 	return json_array_size(v) < 2 || n <= MAX_INLINE;
 }
 
+static size_t key_width(const char *key)
+{
+	AUTO(buf) struct buf label = BUF_INIT(VIEW_MAX);
+
+	words_key(&label, key);
+	return label.len;
+}
+
 static void put_key(struct buf *out, const char *key, size_t width)
 {
-	size_t n = strlen(key);
-
-	for (size_t i = 0; i < n; i++) {
-		char c = key[i] == '_' ? ' ' : key[i];
-
-		buf_put_esc(out, slice_of(&c, 1));
-	}
-	for (; n < width; n++)
+	words_key(out, key);
+	for (size_t n = key_width(key); n < width; n++)
 		buf_put_u8(out, ' ');
 }
 
@@ -97,11 +118,11 @@ static void indent(struct buf *out, unsigned int depth)
 }
 
 /* The text of one table cell. */
-static void cell(struct buf *b, const json_t *v)
+static void cell(struct buf *b, const char *key, const json_t *v)
 {
 	buf_reset(b);
 	if (v)
-		put_inline(b, v);
+		put_inline(b, key, v);
 	else
 		buf_put_str(b, "-");
 }
@@ -120,9 +141,9 @@ static bool is_table(const json_t *rows)
 		if (!json_is_object(row) || json_object_size(row) > columns)
 			return false;
 		json_object_foreach((json_t *)(uintptr_t)row, key, v) {
-			if (!is_inline(v) || !json_object_get(json_array_get(rows, 0), key))
+			if (!is_inline(key, v) || !json_object_get(json_array_get(rows, 0), key))
 				return false;
-			cell(&text, v);
+			cell(&text, key, v);
 			if (text.len > MAX_CELL)
 				return false;
 		}
@@ -132,11 +153,11 @@ static bool is_table(const json_t *rows)
 
 static size_t column_width(const json_t *rows, const char *key, struct buf *text)
 {
-	size_t i, width = strlen(key);
+	size_t i, width = key_width(key);
 	const json_t *row;
 
 	json_array_foreach(rows, i, row) {
-		cell(text, json_object_get(row, key));
+		cell(text, key, json_object_get(row, key));
 		width = text->len > width ? text->len : width;
 	}
 	return width;
@@ -160,7 +181,7 @@ static void put_row(struct buf *out, const json_t *rows, const json_t *row, unsi
 			put_key(out, key, width);
 			continue;
 		}
-		cell(&text, json_object_get(row, key));
+		cell(&text, key, json_object_get(row, key));
 		buf_put_slice(out, buf_slice(&text));
 		for (size_t n = text.len; n < width; n++)
 			buf_put_u8(out, ' ');
@@ -189,6 +210,21 @@ static void put_list(struct buf *out, const json_t *list, unsigned int depth)
 	}
 }
 
+static void put_member(struct buf *out, const char *key, const json_t *v, size_t width, unsigned int depth)
+{
+	indent(out, depth);
+	if (is_inline(key, v)) {
+		put_key(out, key, width + STEP);
+		put_inline(out, key, v);
+		buf_put_u8(out, '\n');
+	} else {
+		words_key(out, key);
+		buf_put_str(out, ":\n");
+		put_value(out, v, depth + 1);
+	}
+}
+
+/* What fits on a line first, then the blocks. */
 static void put_object(struct buf *out, const json_t *object, unsigned int depth)
 {
 	json_t *o = (json_t *)(uintptr_t)object; /* jansson's iteration is not const */
@@ -197,19 +233,14 @@ static void put_object(struct buf *out, const json_t *object, unsigned int depth
 	json_t *v;
 
 	json_object_foreach(o, key, v)
-		if (is_inline(v) && strlen(key) > width)
-			width = strlen(key);
-	json_object_foreach(o, key, v) {
-		indent(out, depth);
-		put_key(out, key, is_inline(v) ? width + STEP : 0);
-		if (is_inline(v)) {
-			put_inline(out, v);
-			buf_put_u8(out, '\n');
-		} else {
-			buf_put_str(out, ":\n");
-			put_value(out, v, depth + 1);
-		}
-	}
+		if (is_inline(key, v) && !words_hide(key, v) && key_width(key) > width)
+			width = key_width(key);
+	json_object_foreach(o, key, v)
+		if (is_inline(key, v) && !words_hide(key, v))
+			put_member(out, key, v, width, depth);
+	json_object_foreach(o, key, v)
+		if (!is_inline(key, v))
+			put_member(out, key, v, width, depth);
 }
 
 static void put_value(struct buf *out, const json_t *v, unsigned int depth)
@@ -223,7 +254,7 @@ static void put_value(struct buf *out, const json_t *v, unsigned int depth)
 		put_list(out, v, depth);
 	} else {
 		indent(out, depth);
-		put_inline(out, v);
+		put_inline(out, NULL, v);
 		buf_put_u8(out, '\n');
 	}
 }
@@ -233,13 +264,30 @@ void view_json(struct buf *out, const json_t *root)
 	put_value(out, root, 0);
 }
 
+/* What a caller gets, then why, then the facts that it rests on. */
+static const char *const caller_order[] = { "source", "identities", "documents", "documents_left_out" };
+
+void view_caller(struct buf *out, json_t *root)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(caller_order); i++) {
+		const json_t *v = json_object_get(root, caller_order[i]);
+
+		if (!v)
+			continue;
+		put_member(out, caller_order[i], v, key_width(caller_order[i]), 0);
+		buf_put_u8(out, '\n');
+		(void)json_object_del(root, caller_order[i]);
+	}
+	put_value(out, root, 0);
+}
+
 static int put_json(const char *text, size_t len, void *out)
 {
 	buf_put(out, text, len);
 	return 0;
 }
 
-int view_show(struct slice body, bool as_json, const char *what)
+int view_show(struct slice body, bool as_json, bool caller, const char *what)
 {
 	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
 	json_error_t why;
@@ -253,6 +301,8 @@ int view_show(struct slice body, bool as_json, const char *what)
 		/* Written again, so that what reaches a terminal or a script is ASCII and well-formed. */
 		(void)json_dump_callback(root, put_json, &out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		buf_put_str(&out, "\n");
+	} else if (caller && json_is_object(root)) {
+		view_caller(&out, root);
 	} else {
 		view_json(&out, root);
 	}

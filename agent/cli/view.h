@@ -10,16 +10,20 @@
 #define VIEW_MAX (8u << 20) /* bytes of one answer as text */
 
 /**
- * view_json() - objects as aligned "key  value" lines, arrays of small objects as tables, the rest
- * indented. Every string is escaped: evidence is hostile bytes.
+ * view_json() - objects as aligned "key  value" lines and then blocks, arrays of small objects as tables. {"value": X} and
+ * {"unknown": "why"} stand on their parent's line, argv is one quoted command line, what is empty is "-". Every string is escaped: evidence is hostile bytes.
  */
 void view_json(struct buf *out, const json_t *root);
 
+/** view_caller() - whoami and explain, top-down: identities, why, then the facts. Takes members out of @root. */
+void view_caller(struct buf *out, json_t *root);
+
 /**
  * view_show() - print @body, which is JSON, as -o says.
+ * @caller: it is about a caller, view_caller() shows it.
  * @what: for the error text when it is not JSON.
  * Returns enum cli_exit.
  */
-int view_show(struct slice body, bool as_json, const char *what);
+int view_show(struct slice body, bool as_json, bool caller, const char *what);
 
 #endif

@@ -20,7 +20,7 @@ int who_am_i(const struct cli *c)
 	answer = svid__v1__who_am_iresponse__unpack(NULL, reply.body.len, reply.body.p);
 	if (!answer)
 		return cli_agent_error(c->socket, -ERR_FORMAT);
-	code = view_show(slice_of(answer->json.data, answer->json.len), c->output == OUT_JSON, "whoami");
+	code = view_show(slice_of(answer->json.data, answer->json.len), c->output == OUT_JSON, true, "whoami");
 	svid__v1__who_am_iresponse__free_unpacked(answer, NULL);
 	return code;
 }

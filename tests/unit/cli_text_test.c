@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/view.c agent/cli/out.c agent/cli/options.c agent/cli/endpoint.c agent/cli/files.c */
+/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/out.c agent/cli/options.c agent/cli/endpoint.c agent/cli/files.c */
 /* cli_text_test.c - what svid prints, reads from its command line, and writes: hostile bytes stay bytes. */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +68,50 @@ static void hostile_bytes_are_escaped_everywhere(void **state)
 	shows("{\"k\\u001b\":1}", "k\\x1b  1\n");
 	shows("[{\"a\":\"\\u0007\"}]", "a\n\\x07\n");
 	shows("{\"l\":[\"a\\rb\"]}", "l  a\\x0db\n");
+}
+
+static void facts_stand_on_the_line_of_their_key(void **state)
+{
+	(void)state;
+	shows("{\"path\":{\"value\":\"/x\"},\"cgroup\":{\"unknown\":\"no v2\"},\"none\":{\"value\":\"\"}}",
+	      "path    /x\ncgroup  unknown: no v2\nnone    -\n");
+	shows("{\"two\":{\"value\":1,\"unknown\":\"x\"}}", "two:\n  value    1\n  unknown  x\n");
+	shows("[{\"a\":{\"unknown\":\"\\u001b\"}}]", "a\nunknown: \\x1b\n");
+}
+
+static void argv_is_one_quoted_command_line(void **state)
+{
+	(void)state;
+	shows("{\"argv\":[\"/bin/sh\",\"-c\",\"echo 'hi'\",\"\",\"a,b\",\"\\n\",\"\\\\x27\"]}",
+	      "argv  /bin/sh -c 'echo \\x27hi\\x27' '' a,b '\\x0a' '\\\\x27'\n");
+	shows("{\"argv\":[]}", "argv  -\n");
+	shows("{\"argv\":[{\"a\":1}]}", "argv:\n  a\n  1\n");
+}
+
+static void lines_come_before_blocks(void **state)
+{
+	(void)state;
+	shows("{\"a\":{\"b\":1},\"c\":2}", "c  2\na:\n  b  1\n");
+}
+
+static void machine_words_are_said_in_words(void **state)
+{
+	(void)state;
+	shows("{\"not_traced_waived\":false,\"seccomp\":2,\"capabilities\":4096,\"stale\":false}",
+	      "seccomp       filter\ncapabilities  0x1000\n");
+	shows("{\"seccomp\":3,\"spiffe_id\":\"spiffe://a/b\"}", "seccomp    3\nSPIFFE ID  spiffe://a/b\n");
+}
+
+static void a_caller_is_shown_top_down(void **state)
+{
+	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
+	json_t *root = json_loads("{\"tier\":\"t\",\"identities\":[],\"documents\":[{\"name\":\"n\"}]}", 0, NULL);
+
+	(void)state;
+	assert_non_null(root);
+	view_caller(&out, root);
+	assert_string_equal(buf_cstr(&out), "identities  -\n\ndocuments:\n  name\n  n\n\ntier  t\n");
+	json_decref(root);
 }
 
 static void depth_is_bounded(void **state)
@@ -220,6 +264,11 @@ int main(void)
 		cmocka_unit_test(rows_of_one_shape_make_a_table),
 		cmocka_unit_test(rows_of_other_shapes_make_blocks),
 		cmocka_unit_test(hostile_bytes_are_escaped_everywhere),
+		cmocka_unit_test(facts_stand_on_the_line_of_their_key),
+		cmocka_unit_test(argv_is_one_quoted_command_line),
+		cmocka_unit_test(lines_come_before_blocks),
+		cmocka_unit_test(machine_words_are_said_in_words),
+		cmocka_unit_test(a_caller_is_shown_top_down),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(fields_are_padded_and_escaped),
 		cmocka_unit_test(socket_addresses_have_the_standards_forms),

@@ -117,8 +117,10 @@ static __always_inline int conn_used(struct sock *sk, __u32 how, __u32 refused)
 static __always_inline int conn_is_recorded(struct sock *sk)
 {
 	struct svid_conn *rec = sk ? bpf_sk_storage_get(&svid_conns, sk, 0, 0) : NULL;
+	int recorded = rec && rec->flags & SVID_CONN_VALID;
 
-	return rec && rec->flags & SVID_CONN_VALID;
+	barrier_var(recorded);	/* a result made of the bit by arithmetic has no range for Linux 6.12's verifier */
+	return recorded;
 }
 
 #endif

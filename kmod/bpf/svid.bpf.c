@@ -163,7 +163,7 @@ int BPF_PROG(lsm_send, struct socket *sock, struct msghdr *msg, int size, int re
 	if (conn_used(sock->sk, SVID_MARK_FOREIGN_SEND, 1))
 		return -EACCES_ERR;
 	/* Whoever frees a passed descriptor may be made to wait for it (A21), and credentials in a message are a claim. */
-	return msg->msg_controllen && conn_is_recorded(sock->sk) ? -EPERM_ERR : 0;
+	return msg->msg_controllen && conn_is_recorded(sock->sk) ? -EACCES_ERR : 0;
 }
 
 SEC("lsm/socket_recvmsg")

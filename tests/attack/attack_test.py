@@ -286,7 +286,7 @@ def main():
         if not os.environ.get("KEEP"):
             shutil.rmtree(top, ignore_errors=True)
     if not os.environ.get("RESULTS") and not os.environ.get("T"):
-        table.merge(runner.results)
+        table.merge(runner.results, whole=not os.environ.get("ONLY"))
     print(", ".join(f"{n} {what}" for what, n in runner.count.items()))
     return 1 if runner.count["failed"] else 0
 

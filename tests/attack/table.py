@@ -9,8 +9,11 @@ FOLDER = os.path.join(ROOT, "build/check")
 COLUMNS = ["socket", "bpf-tp", "bpf-lsm 6.1", "bpf-lsm 6.12", "bpf-fentry 6.1", "bpf-fentry 6.12"]
 
 
-def merge(results):
-    """results: [{"case", "text", "spire", "tier", "outcome", "order"}], the newest outcome of a tier wins."""
+def merge(results, whole=False):
+    """results: [{"case", "text", "spire", "tier", "outcome", "order"}], the newest outcome of a tier wins.
+
+    whole: these are all cases that there are; what a file of earlier has beyond them is dropped.
+    """
     os.makedirs(FOLDER, exist_ok=True)
     path = os.path.join(FOLDER, "attack.json")
     try:
@@ -18,6 +21,9 @@ def merge(results):
             known = json.load(f)
     except (OSError, ValueError):
         known = {}
+    if whole:
+        now = {f"{r['case']} {r['text']}" for r in results}
+        known = {key: row for key, row in known.items() if key in now}
     for r in results:
         row = known.setdefault(f"{r['case']} {r['text']}", {"outcomes": {}})
         row.update({k: r[k] for k in ("case", "text", "spire", "order")})

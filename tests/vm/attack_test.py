@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The attacks of tests/attack on stock Debian kernels: bpf-lsm as users get it, bpf-fentry with an LSM list without bpf.
+
+Two VMs at a time; results come back as lines on their consoles and go into the attack table.
+VMS="6.1:bpf-lsm" runs only that one; T as in tests/attack/attack_test.py.
+"""
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/attack"))
+# pylint: disable=wrong-import-position
+import scenarios  # noqa: E402
+import table  # noqa: E402
+
+JOBS = [("6.1", "bpf-lsm"), ("6.12", "bpf-lsm"), ("6.1", "bpf-fentry")]
+WITHOUT_BPF = "lsm=landlock,lockdown,yama,apparmor"
+LIMIT_S = 420
+SLOW = "6"  # emulation
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped", re.M)
+
+
+def command(kernel, tier):
+    run = [os.path.join(ROOT, "tests/vm/run.sh"), kernel, "--timeout", str(LIMIT_S), "--name", f"attack-{kernel}-{tier}"]
+    if tier == "bpf-fentry":
+        run += ["--append", WITHOUT_BPF]
+    settings = {"TIER": tier, "SLOW": SLOW, "SOCKET": "no", "THIN": "1", "RESULTS": "1", "T": os.environ.get("T", ""),
+                "PYTHONDONTWRITEBYTECODE": "1"}
+    return [*run, "--", "env", *(f"{k}={v}" for k, v in settings.items()), "python3",
+            os.path.join(ROOT, "tests/attack/attack_test.py")]
+
+
+def one(kernel, tier, total, results, lock):
+    begin = time.monotonic()
+    done = subprocess.run(command(kernel, tier), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    text = done.stdout.decode(errors="replace").replace("\r", "")
+    rows = [json.loads(line[7:]) for line in text.splitlines() if line.startswith("RESULT {")]
+    said = [line for line in text.splitlines() if not line.startswith("RESULT ")]
+    found = COUNTS.findall(text)
+    counts = [int(n) for n in found[-1]] if found else [len(rows), 1, 0]
+    if done.returncode and not counts[1]:
+        counts[1] = 1
+    with lock:
+        print(f"--- Linux {kernel}, {tier}: exit {done.returncode}, {time.monotonic() - begin:.0f} s")
+        print("\n".join(line for line in said if not COUNTS.match(line)), flush=True)
+        results += rows
+        for i in range(3):
+            total[i] += counts[i]
+
+
+def work(jobs, *shared):
+    while True:
+        try:
+            job = jobs.get_nowait()
+        except queue.Empty:
+            return
+        one(*job, *shared)
+
+
+def main():
+    if not shutil.which("qemu-system-x86_64"):
+        print("skipped: qemu-system-x86 is not installed\n0 passed, 0 failed, 1 skipped")
+        return 0
+    for kind in ("preload", "library-path"):
+        scenarios.fake_library(kind)
+    jobs, total, results = queue.Queue(), [0, 0, 0], []
+    only = os.environ.get("VMS", "").split()
+    for kernel, tier in JOBS:
+        if not only or f"{kernel}:{tier}" in only:
+            jobs.put((kernel, tier))
+    shared = (jobs, total, results, threading.Lock())
+    workers = [threading.Thread(target=work, args=shared) for _ in range(2)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    table.merge(results)
+    print("{} passed, {} failed, {} skipped".format(*total))
+    return 1 if total[1] or not any(total) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

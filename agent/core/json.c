@@ -67,7 +67,11 @@ static void put_u64(struct buf *b, uint64_t v)
 void json_u64(struct json *j, const char *key, uint64_t v)
 {
 	put_key(j, key);
+	if (v > INT64_MAX)
+		buf_put_u8(j->b, '"');
 	put_u64(j->b, v);
+	if (v > INT64_MAX)
+		buf_put_u8(j->b, '"');
 }
 
 void json_i64(struct json *j, const char *key, int64_t v)

@@ -28,7 +28,7 @@ void json_bytes(struct json *j, const char *key, struct slice s);
 /** json_str() - a NUL-terminated string; null when @s is NULL. */
 void json_str(struct json *j, const char *key, const char *s);
 
-/** json_u64() - a number. */
+/** json_u64() - a number; above INT64_MAX, where readers give up, the same digits as a string. */
 void json_u64(struct json *j, const char *key, uint64_t v);
 
 /** json_i64() - a number. */

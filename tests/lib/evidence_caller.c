@@ -124,7 +124,7 @@ static int in_child(enum caller_do what)
 
 static int linger(void)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	if (pid < 0)
 		return -errno;
@@ -132,8 +132,9 @@ static int linger(void)
 		return 0;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(CTL);
-	for (;;)
+	while (getppid() == parent) /* it may have ended before the line above */
 		pause();
+	_exit(0);
 }
 
 static void *exec_again(void *unused)

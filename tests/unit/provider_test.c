@@ -523,6 +523,19 @@ static void processes_older_than_the_provider_say_so(void **state)
 	assert_int_equal(provider_image(world.p, &key, &img), -ENOENT);
 }
 
+/* Nothing is left out on an idle machine; what was left out before is told once, not again. */
+static void watch_finds_nothing_left_out(void **state)
+{
+	struct svid_stats s;
+
+	(void)state;
+	NEED_KERNEL();
+	assert_int_equal(bpf_watch(world.kernel), 0);
+	provider_stats(world.p, &s);
+	assert_int_equal(s.n[SVID_STAT_SKIPPED], 0);
+	assert_int_equal(bpf_watch(world.kernel), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -545,6 +558,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(socket_without_peer_is_told_apart),
 		cmocka_unit_test(nobody_but_core_gets_a_record),
 		cmocka_unit_test(processes_older_than_the_provider_say_so),
+		cmocka_unit_test(watch_finds_nothing_left_out),
 	};
 
 	caller_main(argc, argv);

@@ -16,6 +16,7 @@
 #include "agent/cli/view.h"
 
 #define OUT_MAX (1u << 20)
+#define ARROW " -> "
 
 struct report {
 	bool json;
@@ -58,7 +59,7 @@ static void run_all(struct report *r, const struct check *checks, const struct p
 	}
 }
 
-/* "bpf-lsm: reason", as svidd saw it when it attached. */
+/* "bpf-lsm: why -> what to do", as svidd saw it when it attached. */
 static void put_notes(struct report *r, const json_t *notes)
 {
 	const json_t *note;
@@ -66,10 +67,13 @@ static void put_notes(struct report *r, const json_t *notes)
 
 	json_array_foreach(notes, i, note) {
 		AUTO(buf) struct buf what = BUF_INIT(1 << 16);
+		AUTO(buf) struct buf todo = BUF_INIT(1 << 16);
+		const char *text = json_string_value(note), *arrow = text ? strstr(text, ARROW) : NULL;
 
-		buf_put_str(&what, "not in use: ");
-		buf_put_esc(&what, slice_of(json_string_value(note), json_string_length(note)));
-		put(r, FINDING_OK, "tier-not-used", buf_slice(&what), slice_of(NULL, 0));
+		buf_put_str(&what, "a better tier is not in use: ");
+		buf_put_esc(&what, slice_of(text, arrow ? (size_t)(arrow - text) : json_string_length(note)));
+		buf_put_esc(&todo, slice_str(arrow ? arrow + strlen(ARROW) : ""));
+		put(r, arrow ? FINDING_WARN : FINDING_OK, "tier-not-used", buf_slice(&what), buf_slice(&todo));
 	}
 }
 
@@ -126,6 +130,9 @@ static void run_agent_checks(struct report *r, const struct cli *c, struct patie
 {
 	json_t *status = ask_agent(r, c);
 
+	/* svidd knows by having loaded its programs; these lines only guess. */
+	if (!status)
+		run_all(r, doctor_guess_checks, p);
 	p->state_dir = path_of(status, "state", "/var/lib/svid");
 	p->config = path_of(status, "config", "/etc/svid/svid.yaml");
 	p->policy_dir = path_of(status, "policy", "/etc/svid/policy.d");

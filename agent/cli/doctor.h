@@ -29,6 +29,7 @@ struct check {
 
 extern const struct check doctor_kernel_checks[]; /* end: name NULL */
 extern const struct check doctor_agent_checks[];
+extern const struct check doctor_guess_checks[]; /* only while no agent says what is so */
 
 /** doctor_read() - the first line of @root/@path into @line, at most 4095 bytes. Errors: -errno. */
 MUST int doctor_read(const struct patient *p, const char *path, struct buf *line);

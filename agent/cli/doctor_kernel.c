@@ -294,7 +294,11 @@ const struct check doctor_kernel_checks[] = {
 	{ "cgroup", check_cgroup },
 	{ "bpffs", check_bpffs },
 	{ "unprivileged-bpf", check_unprivileged_bpf },
-	{ "tier-expected", check_tier },
 	{ "clock", check_clock },
+	{ NULL, NULL },
+};
+
+const struct check doctor_guess_checks[] = {
+	{ "tier-expected", check_tier },
 	{ NULL, NULL },
 };

@@ -173,11 +173,18 @@ static int start_tier(struct bpf *b, const struct bpf_options *opt, const char *
 	return err;
 }
 
+static const uint32_t order[] = { SVID_TIER_LSM, SVID_TIER_FENTRY, SVID_TIER_TP };
+
+/* Pinned programs were taken over and nothing was tried: say so of the tiers that would have been better. */
+static void note_better(const struct bpf *b, const struct bpf_options *opt, struct bpf_report *report)
+{
+	for (size_t i = 0; opt->tier == SVID_TIER_NONE && i < ARRAY_SIZE(order) && order[i] != b->tier; i++)
+		bpf_why_reused(order[i], report->why[order[i]]);
+}
+
 /* Tries tiers in order of strength. A tier that fails leaves nothing behind but its reason. */
 static int start(struct bpf *b, const struct bpf_options *opt, const char *dir, struct bpf_report *report)
 {
-	static const uint32_t order[] = { SVID_TIER_LSM, SVID_TIER_FENTRY, SVID_TIER_TP };
-
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
 		if (opt->tier != SVID_TIER_NONE && opt->tier != order[i])
 			continue;
@@ -201,6 +208,7 @@ static int open_pinned(struct bpf *b, const struct bpf_options *opt, const char 
 	}
 	if (bpf_pin_maps_open(b, dir, &cfg) == 0 && reuse(b, opt, dir, &cfg) == 0) {
 		report->reused = true;
+		note_better(b, opt, report);
 		return bpf_set_core(b, 0);
 	}
 	links_close(b);

@@ -69,6 +69,9 @@ MUST int bpf_pin_drop(const char *dir, bool links_only);
 /** bpf_why_not() - what the system itself says against @tier, into @why (256 bytes); false when it says nothing. */
 bool bpf_why_not(uint32_t tier, char *why);
 
+/** bpf_why_reused() - why @tier is not in use while pinned programs of a weaker one are, into @why (256 bytes). */
+void bpf_why_reused(uint32_t tier, char *why);
+
 /** bpf_why_failed() - a sentence for libbpf's error @err in @program, and what usually causes it. */
 void bpf_why_failed(uint32_t tier, const char *what, const char *program, int err, char *why);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpf_why.c - sentences for people: why a tier is not used on this kernel. svidd as root; doctor prints them.
+ * bpf_why.c - sentences for people: why a tier is not used on this kernel, and after " -> " what to do. svidd as root;
+ * doctor prints them.
  * securityfs may not be mounted; it is read through a mount that nobody else sees.
  */
 #include <errno.h>
@@ -72,18 +73,18 @@ static bool trampolines_off(char *why)
 
 	if (!read_at(AT_FDCWD, "/proc/sys/kernel/ftrace_enabled", text, sizeof(text)) || text[0] != '0')
 		return false;
-	(void)snprintf(why, WHY, "kernel.ftrace_enabled is 0, which silences these hooks: sysctl kernel.ftrace_enabled=1");
+	(void)snprintf(why, WHY, "kernel.ftrace_enabled is 0, which silences these hooks -> sysctl kernel.ftrace_enabled=1");
 	return true;
 }
 
 static bool no_bpf_lsm(char *why)
 {
-	char list[160];
+	char list[96];
 
 	if (!security_read("lsm", list, sizeof(list)) || list_has(list, "bpf"))
 		return false;
 	list[strcspn(list, "\n")] = 0;
-	(void)snprintf(why, WHY, "bpf is not in the kernel's LSM list (%s): boot with lsm=...,bpf", list);
+	(void)snprintf(why, WHY, "bpf is not in the kernel's LSM list (%s) -> boot with lsm=%s,bpf", list, list);
 	return true;
 }
 
@@ -92,11 +93,13 @@ bool bpf_why_not(uint32_t tier, char *why)
 	char text[128];
 
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
-		(void)snprintf(why, WHY, "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)");
+		(void)snprintf(why, WHY, "the kernel has no type information -> use a kernel built with CONFIG_DEBUG_INFO_BTF=y");
 		return true;
 	}
 	if (security_read("lockdown", text, sizeof(text)) && strstr(text, "[confidentiality]")) {
-		(void)snprintf(why, WHY, "kernel lockdown is at confidentiality, which forbids BPF to read kernel memory");
+		(void)snprintf(why, WHY, "%s",
+			       "kernel lockdown is at confidentiality, which forbids BPF to read kernel memory -> "
+			       "boot with lockdown=integrity");
 		return true;
 	}
 	if (tier == SVID_TIER_LSM && no_bpf_lsm(why))
@@ -115,6 +118,14 @@ static const char *usual_cause(uint32_t tier, const char *program, int err)
 	if (err == -EPERM)
 		return "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed";
 	return "see the kernel log, and svidd's with libbpf's words at debug level";
+}
+
+void bpf_why_reused(uint32_t tier, char *why)
+{
+	if (!bpf_why_not(tier, why))
+		(void)snprintf(why, WHY, "%s",
+			       "not tried: the pinned programs of an earlier svidd are in use, which had to do without it -> "
+			       "to try again: stop svidd, svidd --remove-pins, start it");
 }
 
 void bpf_why_failed(uint32_t tier, const char *what, const char *program, int err, char *why)

@@ -82,7 +82,7 @@ static int load_socket(struct evidence *e)
 /* Strongest first, as people read the list. */
 static void put_notes(struct evidence *e, const struct bpf_report *r)
 {
-	for (uint32_t k = SVID_TIER_COUNT; k-- > 0;)
+	for (uint32_t k = 0; k < SVID_TIER_COUNT; k++)
 		if (r->why[k][0]) {
 			buf_printf(&e->notes, "%s: %s\n", tier_name(agent_tier(k)), r->why[k]);
 			log_info(EV_PROVIDER, KV("not", V_S(tier_name(agent_tier(k)))), KV("why", V_S(r->why[k])));

@@ -72,6 +72,9 @@ static const struct check *find(const char *name)
 	for (const struct check *c = doctor_agent_checks; c->name; c++)
 		if (strcmp(c->name, name) == 0)
 			return c;
+	for (const struct check *c = doctor_guess_checks; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
 	fail_msg("no check %s", name);
 	return NULL;
 }

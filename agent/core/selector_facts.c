@@ -106,13 +106,17 @@ static struct fact get_filename(struct eval *e, size_t i)
 	return fact_text(slice_of(slash + 1, (size_t)(path.text.p + path.text.len - slash - 1)));
 }
 
+/*
+ * A space of a document stands between arguments. One inside an argument becomes NUL, which no document holds: else
+ * argv[0], which the caller makes up, could carry all the words that are wanted, and argv[1] what is really done.
+ */
 static void join_argv(struct eval *e)
 {
 	const struct svid_image *img = &e->f->conn->image;
 	size_t len = img->argv_len;
 
 	for (size_t i = 0; i < len; i++)
-		e->argv[i] = img->argv[i] ? (uint8_t)img->argv[i] : ' ';
+		e->argv[i] = !img->argv[i] ? ' ' : img->argv[i] == ' ' ? 0 : (uint8_t)img->argv[i];
 	e->argv_len = len && !img->argv[len - 1] ? len - 1 : len;
 }
 

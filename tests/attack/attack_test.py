@@ -105,6 +105,10 @@ def a12_cases():
     unseen = {"bpf-tp": "traced"}
     for variable in ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"):
         yield Case("A12", f"trusted with {variable}", ([form(s.a12_library, variable)], []), {}, "SVID stolen: not seen")
+    yield Case("A12", "trusted with LD_PRELOAD behind 48 KB of environment", ([form(s.a12_library, "LD_PRELOAD", "far")], []),
+               {}, "SVID stolen: not seen")
+    yield Case("A12", "trusted started by ld.so --preload", ([form(s.a12_library, "LD_PRELOAD", "loader")], []), {},
+               "no identity", "the executable is ld.so")
     for variant, text in (("", "ptrace, let go"), ("mem", "/proc/PID/mem"), ("writev", "process_vm_writev")):
         yield Case("A12", f"trusted after {text}", ([form(s.a12_trace, variant)], []), unseen, "SVID stolen: not seen")
     yield Case("A12", "trusted started under ptrace, let go", ([s.a12_start], []),
@@ -138,6 +142,8 @@ def cases():
                "not served (W8)")
     yield Case("A9", "argv overwritten after exec", ([form(s.a9, "overwrite")], []), {}, "no argv selector (W10)")
     yield Case("A9", "argv moved by PR_SET_MM", ([form(s.a9, "move")], []), {}, "no argv selector (W10)")
+    yield Case("A9", "argv[0] holds the wanted arguments", ([form(s.a9, "argv0")], []), {}, "no argv selector (W10)",
+               "arguments are compared one by one in every mode")
     yield Case("A9", "argv truncated: not matched", ([form(s.a9, "truncated")], []), {"socket": "any"},
                "no argv selector (W10)")
     yield Case("A9", "argv as the policy says: served", ([form(s.a9, "honest")], []),

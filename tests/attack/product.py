@@ -65,13 +65,14 @@ def processes():
 class Player:
     """A process of the attack tool. Its lines are the attack's story; the group ends with it."""
 
-    def __init__(self, argv, user=UID, env=None, wrap=()):
+    def __init__(self, argv, user=UID, env=None, wrap=(), executable=None):
         self.lines, self.rest = [], b""
         clean = {"PATH": "/usr/bin:/bin"}
         clean.update(env or {})
         ids = {"user": user, "group": user, "extra_groups": []} if user else {}
         self.process = subprocess.Popen([*wrap, *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, env=clean, cwd="/", start_new_session=True, **ids)
+                                        stderr=subprocess.STDOUT, env=clean, cwd="/", start_new_session=True,
+                                        executable=executable, **ids)
 
     def _take(self, left):
         fd = self.process.stdout.fileno()

@@ -5,6 +5,7 @@ Outcomes (README.md): SVID stolen, no identity, cut, refused, no answer, served,
 """
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -202,10 +203,11 @@ def a9(lab, variant):
         argv = [name, "serve", "--production"]
     elif variant == "truncated":
         argv = [name, "serve", "--production", "x" * 2000]
+    elif variant == "argv0":
+        argv = [name + " serve --production", "fetch", f"socket={lab.socket}", f"wait={WAIT_MS}"]
     else:
         argv = [name, "argv-lie", f"variant={variant}", f"socket={lab.socket}", f"wait={WAIT_MS}", *padding]
-    p = Player(argv, env=env)
-    with p:
+    with Player(argv, env=env, executable=name) as p:
         said = word(p.until("thief: ", "caller: "))
         return "served" if variant == "honest" and said == "SVID stolen" else said
 
@@ -257,13 +259,21 @@ def fake_library(kind):
     return path
 
 
-def a12_library(lab, variable):
+def loader_of(path):
+    found = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
+    return re.search(r"^\s*(/\S+/ld-\S+)", found, re.M).group(1)
+
+
+def a12_library(lab, variable, hidden=""):
     lib = fake_library("library-path" if variable == "LD_LIBRARY_PATH" else "preload")
     mine = f"{lab.top}/loose/{variable}"
     os.makedirs(mine, exist_ok=True)
     shutil.copy(lib, mine)
     value = mine if variable == "LD_LIBRARY_PATH" else mine + "/libnghttp2.so.14"
-    with lab.play("trusted", "fetch", env={variable: value}) as p:
+    env = {f"PADDING{i}": "x" * 4000 for i in range(12)} if hidden == "far" else {}
+    env.update({variable: value} if hidden != "loader" else {})
+    wrap = (loader_of(lab.trusted), "--preload", value) if hidden == "loader" else ()
+    with lab.play("trusted", "fetch", env=env, wrap=wrap) as p:
         line = p.until("caller: ")
         if "injected: yes" not in p.lines:
             raise Failed(f"{variable} had no effect: {p.lines}")

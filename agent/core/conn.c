@@ -114,6 +114,9 @@ void conn_free(struct conn *conn)
 	uncount(conn);
 	loop_del(&conn->watch);
 	loop_timer_stop(&conn->timer);
+	/* Whatever its front said: one that was taken over may have kept the descriptor, and nobody watches from now on. */
+	if (conn->state >= CONN_SERVED)
+		shutdown(conn->fd, SHUT_RDWR);
 	close(conn->fd);
 	mem_free(conn->record);
 	c->conns[i] = NULL;
@@ -183,20 +186,37 @@ static void serve_undecided(struct conn *conn)
 	serve_nobody(conn, 0);
 }
 
-static int audit_conn(struct conn *conn, struct slice fields)
+static int audit_conn(struct conn *conn, const struct buf *fields)
 {
 	struct core *c = conn->core;
 	AUTO(buf) struct buf b = BUF_INIT(LIM_AUDIT_LINE);
 	struct json j = JSON_INIT(&b);
-	int err;
+	int err = buf_ok(fields);
 
 	json_u64(&j, "connection", conn->number);
 	buf_put_u8(&b, ',');
-	buf_put_slice(&b, fields);
-	err = buf_ok(&b) ? -ERR_AUDIT : audit_write(&c->audit, "decision", buf_slice(&b));
+	buf_put_slice(&b, buf_slice(fields));
+	if (!err)
+		err = buf_ok(&b);
+	if (err)
+		return err;
+	err = audit_write(&c->audit, "decision", buf_slice(&b));
 	if (err)
 		hold_set(c, HOLD_AUDIT, err);
 	return err;
+}
+
+/* The record first; then @serve_it. While a hold is on, or begins with this, the caller must come again. */
+static void record_and(struct conn *conn, const struct buf *fields, void (*serve_it)(struct conn *conn))
+{
+	int err = hold_err(conn->core) ? -ERR_AUDIT : audit_conn(conn, fields);
+
+	if (!err)
+		serve_it(conn);
+	else if (err == -ERR_AUDIT)
+		serve_undecided(conn);
+	else
+		refuse(conn, "record", err);
 }
 
 /* Facts that could not be had just now are no reason to tell a client that it will never get an identity. */
@@ -232,18 +252,12 @@ static void serve(struct conn *conn)
 
 void conn_decided(struct conn *conn)
 {
-	struct core *c = conn->core;
-
 	/* Facts were gathered by pid: they are the caller's only if nothing happened to it since connect(). */
 	if (conn_changed(conn)) {
 		refuse(conn, "changed while it was identified", -ERR_CHANGED);
 		return;
 	}
-	if (hold_err(c) || audit_conn(conn, buf_slice(&conn->decision->audit))) {
-		serve_undecided(conn);
-		return;
-	}
-	serve(conn);
+	record_and(conn, &conn->decision->audit, serve);
 }
 
 static void decide_now(struct conn *conn, const struct svid_conn *record)
@@ -280,6 +294,11 @@ static bool is_full(const struct core *c)
 	return c->n_conns > c->max_conns;
 }
 
+static void serve_as_nobody(struct conn *conn)
+{
+	serve_nobody(conn, 0);
+}
+
 /* The kernel has nothing about this caller: it is nobody, which is an answer and gets its audit line. */
 static void no_evidence(struct conn *conn, int err)
 {
@@ -293,10 +312,8 @@ static void no_evidence(struct conn *conn, int err)
 	log_info(EV_CONN, KV("pid", V_I(conn->pid)), KV("uid", V_U(conn->uid)), KV("err", V_S(err_name(err))));
 	if (is_full(c))
 		refuse(conn, "too many connections", -ERR_LIMIT);
-	else if (hold_err(c) || audit_conn(conn, buf_slice(&b)))
-		serve_undecided(conn);
 	else
-		serve_nobody(conn, 0);
+		record_and(conn, &b, serve_as_nobody);
 }
 
 /* Floods: one uid may own thousands of others, but they share a cgroup or the maker of a namespace (A14). */

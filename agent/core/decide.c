@@ -103,6 +103,8 @@ static void match(struct decision *d)
 		d->ids[i] = m.ids[i]->number;
 	d->waived = m.not_traced_waived;
 	whoami_make_audit(&d->audit, &f, &m);
+	if (buf_ok(&d->audit))
+		d->shared = false; /* it can be recorded for nobody */
 }
 
 void decision_whoami(const struct decision *d, struct buf *out)

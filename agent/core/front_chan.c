@@ -144,7 +144,7 @@ static int put_entries(struct idset *set, struct buf *out)
 			list_put_entry(out, &e);
 		there += !err;
 	}
-	return there || !set->n ? buf_ok(out) : why;
+	return there || !set->n ? 0 : why;
 }
 
 /*
@@ -163,6 +163,10 @@ static void push(struct idset *set)
 	err = put_entries(set, &entries);
 	if (err == -ERR_NOT_READY)
 		return;
+	if (buf_ok(&entries)) { /* the next front is told everything again */
+		front_kill(fr);
+		return;
+	}
 	/* What cannot be signed now is Unavailable to a client; the log and status say why. */
 	set->err = err && err_status(err) != GRPC_UNAVAILABLE ? -ERR_NOT_READY : err;
 	if (!err && chan_put(fr->chan, F_SET, 0, .version = ++set->version,

@@ -149,6 +149,14 @@ static int take_peer(struct core *c, uint32_t role, uint32_t index, int fd)
 	}
 }
 
+/* No memory for a child is that child's misfortune: svidd starts another. */
+static int not_taken(struct core *c, uint32_t role, uint32_t index, int err)
+{
+	if (err)
+		parent_kill(c, role, index);
+	return 0;
+}
+
 static int on_peer(struct chan *ch, struct chan_msg *m)
 {
 	struct core *c = chan_owner(ch);
@@ -162,7 +170,7 @@ static int on_peer(struct chan *ch, struct chan_msg *m)
 	err = take_peer(c, peer.role, peer.index, fd);
 	log_debug(EV_CHILD_START, KV("child", V_S(role_name_of(peer.role))), KV("index", V_U(peer.index)),
 		  KV("err", V_S(err_name(err))));
-	return err;
+	return err == -ERR_FORMAT ? err : not_taken(c, peer.role, peer.index, err);
 }
 
 static int on_front(struct chan *ch, struct chan_msg *m)
@@ -176,7 +184,8 @@ static int on_front(struct chan *ch, struct chan_msg *m)
 	fd = m->fds[0];
 	log_fd = m->fds[1];
 	m->fds[0] = m->fds[1] = -1;
-	return fronts_peer(c->fronts, front.number, (pid_t)front.pid, fd, log_fd);
+	err = fronts_peer(c->fronts, front.number, (pid_t)front.pid, fd, log_fd);
+	return err == -ERR_NOT_FOUND ? -ERR_FORMAT : not_taken(c, ROLE_FRONT, front.number, err);
 }
 
 static int on_exit_of(struct chan *ch, struct chan_msg *m)

@@ -127,6 +127,16 @@ static void give_plan(struct world *w, const char *audit_path)
 				 .state_path = slice_str("-"), .tier_notes = slice_str("a: why\nb: why")), 0);
 }
 
+void world_begin(struct world *w, const char *audit_path, int *ret_fd)
+{
+	int pair[2];
+
+	make_pair(pair);
+	w->svidd = pair[0];
+	give_plan(w, audit_path);
+	*ret_fd = pair[1];
+}
+
 void world_start(struct world *w, const char *audit_path)
 {
 	static const char *const argv[] = { "svid-core", "--index=0", "--log=debug", NULL };
@@ -286,6 +296,10 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 			close_fd(&w->attest[w->last_kill.index]);
 		if (w->last_kill.role == ROLE_KEYS)
 			close_fd(&w->keys);
+		if (w->ways.restart && w->last_kill.role == ROLE_ATTEST)
+			world_new_attest(w, w->last_kill.index);
+		if (w->ways.restart && w->last_kill.role == ROLE_KEYS)
+			world_new_keys(w);
 		break;
 	case MSG_C_DRAINED:
 		w->drained = true;

@@ -42,6 +42,7 @@ struct world_ways {
 	bool front_ignores_end;
 	bool attest_silent;
 	bool keys_silent;
+	bool restart; /* svidd starts what it killed again */
 	int keys_load_err;
 	int keys_issue_err;
 	uint32_t svid_life; /* seconds; 0 = 3600 */
@@ -72,6 +73,9 @@ void world_new(struct world *w);
 
 /** world_start() - svid-core with everything it needs; returns when it said ready, or after two seconds. */
 void world_start(struct world *w, const char *audit_path);
+
+/** world_begin() - the plan without a program: *@ret_fd is svid-core's end of the channel to svidd. */
+void world_begin(struct world *w, const char *audit_path, int *ret_fd);
 
 /** world_stop() - end it and close everything. */
 void world_stop(struct world *w);

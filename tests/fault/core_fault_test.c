@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core_fault_test.c - one caller after another while the nth allocation fails at each step of the way: nothing breaks,
+ * nobody else is hurt, and the next caller is served. svid-core's loop runs in this process, its siblings are core_world.c.
+ * links: agent/core agent/sandbox tests/role/core_world.c agent/parent/spawn.c agent/parent/roles.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/mem.h"
+#include "agent/core/core.h"
+#include "tests/role/core_world.h"
+
+#define STEPS 12 /* turns of the loop from connect() to the end */
+#define ALLOCATIONS 40
+
+static struct world w;
+static struct core core = {
+	.holds = { [HOLD_EVIDENCE] = -ERR_NOT_READY, [HOLD_AUTHORITY] = -ERR_NOT_READY, [HOLD_DOCUMENTS] = -ERR_NOT_READY },
+};
+
+/* As main.c does it, without the sandbox. */
+static void start_core(int fd)
+{
+	char dir[80];
+
+	assert_int_equal(parent_receive_plan(fd, &core.plan), 0);
+	assert_int_equal(loop_new(&core.loop), 0);
+	audit_init(&core.audit, core.plan.audit, AUDIT_REQUIRED);
+	snprintf(dir, sizeof(dir), "%s/state", w.dir);
+	assert_int_equal(state_open(dir, &core.state), 0);
+	assert_int_equal(provider_open(&core.plan.fds, &core.provider), 0);
+	assert_int_equal(compiler_watch(&core), 0);
+	assert_int_equal(core_make_parts(&core), 0);
+	assert_int_equal(parent_start(&core, fd), 0);
+	assert_int_equal(hold_start(&core), 0);
+	assert_int_equal(fronts_start(core.fronts), 0);
+	assert_int_equal(compiler_start(&core), 0);
+	assert_int_equal(revoke_start(&core), 0);
+	assert_int_equal(canary_start(&core), 0);
+	assert_int_equal(admin_start(&core), 0);
+	assert_int_equal(server_start(&core), 0);
+}
+
+/* One turn of svid-core, in which allocation @nth fails (-1: none), then one of its siblings. */
+static bool turn(long nth)
+{
+	int hit;
+
+	mem_fail_after(nth);
+	assert_int_equal(loop_once(core.loop, 2), 0);
+	hit = mem_fail_after(-1);
+	world_step(&w, 0);
+	return hit;
+}
+
+static void forget_conns(void)
+{
+	for (size_t i = 0; i < w.n_conns; i++)
+		if (w.conns[i].fd >= 0)
+			close(w.conns[i].fd);
+	w.n_conns = 0;
+}
+
+/* Served: a front has the connection and an SVID. */
+static bool is_served(void)
+{
+	for (size_t i = 0; i < w.n_conns; i++)
+		if (world_front_of(&w, w.conns[i].front)->entries == 1 && !w.conns[i].ended)
+			return true;
+	return false;
+}
+
+static void assert_next_is_served(int step, long nth)
+{
+	uint64_t until = clock_boot_ns() + 8 * NS_PER_S;
+	int fd = world_client(&w);
+
+	for (uint64_t again = clock_boot_ns() + NS_PER_S; !is_served() && clock_boot_ns() < until;) {
+		turn(-1);
+		if (clock_boot_ns() < again)
+			continue;
+		/* as a client does it: whoever was ended comes again */
+		close(fd);
+		fd = world_client(&w);
+		again = clock_boot_ns() + NS_PER_S;
+	}
+	if (!is_served())
+		fail_msg("not served after allocation %ld of step %d failed", nth, step);
+	close(fd);
+}
+
+static void end_all(void)
+{
+	for (size_t i = 0; i < WORLD_FRONTS; i++)
+		for (size_t k = 0; k < w.n_conns; k++)
+			if (w.fronts[i].fd >= 0 && w.conns[k].front == w.fronts[i].number && w.conns[k].fd >= 0)
+				(void)!ipc_put(w.fronts[i].fd, FR_CLOSED, 0, .conn = w.conns[k].number);
+	forget_conns();
+	for (int i = 0; i < 50 && core.n_conns; i++)
+		turn(-1);
+}
+
+/* Returns whether the allocation was reached. */
+static bool try(int step, long nth)
+{
+	bool hit = false;
+	int fd = world_client(&w);
+
+	for (int i = 0; i < STEPS; i++)
+		hit |= turn(i == step ? nth : -1);
+	close(fd);
+	end_all();
+	assert_next_is_served(step, nth);
+	end_all();
+	return hit;
+}
+
+static void callers_are_served_whatever_allocation_failed_before(void **state)
+{
+	unsigned int hits = 0;
+
+	(void)state;
+	for (int step = 0; step < STEPS; step++)
+		for (long nth = 0; nth < ALLOCATIONS; nth++) {
+			if (!try(step, nth))
+				break;
+			hits++;
+		}
+	assert_true(hits > 10);
+	assert_int_equal(core.n_conns, 0);
+}
+
+static void documents_come_into_force_whatever_allocation_failed_before(void **state)
+{
+	uint64_t generation;
+
+	(void)state;
+	for (long nth = 0; nth < 200; nth += 7) {
+		bool hit = false;
+
+		generation = docs_generation(core.docs);
+		compiler_run(&core);
+		for (int i = 0; i < 70 && docs_generation(core.docs) == generation; i++)
+			hit |= turn(nth);
+		compiler_run(&core);
+		for (int i = 0; i < 400 && docs_generation(core.docs) == generation; i++)
+			turn(-1);
+		for (int i = 0; i < 70; i++)
+			turn(-1);
+		assert_int_equal(policy_count(docs_policy(core.docs), &(size_t){ 0 }), 1);
+		if (!hit)
+			break;
+	}
+}
+
+static int setup(void **state)
+{
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0)
+		return -1;
+	log_init("test", LOG_ERROR + (getenv("VERBOSE") ? 2 : 0));
+	world_new(&w);
+	w.ways.restart = true;
+	world_begin(&w, NULL, &fd);
+	start_core(fd);
+	for (int i = 0; i < 1000 && !w.ready; i++)
+		turn(-1);
+	return w.ready ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_free(&w);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(callers_are_served_whatever_allocation_failed_before),
+		cmocka_unit_test(documents_come_into_force_whatever_allocation_failed_before),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

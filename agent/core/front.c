@@ -155,7 +155,8 @@ void front_dead(struct front *fr, int err)
 		return;
 	fr->dead = true;
 	f->stats.died++;
-	if (err != -ERR_CLOSED)
+	/* A closed channel should be the end of the process, but one that was taken over can close it and stay. */
+	if (err != -ERR_CLOSED || loop_timer_in(f->loop, &fr->timer, END_GRACE_NS))
 		front_kill(fr);
 	chan_free(fr->chan);
 	fr->chan = NULL;

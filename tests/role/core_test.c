@@ -311,6 +311,40 @@ static void a_set_gets_another_front_when_its_own_dies(void **state)
 	close(b);
 }
 
+/* One that was taken over says "closed" and keeps its descriptor: nobody would watch over that caller any more. */
+static void a_connection_that_a_front_gave_back_is_over_whatever_it_kept(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	conn_at(0);
+	assert_int_equal(ipc_put(front_of(&w.conns[0])->fd, FR_CLOSED, 0, .conn = w.conns[0].number), 0);
+	assert_true(world_is_closed(&w, fd, 1000));
+	assert_core_is_well();
+	close(fd);
+}
+
+/* The same by closing its channel: it has to be dead before long, and can use what it kept no more. */
+static void a_front_that_leaves_keeps_no_connection_and_is_killed_when_it_stays(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = world_client(&w);
+	conn_at(0);
+	close(front_of(&w.conns[0])->fd);
+	front_of(&w.conns[0])->fd = -1;
+	assert_true(world_is_closed(&w, fd, 1000));
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_FRONT);
+	assert_int_equal(w.last_kill.index, w.conns[0].front);
+	assert_core_is_well();
+	close(fd);
+}
+
 static void a_front_that_never_gets_ready_is_killed(void **state)
 {
 	(void)state;
@@ -690,6 +724,8 @@ int main(void)
 		T(a_front_that_is_ready_twice_is_killed),
 		T(the_streams_of_other_sets_do_not_notice_a_killed_front),
 		T(a_set_gets_another_front_when_its_own_dies),
+		T(a_connection_that_a_front_gave_back_is_over_whatever_it_kept),
+		T(a_front_that_leaves_keeps_no_connection_and_is_killed_when_it_stays),
 		T(a_front_that_never_gets_ready_is_killed),
 		T(a_worker_that_answers_unasked_is_killed),
 		T(a_worker_that_is_silent_is_killed_and_its_caller_told_to_come_again),

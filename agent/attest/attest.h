@@ -32,6 +32,18 @@ void exe_identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out);
 /** exe_argv() - /proc/PID/cmdline, cut at the buffer's maximum. For `attestation: socket` only. Errors: -errno. */
 MUST int exe_argv(uint32_t pid, struct buf *out);
 
+/**
+ * proc_open() - /proc/@pid, opened once, of the process that began at @start (ns of boot; 0: not compared).
+ * Errors: -ESRCH (gone, or another one), -errno.
+ */
+MUST int proc_open(uint32_t pid, uint64_t start, int *ret_fd);
+
+/**
+ * around_look() - SVID_CRED_* of the user and mount namespaces and the root of a process, as they are now.
+ * Errors: those of proc_open(), -errno.
+ */
+MUST int around_look(uint32_t pid, uint64_t start, uint32_t *ret_flags);
+
 struct names_answer {
 	struct buf user;
 	struct buf group;

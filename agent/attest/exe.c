@@ -115,13 +115,23 @@ static int dev_in_mountinfo(struct slice text, uint64_t id, uint64_t *ret_dev)
 	return -ENOENT;
 }
 
-/*
- * The super block's number of the file system that @fd is on. On btrfs and overlayfs st_dev is another
- * number, so ask the mount: in the process's own table, because the mount may not be in ours.
- */
-static int super_dev(int proc, int fd, uint64_t *ret_dev)
+/* -ENOENT: mount @id is not in the table of @proc. */
+static int find_mount(int proc, uint64_t id, uint64_t *ret_dev)
 {
 	AUTO(buf) struct buf text = BUF_INIT(MOUNTINFO_BYTES);
+	int err = read_file(proc, "mountinfo", &text);
+
+	return err ? err : dev_in_mountinfo(buf_slice(&text), id, ret_dev);
+}
+
+/*
+ * The super block's number of the file system that @fd is on; on btrfs and overlayfs st_dev is another number. The mount
+ * must be one of the process's own table, or of process 1's for a process that was given another one after its exec.
+ * Any other mount is of nobody whom we judge: an unprivileged user makes a namespace, mounts a file of his over a trusted
+ * path there, and reaches it from outside by /proc/PID/root or a passed descriptor; the link then says the trusted path.
+ */
+static int mount_dev(int proc, int fd, uint64_t *ret_dev)
+{
 	struct statx sx;
 	int err;
 
@@ -129,8 +139,12 @@ static int super_dev(int proc, int fd, uint64_t *ret_dev)
 		return -errno;
 	if (!(sx.stx_mask & STATX_MNT_ID))
 		return -ENODATA;
-	err = read_file(proc, "mountinfo", &text);
-	return err ? err : dev_in_mountinfo(buf_slice(&text), sx.stx_mnt_id, ret_dev);
+	err = find_mount(proc, sx.stx_mnt_id, ret_dev);
+	if (err != -ENOENT)
+		return err;
+	AUTO(fd) int first = open("/proc/1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return first < 0 ? -errno : find_mount(first, sx.stx_mnt_id, ret_dev);
 }
 
 /* -ERR_CHANGED when they differ; 0 when equal, or when this file system tells nobody (tmpfs, overlayfs). */
@@ -155,6 +169,7 @@ static int same_generation(int fd, uint32_t want)
  */
 static int same_file(int proc, int fd, const struct msg_A_IDENTIFY *ask, struct exe_answer *out)
 {
+	uint64_t dev = 0;
 	struct stat st;
 	int err;
 
@@ -164,11 +179,11 @@ static int same_file(int proc, int fd, const struct msg_A_IDENTIFY *ask, struct 
 	out->dev = (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev);
 	if (!ask->dev)
 		return 0;
-	if (out->dev != ask->dev) {
-		err = super_dev(proc, fd, &out->dev);
-		if (err)
-			return err == -ENOENT ? -ERR_CHANGED : err;
-	}
+	err = mount_dev(proc, fd, &dev);
+	if (err)
+		return err == -ENOENT ? -ERR_MOUNT : err;
+	if (out->dev != ask->dev)
+		out->dev = dev;
 	if (out->dev != ask->dev || out->ino != ask->ino)
 		return -ERR_CHANGED;
 	return ask->generation ? same_generation(fd, ask->generation) : 0;
@@ -205,21 +220,30 @@ static int path_of(int fd, char *path)
 	return 0;
 }
 
-static int open_proc(uint32_t pid)
+int proc_open(uint32_t pid, uint64_t start, int *ret_fd)
 {
 	char name[32];
+	int err = 0;
 
 	snprintf(name, sizeof(name), "/proc/%u", pid);
-	return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO(fd) int proc = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (proc < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	if (start)
+		err = same_process(proc, start);
+	if (err)
+		return err;
+	*ret_fd = proc;
+	proc = -1;
+	return 0;
 }
 
 static int identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out)
 {
-	AUTO(fd) int proc = open_proc(ask->pid);
-	int err = proc < 0 ? (errno == ENOENT ? -ESRCH : -errno) : 0;
+	AUTO(fd) int proc = -1;
+	int err = proc_open(ask->pid, ask->start, &proc);
 
-	if (!err && ask->start)
-		err = same_process(proc, ask->start);
 	if (err)
 		return err;
 	/* O_PATH: no access to a file system that may hang, and no permission of the file is needed. */
@@ -241,7 +265,8 @@ void exe_identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out)
 
 int exe_argv(uint32_t pid, struct buf *out)
 {
-	AUTO(fd) int proc = open_proc(pid);
+	AUTO(fd) int proc = -1;
+	int err = proc_open(pid, 0, &proc);
 
-	return proc < 0 ? -errno : read_file(proc, "cmdline", out);
+	return err ? err : read_file(proc, "cmdline", out);
 }

@@ -48,6 +48,8 @@ static int on_identify(struct worker *w, struct chan_msg *m)
 	AUTO(names_answer) struct names_answer names = { .err = 0 };
 	AUTO(buf) struct buf argv = BUF_INIT(4096);
 	struct msg_A_IDENTIFY ask;
+	uint32_t around = 0;
+	int around_err = 0;
 	int err = msg_get_A_IDENTIFY(m->body, &ask);
 
 	if (err)
@@ -59,10 +61,12 @@ static int on_identify(struct worker *w, struct chan_msg *m)
 	names_lookup(&ask, &names);
 	if (ask.start == 0 && !exe.err)
 		exe.err = exe_argv(ask.pid, &argv);
+	if (ask.around)
+		around_err = around_look(ask.pid, ask.start, &around);
 	return ipc_put(w->core, A_IDENTITY, m->id, .path_err = exe.err, .path = slice_str(exe.path), .dev = exe.dev,
 		       .ino = exe.ino, .names_err = names.err, .user = buf_slice(&names.user),
 		       .group = buf_slice(&names.group), .groups = buf_slice(&names.groups),
-		       .argv = buf_slice(&argv));
+		       .argv = buf_slice(&argv), .around_err = around_err, .around = around);
 }
 
 static int on_canary(struct worker *w, struct chan_msg *m)

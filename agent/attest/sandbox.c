@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -22,7 +23,7 @@ static const struct sandbox_call calls[] = {
 	CALL_IF("openat", 2, OPEN_WRITES, 0), CALL_IF("open", 1, OPEN_WRITES, 0),
 	CALL("newfstatat"), CALL("stat"), CALL("lstat"), CALL("statx"), CALL("readlink"), CALL("readlinkat"),
 	CALL("lseek"), CALL("pread64"), CALL("getdents64"), CALL("access"), CALL("faccessat"), CALL("faccessat2"),
-	CALL_IF("ioctl", 1, SB_INT, FS_IOC_GETVERSION),
+	CALL_IF("ioctl", 1, SB_INT, FS_IOC_GETVERSION), CALL_IF("ioctl", 1, SB_INT, NS_GET_USERNS),
 	CALL("poll"), CALL("ppoll"),
 	/* name services listen on AF_UNIX; so does svid-core for the canary */
 	CALL_IF("socket", 0, SB_INT, AF_UNIX), CALL("connect"), CALL("sendto"), CALL("recvfrom"),

@@ -26,6 +26,7 @@ static const struct word {
 	{ .key = "holds", .label = "held back by" },
 	{ .key = "uptime_s", .label = "uptime (seconds)" },
 	{ .key = "last_good_ms", .label = "last good (ms ago)" },
+	{ .key = "observed_why", .label = "which means" },
 	{ .key = "start", .label = "start (ns after boot)" },
 	{ .key = "exec_time", .label = "exec (ns after boot)" },
 	{ .key = "execve_path", .label = "path given to execve" },

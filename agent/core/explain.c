@@ -14,6 +14,9 @@
 #include "agent/core/admin.h"
 #include "agent/core/whoami.h"
 
+/* What svid-attest is asked for by A_IDENTIFY.around. */
+#define AROUND_FLAGS (SVID_CRED_USERNS_INIT | SVID_CRED_MNTNS_INIT | SVID_CRED_MNTNS_PID1 | SVID_CRED_ROOT_DIFFERS)
+
 struct explain {
 	struct admin_client *client;
 	uint32_t id;
@@ -76,6 +79,14 @@ static int read_proc(pid_t pid, const char *name, char *text, size_t size)
 	return 0;
 }
 
+/* "CapEff:\t000001ffffffffff", "Seccomp:\t2"; 0 when there is no such line. */
+static uint64_t read_number(const char *status, const char *key, int base)
+{
+	const char *line = strstr(status, key);
+
+	return line ? strtoull(line + strlen(key), NULL, base) : 0;
+}
+
 /* "Uid:\t1\t2\t3\t4": the first line that begins so is the kernel's own, a name cannot hold a newline there. */
 static void read_ids(const char *status, const char *key, uint32_t ids[static 4])
 {
@@ -103,10 +114,37 @@ static void read_groups(const char *status, struct svid_creds *c)
 	}
 }
 
+static void read_rights(const char *status, struct svid_creds *c)
+{
+	c->ids.cap_effective = read_number(status, "\nCapEff:\t", 16);
+	c->ids.cap_permitted = read_number(status, "\nCapPrm:\t", 16);
+	c->seccomp = (uint32_t)read_number(status, "\nSeccomp:\t", 10);
+	if (read_number(status, "\nNoNewPrivs:\t", 10))
+		c->flags |= SVID_CRED_NO_NEW_PRIVS;
+	if (read_number(status, "\nTracerPid:\t", 10))
+		c->flags |= SVID_CRED_TRACED_NOW;
+}
+
+static void read_comm(struct explain *x)
+{
+	char text[64] = "";
+
+	if (read_proc(x->pid, "comm", text, sizeof(text)) == 0)
+		snprintf(x->record.comm, sizeof(x->record.comm), "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static uint32_t loginuid_of(pid_t pid)
+{
+	char text[32];
+
+	/* A kernel without audit has no such file, and 4294967295 says just that. */
+	return read_proc(pid, "loginuid", text, sizeof(text)) ? UINT32_MAX : (uint32_t)strtoul(text, NULL, 10);
+}
+
 static int creds_from_proc(struct explain *x)
 {
 	struct svid_creds *c = &x->record.creds;
-	char text[4096];
+	char text[16384]; /* "Groups:" may be long, and what is wanted is behind it */
 	uint32_t ids[4] = { 0 };
 	struct slice hint;
 	int err = read_proc(x->pid, "status", text, sizeof(text));
@@ -117,8 +155,10 @@ static int creds_from_proc(struct explain *x)
 	c->ids.uid = ids[0], c->ids.euid = ids[1], c->ids.suid = ids[2], c->ids.fsuid = ids[3];
 	read_ids(text, "\nGid:\t", ids);
 	c->ids.gid = ids[0], c->ids.egid = ids[1], c->ids.sgid = ids[2], c->ids.fsgid = ids[3];
-	c->loginuid = UINT32_MAX;
 	read_groups(text, c);
+	read_rights(text, c);
+	read_comm(x);
+	c->loginuid = loginuid_of(x->pid);
 	hint = cgroup_hint(x->pid, text, sizeof(text));
 	if (hint.len < sizeof(x->cgroup))
 		memcpy(x->cgroup, hint.p ? hint.p : (const uint8_t *)"", hint.len);
@@ -139,12 +179,31 @@ static void take_proc_image(struct explain *x, const struct msg_A_IDENTITY *m)
 		img->flags |= SVID_IMG_ARGV_TRUNC;
 }
 
+/* What the answer rests on, in words. */
+static void put_source(const struct explain *x, int around_err, char *text, size_t size)
+{
+	const char *image = "/proc, as of now: the kernel has no record of this process";
+
+	if (x->image_known && x->record.image.flags & SVID_IMG_SCANNED)
+		image = "the kernel's table, filled when svidd came: it started before svidd; restart it";
+	else if (x->image_known)
+		image = "the kernel's record of its exec";
+	if (around_err)
+		snprintf(text, size, "%s; credentials and cgroup as of now; namespaces are unknown (%s)", image,
+			 err_text(around_err));
+	else
+		snprintf(text, size, "%s; credentials, cgroup and namespaces as of now", image);
+}
+
 static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
 {
 	struct explain *x = container_of(job, struct explain, job);
 	struct facts f = { .conn = &x->record, .tier = x->client->core->plan.tier, .path_err = err, .names_err = err };
+	char source[256];
 
+	put_source(x, m ? m->around_err : err, source, sizeof(source));
 	if (m) {
+		x->record.creds.flags |= m->around_err ? 0 : m->around & AROUND_FLAGS;
 		f.path_err = m->path_err;
 		f.path = m->path;
 		f.names_err = m->names_err;
@@ -158,9 +217,7 @@ static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, 
 	f.cgroup = slice_str(x->cgroup);
 	f.unit = cgroup_unit(f.cgroup);
 	x->client->explain = NULL;
-	answer(x->client, x->id, &f,
-	       x->image_known ? "the kernel's record of its exec; credentials and cgroup as of now; initial namespaces assumed" :
-				"/proc, as of now: this process holds no connection");
+	answer(x->client, x->id, &f, source);
 	mem_free(x);
 }
 
@@ -171,7 +228,7 @@ static int ask(struct explain *x)
 
 	memcpy(x->job.groups, r->creds.groups, n * sizeof(x->job.groups[0]));
 	x->job.ask = (struct msg_A_IDENTIFY){ .pid = (uint32_t)x->pid, .uid = r->creds.ids.euid, .gid = r->creds.ids.egid,
-					      .groups = slice_of(x->job.groups, n * sizeof(x->job.groups[0])) };
+					      .groups = slice_of(x->job.groups, n * sizeof(x->job.groups[0])), .around = 1 };
 	if (x->image_known) {
 		x->job.ask.start = r->image.key.start;
 		x->job.ask.dev = r->image.exe.dev;
@@ -192,8 +249,6 @@ static void image_from_kernel(struct explain *x)
 	if (provider_key_of(p, (uint32_t)x->pid, &key) || provider_image(p, &key, &x->record.image))
 		return;
 	x->image_known = true;
-	/* Namespaces of others cannot be looked at without a capability: said in "source". */
-	x->record.creds.flags |= SVID_CRED_USERNS_INIT | SVID_CRED_MNTNS_INIT | SVID_CRED_MNTNS_PID1;
 	if (x->client->core->plan.tier != TIER_BPF_TP)
 		x->record.flags |= SVID_CONN_SEES_TRACE | SVID_CONN_SEES_CRED | SVID_CONN_SEES_SPLICE;
 }

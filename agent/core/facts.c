@@ -91,35 +91,60 @@ void facts_put_argv(struct json *j, const char *key, const struct svid_image *im
 	json_close(j, ']');
 }
 
+/* /proc tells neither ids of an exec nor what is in an inode: what is not known is left out, a zero would be a lie. */
+static bool is_recorded(const struct svid_image *img)
+{
+	return !(img->flags & SVID_IMG_SOCKET);
+}
+
+static void put_exec(struct json *j, const struct svid_image *img)
+{
+	bool scanned = img->flags & SVID_IMG_SCANNED;
+
+	json_str(j, "observed", scanned ? "scan" : "exec");
+	if (scanned)
+		json_str(j, "observed_why", "started before svidd; restart it");
+	json_u64(j, "start", img->key.start);
+	json_u64(j, "exec_id", img->exec_id);
+	if (!scanned)
+		json_u64(j, "exec_time", img->exec_time);
+	if (img->filename_len)
+		json_bytes(j, "execve_path", slice_of(img->filename, least(img->filename_len, sizeof(img->filename))));
+}
+
 static void put_process(struct json *j, const struct svid_conn *c)
 {
 	const struct svid_image *img = &c->image;
 
 	json_open(j, "process", '{');
 	json_u64(j, "pid", img->key.tgid);
-	json_u64(j, "start", img->key.start);
-	json_u64(j, "exec_id", img->exec_id);
-	json_u64(j, "exec_time", img->exec_time);
-	json_bytes(j, "comm", fixed(c->comm, sizeof(c->comm)));
+	if (is_recorded(img))
+		put_exec(j, img);
+	if (*c->comm)
+		json_bytes(j, "comm", fixed(c->comm, sizeof(c->comm)));
 	put_flags(j, "flags", img->flags, image_flags, ARRAY_SIZE(image_flags));
-	json_bytes(j, "execve_path", slice_of(img->filename, least(img->filename_len, sizeof(img->filename))));
 	if (img->interp_len)
 		json_bytes(j, "interpreter", slice_of(img->interp, least(img->interp_len, sizeof(img->interp))));
 	facts_put_argv(j, "argv", img);
-	json_u64(j, "argv_bytes", img->argv_total);
+	if (img->argv_total)
+		json_u64(j, "argv_bytes", img->argv_total);
 	json_close(j, '}');
 }
 
-static void put_exe(struct json *j, const struct svid_exe *e)
+static void put_exe(struct json *j, const struct svid_image *img)
 {
+	const struct svid_exe *e = &img->exe;
+
 	json_open(j, "executable", '{');
 	json_u64(j, "inode", e->ino);
 	json_u64(j, "device_major", e->dev >> 20);
 	json_u64(j, "device_minor", e->dev & 0xfffff);
-	json_u64(j, "generation", e->generation);
-	json_u64(j, "size", e->size);
-	json_time(j, "mtime", e->mtime_sec);
-	json_u64(j, "owner", e->uid);
+	if (is_recorded(img)) {
+		json_u64(j, "generation", e->generation);
+		json_u64(j, "size", e->size);
+		json_time(j, "mtime", e->mtime_sec);
+		json_u64(j, "owner", e->uid);
+	}
 	json_close(j, '}');
 }
 
@@ -186,7 +211,7 @@ void facts_put(struct json *j, const struct facts *f)
 	put_fact(j, "cgroup", f->cgroup_err, f->cgroup);
 	if (!f->cgroup_err && f->unit.len)
 		json_bytes(j, "systemd_unit", f->unit);
-	put_exe(j, &f->conn->image.exe);
+	put_exe(j, &f->conn->image);
 	put_creds(j, &f->conn->creds);
 	put_process(j, f->conn);
 	put_ancestors(j, &f->conn->image);

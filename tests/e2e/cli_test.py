@@ -81,6 +81,23 @@ def test_explain_says_of_another_process_what_the_kernel_recorded():
         assert agent.svid("explain", "x")[0] == 2
 
 
+def test_explain_of_an_idle_process_shows_the_kernels_record_and_no_invented_zeros():
+    with Agent("cli-idle") as agent:
+        agent.start()
+        idle = subprocess.Popen(["/bin/sleep", "30"])
+        try:
+            facts = as_json(agent, "explain", str(idle.pid))
+            assert facts["identities"] == [] and facts["process"]["argv"] == ["/bin/sleep", "30"], facts
+            assert facts["process"]["observed"] == "exec" and facts["process"]["exec_id"] > 0, facts
+            assert facts["executable"]["inode"] == os.stat("/bin/sleep").st_ino, facts
+            assert "initial user namespace" in facts["credentials"]["flags"] and facts["credentials"]["uid"] == 0, facts
+            old = as_json(agent, "explain", str(os.getpid()))
+            assert old["process"]["observed"] == "scan" and "exec_time" not in old["process"], old
+        finally:
+            idle.kill()
+            idle.wait()
+
+
 def test_status_tells_tier_identities_and_connections():
     with Agent("cli-status") as agent:
         app = agent.program("app", clients.go())

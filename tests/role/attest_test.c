@@ -4,6 +4,7 @@
  * attest_test.c - the real svid-attest, sandbox on, with this test as svidd and as svid-core.
  * Must run as root (another user's processes are looked at). Next: agent/attest/README.md.
  */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,6 +32,7 @@
 #include "agent/ipc/chan.h"
 #include "agent/ipc/lists.h"
 #include "agent/ipc/plan.h"
+#include "kmod/uapi/svid.h"
 #include "tests/role/attest_world.h"
 
 static void assert_slice(struct slice s, const char *want)
@@ -325,6 +327,39 @@ static void socket_mode_gets_argv(void **state)
 	assert_true(slice_eq(a.argv, slice_of("victim\0" "30", 10)));
 }
 
+static void namespaces_are_told_when_asked_for(void **state)
+{
+	struct world *w = *state;
+	struct msg_A_IDENTIFY q = { .around = 1 };
+	struct msg_A_IDENTITY a;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		status = setgid(65534) || setuid(65534) || unshare(CLONE_NEWUSER);
+		raise(status ? SIGKILL : SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	if (!WIFSTOPPED(status))
+		skip(); /* no user namespaces for unprivileged users here */
+	q.pid = (uint32_t)child;
+	a = world_ask(w, &q);
+	assert_int_equal(a.around_err, 0);
+	assert_int_equal(a.around & (SVID_CRED_USERNS_INIT | SVID_CRED_ROOT_DIFFERS), 0);
+	q.pid = (uint32_t)w->worker;
+	a = world_ask(w, &q);
+	assert_int_equal(a.around_err, 0);
+	assert_true(a.around & SVID_CRED_MNTNS_PID1);
+	q.around = 0;
+	assert_int_equal(world_ask(w, &q).around, 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	q.around = 1;
+	q.pid = (uint32_t)child;
+	assert_int_equal(world_ask(w, &q).around_err, -ESRCH);
+}
+
 static void next_core_is_served_after_the_first_is_gone(void **state)
 {
 	struct world *w = *state;
@@ -490,6 +525,7 @@ int main(void)
 		TEST(names_are_those_of_the_databases),
 		TEST(unknown_user_is_no_error),
 		TEST(socket_mode_gets_argv),
+		TEST(namespaces_are_told_when_asked_for),
 		TEST(next_core_is_served_after_the_first_is_gone),
 		TEST(worker_ends_with_svidd),
 		TEST(canary_is_connected_by_a_child_and_read_by_the_worker),

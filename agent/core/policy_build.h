@@ -71,7 +71,7 @@ MUST int form_int(json_t *form, const char *path, int64_t min, int64_t max, int6
 /** form_strs() - list of at most @max_n strings; @ret stays NULL when missing. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int form_strs(json_t *form, const char *path, size_t max_n, size_t max, char ***ret, size_t *ret_n);
 
-/** form_load() - parse a normal form, an object. Errors: -ERR_FORMAT. The caller owns it (json_decref). */
+/** form_load() - parse a normal form, an object. Errors: -ERR_FORMAT, -ENOMEM. The caller owns it (json_decref). */
 MUST int form_load(struct slice json, json_t **ret_form);
 
 static inline void form_autoclean(json_t **form)

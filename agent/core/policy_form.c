@@ -6,13 +6,31 @@
 #include "agent/base/mem.h"
 #include "agent/core/policy_build.h"
 
+static bool out_of_memory;
+
+/*
+ * jansson ignores some failures: a string whose buffer could not grow comes back shorter, and calls others a wrong
+ * form. So every failure while it reads voids the whole document.
+ */
+static void *form_alloc(size_t n)
+{
+	void *p = mem_calloc(1, n);
+
+	if (!p)
+		out_of_memory = true;
+	return p;
+}
+
 int form_load(struct slice json, json_t **ret_form)
 {
-	json_t *form = json_loadb((const char *)json.p, json.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *form;
 
-	if (!json_is_object(form)) {
+	json_set_alloc_funcs(form_alloc, mem_free);
+	out_of_memory = false;
+	form = json_loadb((const char *)json.p, json.len, JSON_REJECT_DUPLICATES, NULL);
+	if (out_of_memory || !json_is_object(form)) {
 		json_decref(form);
-		return -ERR_FORMAT;
+		return out_of_memory ? -ENOMEM : -ERR_FORMAT;
 	}
 	*ret_form = form;
 	return 0;

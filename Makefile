@@ -79,6 +79,8 @@ $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h &: workloadapi/%.proto
 	$(Q)mkdir -p $(O)/gen
 	$(Q)protoc-c -I workloadapi --c_out=$(O)/gen $<
 
+.PRECIOUS: $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h
+
 $(O)/gen/vmlinux.h:
 	$(call say,BTF,$@)
 	$(Q)mkdir -p $(@D)

@@ -229,6 +229,7 @@ static int attach_all(struct bpf *b, struct svid_bpf *s, char *why)
 /* libbpf tells which program failed only in its log; this keeps the name. */
 static char failed_program[BPF_NAME_MAX];
 
+PRINTF_LIKE(2, 0)
 static int listen_to_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	char line[256];

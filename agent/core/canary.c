@@ -258,6 +258,14 @@ void canary_gone(struct core *c, const struct conn *conn)
 		c->canary->conn = NULL;
 }
 
+/* Connections that wait for a verdict go with all others. */
+void canary_stop(struct core *c)
+{
+	loop_timer_stop(&c->canary->tick);
+	attest_canary_cancel(&c->canary->way);
+	c->canary->phase = CANARY_IDLE;
+}
+
 static void on_tick(struct loop_timer *t)
 {
 	struct canary *k = container_of(t, struct canary, tick);

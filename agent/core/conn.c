@@ -309,6 +309,7 @@ static void no_evidence(struct conn *conn, int err)
 	json_str(&j, "decision", "none");
 	json_u64(&j, "uid", conn->uid);
 	json_str(&j, "why", "no kernel record of this connection");
+	conn->unrecorded = err == -ENOENT;
 	log_info(EV_CONN, KV("pid", V_I(conn->pid)), KV("uid", V_U(conn->uid)), KV("err", V_S(err_name(err))));
 	if (is_full(c))
 		refuse(conn, "too many connections", -ERR_LIMIT);
@@ -368,6 +369,24 @@ static void identified(struct conn *conn, const struct svid_conn *record)
 		decide_now(conn, record);
 }
 
+/* The one fact that the kernel hands out by the socket itself: the label it gave the client in connect(). */
+static void read_label(struct conn *conn, struct svid_creds *cr)
+{
+	socklen_t len = sizeof(cr->label);
+
+	if (conn->core->no_labels)
+		return;
+	if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERSEC, cr->label, &len) == 0) {
+		while (len && (cr->label[len - 1] == 0 || cr->label[len - 1] == '\n'))
+			len--;
+		cr->label_len = len;
+	} else if (errno == ERANGE) {
+		cr->flags |= SVID_CRED_LABEL_TRUNC;
+	} else {
+		conn->core->no_labels = errno == ENOPROTOOPT;
+	}
+}
+
 static void identify(struct conn *conn)
 {
 	struct core *c = conn->core;
@@ -386,6 +405,7 @@ static void identify(struct conn *conn)
 	}
 	conn->attached = true;
 	list_add_tail(key_bucket(c, &conn->ticket.key), &conn->in_key);
+	read_label(conn, &record.creds);
 	identified(conn, &record);
 }
 

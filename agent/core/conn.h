@@ -41,6 +41,7 @@ struct conn {
 	uint32_t userns_owner;
 	bool in_userns;
 	bool anonymous; /* counted under LIM_CONNS_ANON */
+	bool unrecorded;  /* the kernel has nothing about it */
 	bool told_whoami; /* its front has asked for the document */
 	bool attached; /* the provider keeps slots for it */
 	struct provider_ticket ticket;

@@ -85,6 +85,7 @@ struct core {
 	uint32_t *free_conns;  /* indexes not in use */
 	size_t n_conns, n_free, n_anon;
 	size_t max_conns; /* callers beyond it are refused; the canary is not */
+	bool no_labels; /* this kernel has no LSM that labels sockets */
 	struct list by_key[CONN_BUCKETS];
 	struct list waiting; /* conns held until the agent is ready, or until the canary is known */
 	struct list undecided; /* served as nobody while a hold was on: they must come again */
@@ -164,6 +165,8 @@ void canary_take(struct core *c, struct conn *conn);
 void canary_failed(struct core *c, const char *why);
 /** canary_event() - whether @e is about the canary's own connection. */
 bool canary_event(struct core *c, const struct svid_event *e);
+/** canary_stop() - no more of them: the agent is stopping. */
+void canary_stop(struct core *c);
 /** canary_gone() - @conn is being freed. */
 void canary_gone(struct core *c, const struct conn *conn);
 /** canary_put_status() - members "canaries", "failures", "last". */

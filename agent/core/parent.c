@@ -206,8 +206,7 @@ static int on_exit_of(struct chan *ch, struct chan_msg *m)
 static void drain_one(struct conn *conn, void *arg)
 {
 	(void)arg;
-	if (conn->state != CONN_CANARY)
-		conn_revoke(conn, -ERR_DRAIN);
+	conn_revoke(conn, -ERR_DRAIN);
 }
 
 static void on_drain(struct loop_timer *t)
@@ -230,6 +229,7 @@ static int on_stop(struct chan *ch, struct chan_msg *m)
 	log_info(EV_STOP, KV("connections", V_U(c->n_conns)));
 	loop_del(&c->accept);
 	loop_timer_stop(&c->accept_retry);
+	canary_stop(c);
 	hold_set(c, HOLD_DRAIN, -ERR_DRAIN);
 	conns_each(c, drain_one, NULL);
 	c->drain.cb = on_drain;

@@ -56,7 +56,8 @@ enum grpc_status {
 	X(NOT_FOUND, GRPC_INTERNAL, "not found")                                           \
 	X(EXISTS, GRPC_INTERNAL, "exists already")                                         \
 	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired")                 \
-	X(IDENTITIES, GRPC_UNAVAILABLE, "the identities of the caller changed")
+	X(IDENTITIES, GRPC_UNAVAILABLE, "the identities of the caller changed")           \
+	X(MOUNT, GRPC_PERMISSION_DENIED, "the executable is on a mount of another namespace")
 
 enum err {
 	ERR_BASE = 4000,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The hooks of all three BPF tiers; svidd switches on the programs of the one it loads (agent/parent/bpf_tier.c).
- * The work is in record.h and attach.h (connections), image.h and image_more.h (processes). Below each hook: when it runs, what not to trust.
+ * The hooks of all three BPF tiers; svidd switches on the programs of the one it loads (agent/parent/bpf_tier.c). The
+ * work is in record.h and attach.h (connections), image.h and image_more.h (processes). Below each hook: when it runs,
+ * what not to trust.
  */
 #include "gen/vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -107,7 +108,7 @@ int all_poll(struct bpf_iter__task *ctx)
 	if (!h)
 		return 0;
 	count(SVID_STAT_POLLS);
-	c = t->cred;
+	c = task_creds(t);
 	if (ids_differ(c, &h->ids) || groups_hash(groups, groups_read(c, groups)) != h->ids.groups_hash) {
 		count(SVID_STAT_CRED);
 		image_changed(SVID_EVENT_CRED, &key, &key);

@@ -174,7 +174,7 @@ vm: all # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
 
-install: all # programs, units and man pages below DESTDIR
+install: all # programs, unit, users and the example below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/svid $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(O)/bin/svid $(DESTDIR)$(PREFIX)/bin/svid
 	install -m 0755 $(O)/bin/svidd $(DESTDIR)$(PREFIX)/sbin/svidd
@@ -184,6 +184,7 @@ install: all # programs, units and man pages below DESTDIR
 	install -D -m 0644 agent/dist/svid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/svid.conf
 	install -D -m 0644 agent/dist/svid.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/svid.conf
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
 
 compile_commands: # compile_commands.json for editors
 	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs 'split("\n") | map(select(length > 0) \

@@ -152,6 +152,23 @@ def test_policy_check_needs_no_agent_and_names_file_and_line():
         assert done.returncode == 1 and "bad.yaml:7" in said and "nonsense" in said and "bad.yaml:9" in said, said
 
 
+def test_the_installed_example_is_good():
+    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "agent", "dist", "example.yaml")
+    done = subprocess.run([SVID, "policy", "check", example], capture_output=True, check=False, timeout=10)
+    assert done.returncode == 0 and b"0 errors, 0 warnings" in done.stdout, done
+
+
+def test_help_of_each_verb_has_an_example_and_needs_no_agent():
+    env = dict(os.environ, SPIFFE_ENDPOINT_SOCKET="tcp://127.0.0.1:1")
+    for verb in (["fetch", "x509"], ["whoami"], ["bundle", "show"], ["status"], ["explain"], ["doctor"], ["policy", "check"]):
+        texts = [subprocess.run([SVID, *words], capture_output=True, check=False, timeout=10, env=env)
+                 for words in (["help", *verb], [*verb, "--help"])]
+        assert all(t.returncode == 0 for t in texts) and texts[0].stdout == texts[1].stdout, (verb, texts)
+        assert b"svid " + " ".join(verb).encode() in texts[0].stdout.split(b"\n", 1)[1], texts[0].stdout
+    done = subprocess.run([SVID, "whoami"], capture_output=True, check=False, timeout=10, env=env)
+    assert done.returncode == 2 and b"SPIFFE_ENDPOINT_SOCKET" in done.stderr, done
+
+
 def test_options_may_come_before_the_verb():
     with Agent("cli-order") as agent:
         agent.identity("good", "/usr/bin/good")

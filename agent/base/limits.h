@@ -35,6 +35,7 @@
 #define LIM_IPC_BODY (8u << 20)	   /* bytes of a message body at all */
 #define LIM_IPC_QUEUE (16u << 20)  /* bytes waiting for one sibling; above, the sibling counts as dead */
 #define LIM_IPC_FDS 4		   /* descriptors in one message */
+#define LIM_IPC_QUEUE_FDS 8192	   /* descriptors waiting for one sibling; above, the same: LIM_CONNS may come at once */
 
 /* fronts and connections */
 #define LIM_FRONTS 1024		       /* fronts alive at once */
@@ -101,6 +102,7 @@
 #define LIM_POLICY_DEBOUNCE_MS 100 /* between a change of a policy file and the compiler */
 #define LIM_COMPILE_MS 30000	  /* a run of the policy compiler; then it is killed */
 #define LIM_FRONT_START_MS 5000	  /* from C_SPAWN_FRONT to FR_READY */
+#define LIM_FRONT_STALL_MS 5000	  /* a front that takes nothing of what waits for it */
 #define LIM_FRONT_BACKOFF_MS 1000 /* the longest wait before a set gets another front */
 #define LIM_ISSUE_BACKOFF_MS 30000 /* the longest wait before an SVID is asked for again */
 #define LIM_ADMIN_CONNS 16	  /* connections to admin.sock */

@@ -72,12 +72,32 @@ static void front_free(struct front *fr)
 	mem_free(fr);
 }
 
-/* It did not get ready in time, or did not end when its channel was closed. */
+void front_watch(struct front *fr)
+{
+	if (chan_idle(fr->chan) || loop_timer_armed(&fr->timer))
+		return;
+	fr->taken = chan_taken(fr->chan);
+	if (loop_timer_in(fr->table->loop, &fr->timer, LIM_FRONT_STALL_MS * NS_PER_MS))
+		front_kill(fr);
+}
+
+static const char *late_for(const struct front *fr)
+{
+	if (fr->dead)
+		return "does not end";
+	return fr->ready ? "takes nothing" : "does not start";
+}
+
+/* It did not get ready in time, hangs while callers wait, or did not end when its channel was closed. */
 static void on_front_late(struct loop_timer *t)
 {
 	struct front *fr = container_of(t, struct front, timer);
 
-	log_warn(EV_FRONT, KV("front", V_U(fr->number)), KV("what", V_S(fr->ready ? "does not end" : "does not start")));
+	if (fr->ready && !fr->dead && (chan_idle(fr->chan) || chan_taken(fr->chan) != fr->taken)) {
+		front_watch(fr);
+		return;
+	}
+	log_warn(EV_FRONT, KV("front", V_U(fr->number)), KV("what", V_S(late_for(fr))));
 	front_kill(fr);
 }
 

@@ -211,6 +211,7 @@ int front_hand(struct front *fr, struct conn *conn)
 
 	if (err)
 		return err;
+	front_watch(fr);
 	conn->state = CONN_SERVED;
 	if (conn->end_err)
 		fr->table->ops->end(fr->table->owner, conn, conn->end_err);

@@ -23,7 +23,8 @@ struct front {
 	bool bound; /* svid-keys knows its set */
 	int state;  /* what F_STATE said last */
 	uint64_t born;
-	struct loop_timer timer; /* getting ready, or ending */
+	struct loop_timer timer; /* getting ready, taking what waits, or ending */
+	uint64_t taken;		 /* chan_taken() when it was armed for the second */
 };
 
 struct idset {
@@ -74,6 +75,9 @@ void front_bound(struct front *fr);
 
 /** front_hand() - F_CONN for one connection. Errors: as chan_send(). */
 MUST int front_hand(struct front *fr, struct conn *conn);
+
+/** front_watch() - connections wait in its channel: it has LIM_FRONT_STALL_MS to take some. */
+void front_watch(struct front *fr);
 
 /** idset_need_front() - get the set a process unless it has one or has to wait. */
 void idset_need_front(struct idset *set);

@@ -6,8 +6,8 @@
 #include "agent/core/core.h"
 #include "agent/sandbox/sandbox.h"
 
-/* Clients, fronts, channels and the descriptors that are on their way. */
-#define MAX_FILES (LIM_CONNS + 3 * LIM_FRONTS + 512)
+/* Clients, fronts, channels, and what waits for a front that hangs. */
+#define MAX_FILES (LIM_CONNS + LIM_IPC_QUEUE_FDS + 3 * LIM_FRONTS + 512)
 
 static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,

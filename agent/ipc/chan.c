@@ -33,6 +33,8 @@ struct chan {
 	void *owner;
 	struct list queue;
 	size_t queued_bytes;
+	size_t queued_fds;
+	uint64_t taken; /* queued messages that left */
 	struct buf scratch;
 	unsigned int state;
 	int err;   /* why it is condemned */
@@ -53,6 +55,11 @@ void chan_set_state(struct chan *c, unsigned int state)
 bool chan_idle(const struct chan *c)
 {
 	return list_empty(&c->queue);
+}
+
+uint64_t chan_taken(const struct chan *c)
+{
+	return c->taken;
 }
 
 static void queued_free(struct queued *q)
@@ -155,6 +162,8 @@ static int flush(struct chan *c)
 		if (err)
 			return err;
 		c->queued_bytes -= q->len;
+		c->queued_fds -= q->n_fds;
+		c->taken++;
 		queued_free(q);
 	}
 	return loop_mod(&c->watch, EPOLLIN);
@@ -208,7 +217,7 @@ static int enqueue(struct chan *c, uint16_t type, uint32_t id, struct slice body
 {
 	struct queued *q;
 
-	if (body.len > LIM_IPC_QUEUE - c->queued_bytes)
+	if (body.len > LIM_IPC_QUEUE - c->queued_bytes || n_fds > LIM_IPC_QUEUE_FDS - c->queued_fds)
 		return condemn(c, -ERR_SIZE);
 	q = mem_calloc(1, sizeof(*q) + body.len);
 	if (!q)
@@ -230,6 +239,7 @@ static int enqueue(struct chan *c, uint16_t type, uint32_t id, struct slice body
 	}
 	list_add_tail(&c->queue, &q->node);
 	c->queued_bytes += q->len;
+	c->queued_fds += n_fds;
 	return loop_mod(&c->watch, EPOLLIN | EPOLLOUT);
 }
 

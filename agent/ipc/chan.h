@@ -61,7 +61,7 @@ void chan_set_state(struct chan *c, unsigned int state);
 
 /**
  * chan_send() - send or queue one message. @fds stay with the caller (they are duplicated when queued).
- * Errors: -ERR_CLOSED, -ERR_SIZE (body above LIM_IPC_BODY or queue above LIM_IPC_QUEUE: the channel is
+ * Errors: -ERR_CLOSED, -ERR_SIZE (body above LIM_IPC_BODY, or queue above LIM_IPC_QUEUE or _FDS: the channel is
  * condemned, dead() follows from the loop), -ENOMEM, -errno.
  */
 MUST int chan_send(struct chan *c, uint16_t type, uint32_t id, struct slice body, const int *fds,
@@ -69,6 +69,9 @@ MUST int chan_send(struct chan *c, uint16_t type, uint32_t id, struct slice body
 
 /** chan_idle() - whether nothing waits to be sent. */
 bool chan_idle(const struct chan *c);
+
+/** chan_taken() - how many messages that had to wait were taken so far: the same twice and not idle is a sibling that hangs. */
+uint64_t chan_taken(const struct chan *c);
 
 /*
  * chan_put(c, NAME, id, fds, n_fds, .field = value, ...) - build and send in one expression.

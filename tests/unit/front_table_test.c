@@ -404,6 +404,52 @@ static void a_front_that_svidd_could_not_start_is_tried_again(void **state)
 	fronts_remove(&c);
 }
 
+static void time_is_over(struct front *fr)
+{
+	loop_timer_stop(&fr->timer);
+	fr->timer.cb(&fr->timer);
+}
+
+/* Each connection that it does not take costs a descriptor here, also after the caller left. */
+static void a_front_that_takes_nothing_is_killed(void **state)
+{
+	static struct conn conns[2048]; /* more than a socket takes */
+	struct idset *set = set_of(0, 0);
+	int fd = start(last_spawn, true);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(conns); i++) {
+		conn_init(&conns[i]);
+		assert_int_equal(fronts_add(set, &conns[i]), 0);
+	}
+	assert_true(loop_timer_armed(&set->front->timer));
+	/* slow is not stuck */
+	count(fd, 0);
+	run();
+	time_is_over(set->front);
+	assert_int_equal(kills, 0);
+	assert_true(loop_timer_armed(&set->front->timer));
+	time_is_over(set->front);
+	assert_int_equal(kills, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(conns); i++)
+		fronts_remove(&conns[i]);
+	close(fd);
+}
+
+static void a_front_that_takes_all_is_not_watched(void **state)
+{
+	struct idset *set = set_of(0, 0);
+	int fd = start(last_spawn, true);
+	struct conn c;
+
+	(void)state;
+	conn_init(&c);
+	assert_int_equal(fronts_add(set, &c), 0);
+	assert_false(loop_timer_armed(&set->front->timer));
+	fronts_remove(&c);
+	close(fd);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -420,6 +466,8 @@ int main(void)
 		T(there_are_no_more_fronts_than_the_limit),
 		T(states_of_the_agent_reach_every_front_and_those_of_nobody_one),
 		T(a_front_that_svidd_could_not_start_is_tried_again),
+		T(a_front_that_takes_nothing_is_killed),
+		T(a_front_that_takes_all_is_not_watched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -343,6 +343,35 @@ static bool over_share(const struct attest *a, uint32_t caller)
 	return n >= LIM_ATTEST_PER_UID;
 }
 
+void attest_about(struct attest_job *job, const struct svid_conn *r, pid_t pid, bool compare)
+{
+	uint32_t n = r->creds.ngroups < SVID_GROUPS_MAX ? r->creds.ngroups : SVID_GROUPS_MAX;
+
+	memcpy(job->groups, r->creds.groups, n * sizeof(job->groups[0]));
+	job->ask = (struct msg_A_IDENTIFY){
+		.pid = (uint32_t)pid,
+		.start = compare ? r->image.key.start : 0,
+		.dev = compare ? r->image.exe.dev : 0,
+		.ino = compare ? r->image.exe.ino : 0,
+		.generation = compare ? r->image.exe.generation : 0,
+		.uid = r->creds.ids.euid,
+		.gid = r->creds.ids.egid,
+		.groups = slice_of(job->groups, n * sizeof(job->groups[0])),
+	};
+}
+
+void attest_take_proc(struct svid_image *img, const struct msg_A_IDENTITY *m)
+{
+	img->exe.ino = m->ino;
+	img->exe.dev = (uint32_t)m->dev;
+	img->argv_total = (uint32_t)m->argv.len;
+	img->argv_len = m->argv.len < SVID_ARGV_MAX ? (uint32_t)m->argv.len : SVID_ARGV_MAX;
+	if (img->argv_len)
+		memcpy(img->argv, m->argv.p, img->argv_len);
+	if (m->argv.len > SVID_ARGV_MAX)
+		img->flags |= SVID_IMG_ARGV_TRUNC;
+}
+
 int attest_ask(struct attest *a, struct attest_job *job)
 {
 	int err;

@@ -57,6 +57,15 @@ void attest_free(struct attest *a);
 MUST int attest_peer(struct attest *a, uint32_t index, int fd);
 
 /**
+ * attest_about() - fill the question of @job: where the executable of @pid is and what the ids in @r are called.
+ * @compare: only if process and file are those of @r's image; else of whatever has that number now.
+ */
+void attest_about(struct attest_job *job, const struct svid_conn *r, pid_t pid, bool compare);
+
+/** attest_take_proc() - where no exec was recorded, what /proc says now is all there is: @m becomes the image. */
+void attest_take_proc(struct svid_image *img, const struct msg_A_IDENTITY *m);
+
+/**
  * attest_ask() - queue @job (ask, caller and done are set). done() is called from the loop, never from here.
  * Errors: -ERR_LIMIT (the queue or the caller's share of it is full), -ENOMEM. Then done() is not called.
  */

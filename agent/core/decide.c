@@ -146,21 +146,6 @@ static void settle(struct decision *d)
 	rest(d);
 }
 
-/* In socket mode there was no exec to record: what /proc says now is all there is. */
-static void take_proc(struct decision *d, const struct msg_A_IDENTITY *m)
-{
-	struct svid_image *img = &d->record.image;
-
-	img->exe.ino = m->ino;
-	img->exe.dev = (uint32_t)m->dev;
-	img->argv_total = (uint32_t)m->argv.len;
-	img->argv_len = m->argv.len < SVID_ARGV_MAX ? (uint32_t)m->argv.len : SVID_ARGV_MAX;
-	if (img->argv_len)
-		memcpy(img->argv, m->argv.p, img->argv_len);
-	if (m->argv.len > SVID_ARGV_MAX)
-		img->flags |= SVID_IMG_ARGV_TRUNC;
-}
-
 static void take_answer(struct decision *d, const struct msg_A_IDENTITY *m)
 {
 	d->path_err = m->path_err ? m->path_err : m->path.len ? 0 : -ENOENT;
@@ -174,7 +159,7 @@ static void take_answer(struct decision *d, const struct msg_A_IDENTITY *m)
 	if (buf_ok(&d->user) || buf_ok(&d->group) || buf_ok(&d->groups))
 		d->names_err = -ENOMEM;
 	if (d->core->plan.tier == TIER_SOCKET)
-		take_proc(d, m);
+		attest_take_proc(&d->record.image, m); /* there was no exec to record */
 }
 
 static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
@@ -194,22 +179,8 @@ static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, 
 
 static int ask(struct decision *d)
 {
-	const struct svid_conn *r = &d->record;
-	bool socket = d->core->plan.tier == TIER_SOCKET;
-	uint32_t n = r->creds.ngroups < SVID_GROUPS_MAX ? r->creds.ngroups : SVID_GROUPS_MAX;
-
-	memcpy(d->job.groups, r->creds.groups, n * sizeof(d->job.groups[0]));
-	d->job.ask = (struct msg_A_IDENTIFY){
-		.pid = (uint32_t)d->pid,
-		.start = socket ? 0 : r->image.key.start,
-		.dev = socket ? 0 : r->image.exe.dev,
-		.ino = socket ? 0 : r->image.exe.ino,
-		.generation = socket ? 0 : r->image.exe.generation,
-		.uid = r->creds.ids.euid,
-		.gid = r->creds.ids.egid,
-		.groups = slice_of(d->job.groups, n * sizeof(d->job.groups[0])),
-	};
-	d->job.caller = r->creds.ids.uid;
+	attest_about(&d->job, &d->record, d->pid, d->core->plan.tier != TIER_SOCKET);
+	d->job.caller = d->record.creds.ids.uid;
 	d->job.done = on_attested;
 	return attest_ask(d->core->attest, &d->job);
 }

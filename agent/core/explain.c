@@ -165,20 +165,6 @@ static int creds_from_proc(struct explain *x)
 	return 0;
 }
 
-static void take_proc_image(struct explain *x, const struct msg_A_IDENTITY *m)
-{
-	struct svid_image *img = &x->record.image;
-
-	img->exe.ino = m->ino;
-	img->exe.dev = (uint32_t)m->dev;
-	img->argv_total = (uint32_t)m->argv.len;
-	img->argv_len = m->argv.len < SVID_ARGV_MAX ? (uint32_t)m->argv.len : SVID_ARGV_MAX;
-	if (img->argv_len)
-		memcpy(img->argv, m->argv.p, img->argv_len);
-	if (m->argv.len > SVID_ARGV_MAX)
-		img->flags |= SVID_IMG_ARGV_TRUNC;
-}
-
 /* What the answer rests on, in words. */
 static void put_source(const struct explain *x, int around_err, char *text, size_t size)
 {
@@ -211,7 +197,7 @@ static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, 
 		f.group = m->group;
 		f.groups = m->groups;
 		if (!x->image_known)
-			take_proc_image(x, m);
+			attest_take_proc(&x->record.image, m);
 	}
 	f.cgroup_err = x->cgroup[0] ? 0 : -ENODATA;
 	f.cgroup = slice_str(x->cgroup);
@@ -223,18 +209,8 @@ static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, 
 
 static int ask(struct explain *x)
 {
-	const struct svid_conn *r = &x->record;
-	uint32_t n = r->creds.ngroups < SVID_GROUPS_MAX ? r->creds.ngroups : SVID_GROUPS_MAX;
-
-	memcpy(x->job.groups, r->creds.groups, n * sizeof(x->job.groups[0]));
-	x->job.ask = (struct msg_A_IDENTIFY){ .pid = (uint32_t)x->pid, .uid = r->creds.ids.euid, .gid = r->creds.ids.egid,
-					      .groups = slice_of(x->job.groups, n * sizeof(x->job.groups[0])), .around = 1 };
-	if (x->image_known) {
-		x->job.ask.start = r->image.key.start;
-		x->job.ask.dev = r->image.exe.dev;
-		x->job.ask.ino = r->image.exe.ino;
-		x->job.ask.generation = r->image.exe.generation;
-	}
+	attest_about(&x->job, &x->record, x->pid, x->image_known);
+	x->job.ask.around = 1;
 	x->job.caller = 0;
 	x->job.done = on_attested;
 	return attest_ask(x->client->core->attest, &x->job);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* links: workloadapi tests/lib/workload.c */
+/* links: workloadapi tests/lib/workload.c tests/lib/call_fixture.c */
 /* grpc_flow_test.c - a real HTTP/2 client session against the front's engine: windows, slow readers, stream counts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,64 +8,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
-#include "gen/workload.pb-c.h"
-#include "tests/lib/workload.h"
-
-#define SVID "/SpiffeWorkloadAPI/FetchX509SVID"
-
-struct fixture {
-	struct api api;
-	struct peer *p;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = mem_new(struct fixture);
-
-	assert_non_null(f);
-	assert_int_equal(api_init(&f->api), 0);
-	f->api.now = 1000 * NS_PER_S;
-	test_api_serve(&f->api, 1, 2, 200);
-	f->p = peer_new(&f->api, false);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	peer_free(f->p);
-	api_done(&f->api);
-	mem_free(f);
-	return 0;
-}
-
-/* How many whole messages arrived; the last one's body in @ret_last. */
-static size_t messages(const struct answer *a, struct slice *ret_last)
-{
-	struct slice s = buf_slice(&a->body);
-	size_t n = 0;
-
-	while (s.len) {
-		assert_int_equal(slice_get_u8(&s), 0);
-		*ret_last = slice_get_bytes(&s, slice_get_be32(&s));
-		assert_true(slice_ok(&s));
-		n++;
-	}
-	return n;
-}
-
-static X509SVIDResponse *last_svids(const struct answer *a, size_t want)
-{
-	struct slice last = slice_of(NULL, 0);
-	X509SVIDResponse *r;
-
-	assert_int_equal(messages(a, &last), want);
-	r = x509_svidresponse__unpack(NULL, last.len, last.p);
-	assert_non_null(r);
-	return r;
-}
+#include "tests/lib/call_fixture.h"
 
 /* A window of one byte at a time: every byte arrives, in order, and nothing is lost or doubled. */
 static void tiny_windows_deliver_everything(void **state)
@@ -177,7 +120,7 @@ static void more_streams_than_allowed_are_refused_not_served(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 		T(tiny_windows_deliver_everything),
 		T(stalled_reader_gets_the_old_message_whole_then_the_newest),
 		T(end_waits_for_the_message_that_is_on_its_way),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* links: workloadapi tests/lib/workload.c */
+/* links: workloadapi tests/lib/workload.c tests/lib/call_fixture.c */
 /* grpc_test.c - a real HTTP/2 client session against the front's engine: calls, errors, watches, deadlines. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,68 +9,12 @@
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "gen/self.pb-c.h"
-#include "gen/workload.pb-c.h"
-#include "tests/lib/workload.h"
+#include "tests/lib/call_fixture.h"
 
-#define SVID "/SpiffeWorkloadAPI/FetchX509SVID"
 #define BUNDLES "/SpiffeWorkloadAPI/FetchX509Bundles"
 #define WHOAMI "/svid.v1.Self/WhoAmI"
 #define CHECK "/grpc.health.v1.Health/Check"
 #define WATCH "/grpc.health.v1.Health/Watch"
-
-struct fixture {
-	struct api api;
-	struct peer *p;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = mem_new(struct fixture);
-
-	assert_non_null(f);
-	assert_int_equal(api_init(&f->api), 0);
-	f->api.now = 1000 * NS_PER_S;
-	test_api_serve(&f->api, 1, 2, 200);
-	f->p = peer_new(&f->api, false);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	peer_free(f->p);
-	api_done(&f->api);
-	mem_free(f);
-	return 0;
-}
-
-/* How many whole messages arrived; the last one's body in @ret_last. */
-static size_t messages(const struct answer *a, struct slice *ret_last)
-{
-	struct slice s = buf_slice(&a->body);
-	size_t n = 0;
-
-	while (s.len) {
-		assert_int_equal(slice_get_u8(&s), 0);
-		*ret_last = slice_get_bytes(&s, slice_get_be32(&s));
-		assert_true(slice_ok(&s));
-		n++;
-	}
-	return n;
-}
-
-static X509SVIDResponse *last_svids(const struct answer *a, size_t want)
-{
-	struct slice last = slice_of(NULL, 0);
-	X509SVIDResponse *r;
-
-	assert_int_equal(messages(a, &last), want);
-	r = x509_svidresponse__unpack(NULL, last.len, last.p);
-	assert_non_null(r);
-	return r;
-}
 
 static void assert_failed(const struct answer *a, int status, const char *text)
 {
@@ -490,7 +434,7 @@ static void wrong_http_is_answered_as_http(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 		T(fetch_gives_the_whole_state_and_stays_open),
 		T(every_cut_of_the_bytes_gives_the_same_answer),
 		T(change_is_pushed_once_and_equal_bytes_never),

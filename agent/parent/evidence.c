@@ -11,12 +11,14 @@
 
 #include "agent/base/err.h"
 #include "agent/base/buf.h"
+#include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "agent/parent/bpf.h"
 #include "agent/parent/parent.h"
 
 #define NOTES_MAX 8192 /* bytes; P_GO's field */
 #define LISTENER_TAG 1 /* the only listener so far */
+#define WATCH_NS NS_PER_S
 
 struct evidence {
 	unsigned int tier;
@@ -24,32 +26,13 @@ struct evidence {
 	int words;	  /* socket: validity words that svid-core writes */
 	int words_front;  /* socket: the same, not writable */
 	struct buf notes; /* what evidence_notes() shows */
+	struct loop_timer watch;
 };
 
-/* The kernel counts tiers from the weakest, the agent document lists them from the strongest. */
-static const struct tier_pair {
-	enum svid_tier tier;
-	uint32_t kernel;
-} tiers[] = {
-	{ TIER_AUTO, SVID_TIER_NONE },	     { TIER_BPF_LSM, SVID_TIER_LSM }, { TIER_BPF_FENTRY, SVID_TIER_FENTRY },
-	{ TIER_KMOD, SVID_TIER_KMOD },	     { TIER_BPF_TP, SVID_TIER_TP },   { TIER_SOCKET, SVID_TIER_SOCKET },
-};
-
-static uint32_t kernel_tier(unsigned int tier)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++)
-		if (tiers[i].tier == tier)
-			return tiers[i].kernel;
-	return SVID_TIER_NONE;
-}
-
-static unsigned int agent_tier(uint32_t kernel)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++)
-		if (tiers[i].kernel == kernel)
-			return tiers[i].tier;
-	return TIER_AUTO;
-}
+/* kmod/uapi/svid.h and agent/ipc/plan.h number the tiers alike. */
+_Static_assert(TIER_AUTO == SVID_TIER_NONE && TIER_BPF_LSM == SVID_TIER_LSM && TIER_BPF_FENTRY == SVID_TIER_FENTRY &&
+	       TIER_KMOD == SVID_TIER_KMOD && TIER_BPF_TP == SVID_TIER_TP && TIER_SOCKET == SVID_TIER_SOCKET,
+	       "tiers");
 
 /* A descriptor that was opened for reading cannot be mapped writable, nor made so. */
 static int reopen_read_only(int fd, int *ret_fd)
@@ -84,15 +67,15 @@ static void put_notes(struct evidence *e, const struct bpf_report *r)
 {
 	for (uint32_t k = 0; k < SVID_TIER_COUNT; k++)
 		if (r->why[k][0]) {
-			buf_printf(&e->notes, "%s: %s\n", tier_name(agent_tier(k)), r->why[k]);
-			log_info(EV_PROVIDER, KV("not", V_S(tier_name(agent_tier(k)))), KV("why", V_S(r->why[k])));
+			buf_printf(&e->notes, "%s: %s\n", tier_name(k), r->why[k]);
+			log_info(EV_PROVIDER, KV("not", V_S(tier_name(k))), KV("why", V_S(r->why[k])));
 		}
 }
 
 static int load_bpf(const struct svidd *d, unsigned int tier, struct evidence *e)
 {
 	struct bpf_options opt = { .instance = d->o.instance, .listener = d->t.public_path,
-				   .tier = kernel_tier(tier), .pin = true };
+				   .tier = tier, .pin = true };
 	struct bpf_report report = { .reused = false };
 	int err = bpf_open(&opt, &report, &e->bpf);
 
@@ -102,9 +85,27 @@ static int load_bpf(const struct svidd *d, unsigned int tier, struct evidence *e
 			  KV("hint", V_S("svid doctor")));
 		return err;
 	}
-	e->tier = agent_tier(bpf_tier(e->bpf));
+	e->tier = bpf_tier(e->bpf);
 	log_info(EV_PROVIDER, KV("tier", V_S(tier_name(e->tier))), KV("reused", V_U(report.reused)));
 	return bpf_tag_listener(e->bpf, d->t.listen_public, LISTENER_TAG);
+}
+
+/* What the kernel left out by itself becomes a loss that svid-core sees. */
+static void on_watch(struct loop_timer *t)
+{
+	struct evidence *e = container_of(t, struct evidence, watch);
+	int err = bpf_watch(e->bpf);
+
+	if (!err)
+		err = loop_timer_in(t->loop, t, WATCH_NS);
+	if (err)
+		log_error(EV_PROVIDER, KV("what", V_S("watch ends")), KV("err", V_S(err_name(err))));
+}
+
+static int start_watch(struct loop *loop, struct evidence *e)
+{
+	e->watch.cb = on_watch;
+	return e->bpf ? loop_timer_in(loop, &e->watch, WATCH_NS) : 0;
 }
 
 int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **ret_e)
@@ -117,6 +118,8 @@ int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **re
 	e->words = e->words_front = -1;
 	e->notes = (struct buf)BUF_INIT(NOTES_MAX);
 	err = tier == TIER_SOCKET ? load_socket(e) : load_bpf(d, tier, e);
+	if (!err)
+		err = start_watch(d->loop, e);
 	if (err) {
 		evidence_free(e);
 		return err;
@@ -168,6 +171,7 @@ void evidence_free(struct evidence *e)
 {
 	if (!e)
 		return;
+	loop_timer_stop(&e->watch);
 	bpf_free(e->bpf);
 	if (e->words >= 0)
 		close(e->words);

@@ -79,8 +79,10 @@ static int choose_tier(struct svidd *d, unsigned int *ret_tier)
 static int prepare(struct svidd *d)
 {
 	unsigned int tier;
-	int err = roles_users(d->o.ids, d->who);
+	int err = loop_new(&d->loop);
 
+	if (!err)
+		err = roles_users(d->o.ids, d->who);
 	if (!err)
 		err = roles_open(d->o.bin_dir, d->exec_fds);
 	if (!err)
@@ -91,8 +93,6 @@ static int prepare(struct svidd *d)
 		err = evidence_load(d, tier, &d->evidence);
 	if (!err)
 		err = setup_listen(&d->t);
-	if (!err)
-		err = loop_new(&d->loop);
 	if (!err)
 		err = watch_signals(d);
 	return err;

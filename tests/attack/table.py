@@ -2,6 +2,7 @@
 """The attack table: build/check/attack.json collects outcomes over runs and kernels, attack-table.txt shows them."""
 import json
 import os
+import sys
 
 from product import ROOT
 
@@ -43,3 +44,32 @@ def write(rows):
     with open(os.path.join(FOLDER, "attack-table.txt"), "w", encoding="utf-8") as f:
         for line in lines:
             f.write("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() + "\n")
+
+
+BEGIN, END = "<!-- attack table: python3 tests/attack/table.py writes it from build/check/attack.json -->", "<!-- end -->"
+
+
+def readme():
+    """README's table: of every attack the row that says most, with the outcome of each tier that was run."""
+    with open(os.path.join(FOLDER, "attack.json"), encoding="utf-8") as f:
+        rows = sorted(json.load(f).values(), key=lambda row: row["order"])
+    tiers = [c for c in COLUMNS if any(c in row["outcomes"] for row in rows)]
+    first = {}
+    for row in rows:
+        stolen = "SVID stolen" in row["outcomes"].get("socket", "")
+        if row["case"] not in first or (stolen and "SVID stolen" not in first[row["case"]]["outcomes"].get("socket", "")):
+            first[row["case"]] = row
+    lines = ["| # | attack | spire-agent, by its code | " + " | ".join(tiers) + " |", "|---" * (3 + len(tiers)) + "|"]
+    for row in sorted(first.values(), key=lambda row: int(row["case"][1:])):
+        cells = [row["case"], row["text"], row["spire"], *(row["outcomes"].get(t, "") for t in tiers)]
+        lines.append("| " + " | ".join(cells) + " |")
+    path = os.path.join(ROOT, "README.md")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    start, end = text.index(BEGIN), text.index(END)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text[:start] + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + text[end:])
+
+
+if __name__ == "__main__":
+    sys.exit(readme())

@@ -10,8 +10,9 @@
 #define VIEW_MAX (8u << 20) /* bytes of one answer as text */
 
 /**
- * view_json() - objects as aligned "key  value" lines and then blocks, arrays of small objects as tables. {"value": X} and
- * {"unknown": "why"} stand on their parent's line, argv is one quoted command line, what is empty is "-". Every string is escaped: evidence is hostile bytes.
+ * view_json() - objects as aligned "key  value" lines and then blocks, arrays of small objects as tables. {"value": X}
+ * and {"unknown": "why"} stand on their parent's line, argv is one quoted command line, what is empty is "-". Every
+ * string is escaped: evidence is hostile bytes.
  */
 void view_json(struct buf *out, const json_t *root);
 

@@ -97,8 +97,12 @@ static int read_sealed(struct authority *a, struct buf *sealed, uint32_t *ret_ma
 	*ret_may_create = err == -ERR_NOT_FOUND;
 	if (err != -ERR_NOT_FOUND)
 		return err;
-	/* What was set aside was lost, not never there: a new root must be somebody's decision. */
-	return state_set_aside(a->st) ? -ERR_STATE : 0;
+	/* What was set aside was lost, not never there: a new root must be somebody's decision, also after a restart. */
+	if (!state_has_lost(a->st))
+		return 0;
+	log_error(EV_AUTHORITY, KV("why", V_S("a damaged state.db was set aside: no new authority is made while it lies there")),
+		  KV("do", V_S("restore state.db; or move state.db.bad-* away and restart, and a new authority is made")));
+	return -ERR_STATE;
 }
 
 static int start_load(struct authority *a)

@@ -237,6 +237,18 @@ const char *state_set_aside(const struct state *st)
 	return st->aside[0] ? st->aside : NULL;
 }
 
+bool state_has_lost(const struct state *st)
+{
+	char bad[STATE_PATH_MAX + 16];
+
+	for (int i = 1; i < ASIDE_MAX; i++) {
+		snprintf(bad, sizeof(bad), "%s.bad-%d", st->path, i);
+		if (access(bad, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *state_problem(const struct state *st)
 {
 	return st->problem;

@@ -32,9 +32,14 @@ void state_close(struct state *st);
 
 /**
  * state_set_aside() - name of the file that state_open() put aside ("state.db.bad-1"), NULL when none.
- * The caller must not let a new authority be made silently then: what is missing was lost, not never there.
  */
 const char *state_set_aside(const struct state *st);
+
+/**
+ * state_has_lost() - whether a file that was put aside, now or by an earlier start, still lies beside state.db. Whoever
+ * moves it away has decided.
+ */
+bool state_has_lost(const struct state *st);
 
 /** state_problem() - text of the last failure in this database for people; "" when there was none. */
 const char *state_problem(const struct state *st);

@@ -90,6 +90,10 @@ static void garbage_is_set_aside_and_kept(void **unused)
 	close(fd);
 	st = open_ok();
 	assert_null(state_set_aside(st));
+	/* a new authority would still be a silent one */
+	assert_true(state_has_lost(st));
+	assert_int_equal(unlink(at("state.db.bad-1")), 0);
+	assert_false(state_has_lost(st));
 	state_close(st);
 }
 

@@ -105,8 +105,8 @@ static int on_front_asked(void *owner, const struct idset *set, uint64_t number,
 	if (conn->decision)
 		decision_whoami(conn->decision, json);
 	else
-		buf_put_str(json, conn->unrecorded ? "{\"identities\":[],\"evidence\":\"the kernel did not record this connection\"}" :
-						     "{\"identities\":[],\"evidence\":\"the agent could not decide\"}");
+		buf_printf(json, "{\"identities\":[],\"evidence\":\"%s\"}",
+			   conn->unrecorded ? "the kernel did not record this connection" : "the agent could not decide");
 	return 0;
 }
 

@@ -16,7 +16,8 @@ static const struct sandbox_call calls[] = {
 	CALL("accept4"), CALL("getsockopt"), CALL("recvfrom"),
 	/* evidence: look up, hold, let go, poll; nothing can be loaded or attached */
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_LOOKUP_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_UPDATE_ELEM),
-	CALL_IF("bpf", 0, SB_INT, BPF_MAP_DELETE_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_GET_NEXT_KEY), CALL_IF("bpf", 0, SB_INT, BPF_ITER_CREATE),
+	CALL_IF("bpf", 0, SB_INT, BPF_MAP_DELETE_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_GET_NEXT_KEY),
+	CALL_IF("bpf", 0, SB_INT, BPF_ITER_CREATE),
 	/* state.db, the cgroup tree, /proc/PID/cgroup */
 	CALL("openat"), CALL("newfstatat"), CALL("getdents64"), CALL("lseek"), CALL("pread64"), CALL("pwrite64"),
 	CALL("fsync"), CALL("fdatasync"), CALL("ftruncate"), CALL("unlink"), CALL("unlinkat"), CALL("access"),

@@ -1,8 +1,8 @@
-/* links: tests/role/core_world.c agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core_test.c - the real svid-core, sandbox on, with this test as every sibling: what it does with callers, and that
- * a sibling that breaks the rules is killed while svid-core and everybody else go on. Must run as root.
+ * core_test.c - the real svid-core, sandbox on, with this test as every sibling: what it does with callers, SVIDs,
+ * documents and audit. Must run as root. Siblings that break the rules: core_siblings_test.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,73 +20,7 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
-#include "tests/role/core_world.h"
-
-#define TWO_USERS                                                                    \
-	"root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}\n"    \
-	"other {\"workloadID\":\"other\",\"selectors\":[{\"unix:uid\":[\"48700\"]}]}"
-#define OTHER_UID 48700
-#define NOBODY_UID 48701
-
-static struct world w;
-
-static int setup(void **state)
-{
-	(void)state;
-	if (geteuid() != 0)
-		return -1;
-	world_new(&w);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	world_free(&w);
-	return 0;
-}
-
-static struct world_conn *conn_at(size_t i)
-{
-	world_until(&w, w.n_conns > i);
-	return &w.conns[i];
-}
-
-static struct world_front *front_of(const struct world_conn *c)
-{
-	return world_front_of(&w, c->front);
-}
-
-/* What the caller of connection @i would read as WhoAmI. */
-static const char *whoami_at(size_t i)
-{
-	struct world_conn *c = conn_at(i);
-
-	world_until(&w, c->whoami[0]);
-	return c->whoami;
-}
-
-static void end_child(pid_t pid, int fd)
-{
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(fd);
-}
-
-static bool json_has(struct slice json, const char *text)
-{
-	return json.len && memmem(json.p, json.len, text, strlen(text));
-}
-
-/* It is alive, answers, and does not serve less than before. */
-static void assert_core_is_well(void)
-{
-	struct slice json;
-
-	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
-	assert_true(json_has(json, "\"serving\":true"));
-	assert_true(w.core != 0);
-}
+#include "tests/role/core_case.h"
 
 static void a_caller_with_an_identity_gets_the_front_of_its_set(void **state)
 {
@@ -177,239 +111,6 @@ static void a_caller_without_identity_gets_the_front_that_holds_nothing(void **s
 	assert_non_null(strstr(whoami_at(0), "unix:uid"));
 	assert_int_equal(w.issues, 0);
 	end_child(pid, fd);
-}
-
-/* ---- siblings that break the rules ---- */
-
-/* A caller of each of two sets; then the first one's front says @type with @body. */
-static void front_says(uint16_t type, struct slice body)
-{
-	unsigned int kills;
-	int mine, others;
-	uint32_t bad;
-	pid_t pid;
-
-	w.documents = TWO_USERS;
-	world_start(&w, NULL);
-	mine = world_client(&w);
-	others = world_client_as(&w, OTHER_UID, &pid);
-	conn_at(1);
-	bad = w.conns[0].front == w.conns[1].front ? 0 : conn_at(0)->front;
-	kills = w.kills;
-	assert_int_equal(ipc_send(front_of(conn_at(0))->fd, type, 0, body, NULL, 0), 0);
-	world_until(&w, w.kills == kills + 1);
-	assert_int_equal(w.last_kill.role, ROLE_FRONT);
-	assert_true(w.last_kill.index == bad || w.last_kill.index == w.conns[1].front);
-	close(w.conns[0].fd);
-	close(w.conns[1].fd);
-	w.conns[0].fd = w.conns[1].fd = -1;
-	assert_core_is_well();
-	assert_int_equal(w.kills, kills + 1);
-	end_child(pid, others);
-	close(mine);
-}
-
-static void a_front_that_closes_a_strangers_connection_is_killed(void **state)
-{
-	AUTO(buf) struct buf b = BUF_INIT(64);
-	struct msg_FR_CLOSED m = { .conn = UINT64_MAX };
-
-	(void)state;
-	msg_put_FR_CLOSED(&b, &m);
-	front_says(MSG_FR_CLOSED, buf_slice(&b));
-}
-
-static void a_front_that_acknowledges_what_was_never_sent_is_killed(void **state)
-{
-	AUTO(buf) struct buf b = BUF_INIT(64);
-	struct msg_FR_SET m = { .version = 99 };
-
-	(void)state;
-	msg_put_FR_SET(&b, &m);
-	front_says(MSG_FR_SET, buf_slice(&b));
-}
-
-static void a_front_that_asks_twice_who_a_caller_is_is_killed(void **state)
-{
-	struct msg_FR_WHOAMI m;
-	AUTO(buf) struct buf b = BUF_INIT(64);
-	int fd;
-
-	(void)state;
-	world_start(&w, NULL);
-	fd = world_client(&w);
-	whoami_at(0);
-	m.conn = w.conns[0].number;
-	msg_put_FR_WHOAMI(&b, &m);
-	assert_int_equal(ipc_send(front_of(conn_at(0))->fd, MSG_FR_WHOAMI, 0, buf_slice(&b), NULL, 0), 0);
-	world_until(&w, w.kills == 1);
-	assert_int_equal(w.last_kill.role, ROLE_FRONT);
-	assert_core_is_well();
-	close(fd);
-}
-
-static void a_front_that_sends_a_short_message_is_killed(void **state)
-{
-	(void)state;
-	front_says(MSG_FR_CLOSED, slice_str("abc"));
-}
-
-static void a_front_that_speaks_for_svid_keys_is_killed(void **state)
-{
-	(void)state;
-	front_says(MSG_KY_ISSUED, slice_str(""));
-}
-
-static void a_front_that_is_ready_twice_is_killed(void **state)
-{
-	(void)state;
-	front_says(MSG_FR_READY, slice_str(""));
-}
-
-static void the_streams_of_other_sets_do_not_notice_a_killed_front(void **state)
-{
-	int mine, others;
-	pid_t pid;
-
-	(void)state;
-	w.documents = TWO_USERS;
-	world_start(&w, NULL);
-	mine = world_client(&w);
-	conn_at(0);
-	others = world_client_as(&w, OTHER_UID, &pid);
-	conn_at(1);
-	assert_int_equal(ipc_send(front_of(&w.conns[0])->fd, MSG_FR_READY, 0, slice_of(NULL, 0), NULL, 0), 0);
-	close(w.conns[0].fd);
-	w.conns[0].fd = -1;
-	assert_true(world_is_closed(&w, mine, 2000));
-	assert_false(world_is_closed(&w, others, 200));
-	assert_false(w.conns[1].ended);
-	end_child(pid, others);
-	close(mine);
-}
-
-static void a_set_gets_another_front_when_its_own_dies(void **state)
-{
-	uint32_t first;
-	int a, b;
-
-	(void)state;
-	world_start(&w, NULL);
-	a = world_client(&w);
-	first = conn_at(0)->front;
-	world_until(&w, front_of(&w.conns[0])->version == 1);
-	close(front_of(&w.conns[0])->fd);
-	front_of(&w.conns[0])->fd = -1;
-	close(w.conns[0].fd);
-	w.conns[0].fd = -1;
-	assert_true(world_is_closed(&w, a, 2000));
-	b = world_client(&w);
-	assert_int_not_equal(conn_at(1)->front, first);
-	world_until(&w, front_of(&w.conns[1])->version > 0);
-	assert_int_equal(w.issues, 1);
-	close(a);
-	close(b);
-}
-
-/* One that was taken over says "closed" and keeps its descriptor: nobody would watch over that caller any more. */
-static void a_connection_that_a_front_gave_back_is_over_whatever_it_kept(void **state)
-{
-	int fd;
-
-	(void)state;
-	world_start(&w, NULL);
-	fd = world_client(&w);
-	conn_at(0);
-	assert_int_equal(ipc_put(front_of(&w.conns[0])->fd, FR_CLOSED, 0, .conn = w.conns[0].number), 0);
-	assert_true(world_is_closed(&w, fd, 1000));
-	assert_core_is_well();
-	close(fd);
-}
-
-/* The same by closing its channel: it has to be dead before long, and can use what it kept no more. */
-static void a_front_that_leaves_keeps_no_connection_and_is_killed_when_it_stays(void **state)
-{
-	int fd;
-
-	(void)state;
-	world_start(&w, NULL);
-	fd = world_client(&w);
-	conn_at(0);
-	close(front_of(&w.conns[0])->fd);
-	front_of(&w.conns[0])->fd = -1;
-	assert_true(world_is_closed(&w, fd, 1000));
-	world_until(&w, w.kills == 1);
-	assert_int_equal(w.last_kill.role, ROLE_FRONT);
-	assert_int_equal(w.last_kill.index, w.conns[0].front);
-	assert_core_is_well();
-	close(fd);
-}
-
-static void a_front_that_never_gets_ready_is_killed(void **state)
-{
-	(void)state;
-	w.ways.front_never_ready = true;
-	world_start(&w, NULL);
-	for (int i = 0; i < 80 && !w.kills; i++)
-		world_step(&w, 100);
-	assert_true(w.kills > 0);
-	assert_int_equal(w.last_kill.role, ROLE_FRONT);
-}
-
-static void a_worker_that_answers_unasked_is_killed(void **state)
-{
-	(void)state;
-	world_start(&w, NULL);
-	assert_int_equal(ipc_put(w.attest[0], A_IDENTITY, 0, .path = slice_str("/usr/bin/trusted")), 0);
-	world_until(&w, w.kills == 1);
-	assert_int_equal(w.last_kill.role, ROLE_ATTEST);
-	assert_int_equal(w.last_kill.index, 0);
-	assert_core_is_well();
-}
-
-static void a_worker_that_is_silent_is_killed_and_its_caller_told_to_come_again(void **state)
-{
-	uint64_t start = clock_boot_ns();
-	int fd;
-
-	(void)state;
-	w.ways.attest_silent = true;
-	w.documents = "app {\"workloadID\":\"app\",\"selectors\":[{\"process:binary:path\":[\"/usr/bin/app\"]}]}";
-	world_start(&w, NULL);
-	fd = world_client(&w);
-	world_until(&w, w.kills == 1);
-	assert_int_equal(w.last_kill.role, ROLE_ATTEST);
-	assert_true(clock_boot_ns() - start >= LIM_ATTEST_MS * NS_PER_MS);
-	world_until(&w, conn_at(0)->ended);
-	assert_int_equal(err_status(w.conns[0].end_err), GRPC_UNAVAILABLE);
-	assert_core_is_well();
-	close(fd);
-}
-
-static void keys_that_answer_unasked_are_killed(void **state)
-{
-	(void)state;
-	world_start(&w, NULL);
-	assert_int_equal(ipc_put(w.keys, KY_ISSUED, 1, .identity = 1, .generation = 1, .not_after = 9, .chain = slice_str("x")), 0);
-	world_until(&w, w.kills == 1);
-	assert_int_equal(w.last_kill.role, ROLE_KEYS);
-	assert_true(w.core != 0);
-}
-
-static void a_compiler_that_sends_something_else_is_killed(void **state)
-{
-	int pair[2] = { -1, -1 };
-
-	(void)state;
-	world_start(&w, NULL);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(ipc_put_fds(w.svidd, P_PEER, 0, &pair[1], 1, .role = ROLE_POLICY), 0);
-	close(pair[1]);
-	assert_int_equal(ipc_send(pair[0], MSG_KY_FORGET, 0, slice_str("...."), NULL, 0), 0);
-	world_until(&w, w.kills == 1);
-	assert_int_equal(w.last_kill.role, ROLE_POLICY);
-	assert_core_is_well();
-	close(pair[0]);
 }
 
 /* ---- the end of connections ---- */
@@ -665,7 +366,8 @@ static void every_decision_and_every_svid_has_its_line(void **state)
 	buf_added(&text, (size_t)n);
 	assert_true(json_has(buf_slice(&text), "\"event\":\"decision\",\"connection\":"));
 	assert_true(json_has(buf_slice(&text), "\"decision\":\"allow\",\"identities\":[\"spiffe://example.org/root\"]"));
-	assert_true(json_has(buf_slice(&text), "\"event\":\"issue\",\"spiffe_id\":\"spiffe://example.org/root\",\"serial\":\"30313233"));
+	assert_true(json_has(buf_slice(&text), "\"event\":\"issue\",\"spiffe_id\":\"spiffe://example.org/root\","
+					      "\"serial\":\"30313233"));
 	close(log);
 	close(fd);
 }
@@ -706,8 +408,6 @@ static void an_unknown_admin_request_is_refused(void **state)
 	assert_core_is_well();
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -716,21 +416,6 @@ int main(void)
 		T(callers_of_one_set_share_a_front_and_its_svid),
 		T(callers_of_different_sets_never_share_a_front),
 		T(a_caller_without_identity_gets_the_front_that_holds_nothing),
-		T(a_front_that_closes_a_strangers_connection_is_killed),
-		T(a_front_that_acknowledges_what_was_never_sent_is_killed),
-		T(a_front_that_asks_twice_who_a_caller_is_is_killed),
-		T(a_front_that_sends_a_short_message_is_killed),
-		T(a_front_that_speaks_for_svid_keys_is_killed),
-		T(a_front_that_is_ready_twice_is_killed),
-		T(the_streams_of_other_sets_do_not_notice_a_killed_front),
-		T(a_set_gets_another_front_when_its_own_dies),
-		T(a_connection_that_a_front_gave_back_is_over_whatever_it_kept),
-		T(a_front_that_leaves_keeps_no_connection_and_is_killed_when_it_stays),
-		T(a_front_that_never_gets_ready_is_killed),
-		T(a_worker_that_answers_unasked_is_killed),
-		T(a_worker_that_is_silent_is_killed_and_its_caller_told_to_come_again),
-		T(keys_that_answer_unasked_are_killed),
-		T(a_compiler_that_sends_something_else_is_killed),
 		T(a_front_that_ignores_the_end_is_cut_at_100_ms),
 		T(a_withdrawn_document_ends_its_connections_with_no_identity),
 		T(a_caller_that_gains_an_identity_must_come_again),

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -34,7 +33,7 @@ static void make_pair(int pair[2])
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 }
 
-static const char *path_in(const struct world *w, const char *name)
+const char *world_path(const struct world *w, const char *name)
 {
 	static char path[100];
 
@@ -51,9 +50,9 @@ void world_new(struct world *w)
 	snprintf(w->dir, sizeof(w->dir), "/tmp/svid-core-role-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	assert_int_equal(chmod(w->dir, 0755), 0);
-	assert_int_equal(mkdir(path_in(w, "state"), 0700), 0);
-	assert_int_equal(chown(path_in(w, "state"), WORLD_IDS, WORLD_IDS), 0);
-	assert_int_equal(mkdir(path_in(w, "policy"), 0755), 0);
+	assert_int_equal(mkdir(world_path(w, "state"), 0700), 0);
+	assert_int_equal(chown(world_path(w, "state"), WORLD_IDS, WORLD_IDS), 0);
+	assert_int_equal(mkdir(world_path(w, "policy"), 0755), 0);
 	for (size_t i = 0; i < WORLD_FRONTS; i++)
 		w->fronts[i].fd = w->fronts[i].log = -1;
 }
@@ -63,7 +62,7 @@ static int listener(const struct world *w, const char *name, int type)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path_in(w, name));
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", world_path(w, name));
 	unlink(sa.sun_path);
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
@@ -113,16 +112,16 @@ static void give_plan(struct world *w, const char *audit_path)
 {
 	give_fd(w, FD_KIND_PUBLIC, 0, listener(w, "api.sock", SOCK_STREAM));
 	give_fd(w, FD_KIND_ADMIN, 0, listener(w, "admin.sock", SOCK_SEQPACKET));
-	give_fd(w, FD_KIND_STATE_DIR, 0, open(path_in(w, "state"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	give_fd(w, FD_KIND_POLICY_DIR, 0, open(path_in(w, "policy"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	give_fd(w, FD_KIND_AUDIT, 0, open(audit_path ? audit_path : path_in(w, "audit.log"),
+	give_fd(w, FD_KIND_STATE_DIR, 0, open(world_path(w, "state"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	give_fd(w, FD_KIND_POLICY_DIR, 0, open(world_path(w, "policy"), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	give_fd(w, FD_KIND_AUDIT, 0, open(audit_path ? audit_path : world_path(w, "audit.log"),
 					   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
 	give_fd(w, FD_KIND_MAP, SVID_MAP_WORDS, words());
 	world_new_keys(w);
 	for (unsigned int i = 0; i < LIM_ATTEST_WORKERS; i++)
 		world_new_attest(w, i);
 	assert_int_equal(ipc_put(w->svidd, P_GO, 0, .tier = TIER_SOCKET, .instance = slice_str("role"),
-				 .public_path = slice_str(path_in(w, "api.sock")), .admin_path = slice_str("-"),
+				 .public_path = slice_str(world_path(w, "api.sock")), .admin_path = slice_str("-"),
 				 .config_path = slice_str("/nowhere/svid.yaml"), .policy_path = slice_str("-"),
 				 .state_path = slice_str("-"), .tier_notes = slice_str("a: why\nb: why")), 0);
 }
@@ -507,99 +506,4 @@ void world_step(struct world *w, int ms)
 		for (size_t i = 0; i < ARRAY_SIZE(p); i++)
 			handle(w, &p[i], i);
 	reap(w);
-}
-
-static int connect_to(const char *path, int type)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return -1;
-	return fd;
-}
-
-int world_client(struct world *w)
-{
-	int fd = connect_to(path_in(w, "api.sock"), SOCK_STREAM);
-
-	assert_true(fd >= 0);
-	assert_int_equal(send(fd, "P", 1, MSG_NOSIGNAL), 1);
-	return fd;
-}
-
-int world_client_as(struct world *w, unsigned int uid, pid_t *ret_pid)
-{
-	int pair[2], fd;
-	char byte;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	*ret_pid = fork();
-	assert_true(*ret_pid >= 0);
-	if (*ret_pid == 0) {
-		if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
-			_exit(1);
-		assert_int_equal(dup2(pair[1], 3), 3);
-		pair[1] = 3;
-		close_range(4, ~0u, 0); /* it must not keep another's connection open */
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which clears it */
-		fd = connect_to(path_in(w, "api.sock"), SOCK_STREAM);
-		if (fd < 0 || send(fd, "P", 1, MSG_NOSIGNAL) != 1 || write(pair[1], "x", 1) != 1)
-			_exit(1);
-		while (read(fd, &byte, 1) > 0)
-			;
-		(void)!write(pair[1], "e", 1); /* the end was seen */
-		pause();
-		_exit(0);
-	}
-	close(pair[1]);
-	assert_int_equal(read(pair[0], &byte, 1), 1);
-	return pair[0];
-}
-
-bool world_is_closed(struct world *w, int fd, int ms)
-{
-	uint64_t until = clock_boot_ns() + (uint64_t)ms * NS_PER_MS;
-	char byte;
-
-	do {
-		ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
-
-		if (n == 0 || (n < 0 && errno != EAGAIN))
-			return true;
-		world_step(w, 5);
-	} while (clock_boot_ns() < until);
-	return false;
-}
-
-int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json)
-{
-	static struct buf answer = BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
-	int fd = connect_to(path_in(w, "admin.sock"), SOCK_SEQPACKET);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct msg_AD_REPLY reply;
-	struct chan_msg m;
-
-	assert_true(fd >= 0);
-	assert_int_equal(ipc_put(fd, AD_REQUEST, 7, .what = what, .arg = arg), 0);
-	for (int i = 0; i < 400 && poll(&p, 1, 0) == 0; i++)
-		world_step(w, 10);
-	assert_int_equal(ipc_recv(fd, &answer, &m), 0);
-	assert_int_equal(m.type, MSG_AD_REPLY);
-	assert_int_equal(m.id, 7);
-	assert_int_equal(msg_get_AD_REPLY(m.body, &reply), 0);
-	close(fd);
-	*ret_json = reply.json;
-	return reply.err;
-}
-
-void world_recompile(struct world *w)
-{
-	unsigned int before = w->compiles;
-	int fd = open(path_in(w, "policy/changed.yaml"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	close(fd);
-	world_until(w, w->compiles > before);
 }

@@ -74,6 +74,9 @@ void world_new(struct world *w);
 /** world_start() - svid-core with everything it needs; returns when it said ready, or after two seconds. */
 void world_start(struct world *w, const char *audit_path);
 
+/** world_path() - a file of this world; until the next call. */
+const char *world_path(const struct world *w, const char *name);
+
 /** world_begin() - the plan without a program: *@ret_fd is svid-core's end of the channel to svidd. */
 void world_begin(struct world *w, const char *audit_path, int *ret_fd);
 

@@ -9,7 +9,7 @@
 #include "agent/ipc/chan.h"
 #include "agent/ipc/plan.h"
 
-#define WORLD_IDS 48660
+#define WORLD_IDS 48670
 #define WORLD_FRONTS 64
 #define WORLD_CONNS 64
 

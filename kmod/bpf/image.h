@@ -90,7 +90,7 @@ static __always_inline void exec_fill(struct svid_image *img, struct task_struct
 	barrier();
 	if (BPF_CORE_READ_BITFIELD(bprm, secureexec))
 		work->flags |= SVID_IMG_SECURE;
-	if (p->nsproxy && p->nsproxy->mnt_ns->user_ns->level != 0)
+	if (task_creds(p)->user_ns->level != 0 || (p->nsproxy && p->nsproxy->mnt_ns->user_ns->level != 0))
 		work->flags |= SVID_IMG_MNT_USERNS;
 	barrier();
 	env_read(p->mm, img, work);

@@ -90,7 +90,7 @@ static __always_inline __u32 conn_judge(struct svid_conn *rec, struct task_struc
 		return how | SVID_MARK_NO_IMAGE;
 	if (img->exec_id != rec->image.exec_id)
 		return how;
-	return ids_differ(t->cred, &rec->creds.ids) ? SVID_MARK_CRED : 0;
+	return ids_differ(task_creds(t), &rec->creds.ids) ? SVID_MARK_CRED : 0;
 }
 
 /* A process uses the client's end of a recorded connection. Returns 0, or 1 when it is not the one that connected. */

@@ -142,10 +142,19 @@ static __always_inline void surroundings_read(struct task_struct *t, struct svid
 		ret->flags |= SVID_CRED_ROOT_DIFFERS;
 }
 
+/*
+ * What a task is, not what it acts as for the moment: an io_uring personality puts credentials in ->cred that were
+ * registered before the process entered a user namespace, chroot and all (A10). ->real_cred nobody can lend.
+ */
+static __always_inline const struct cred *task_creds(struct task_struct *t)
+{
+	return t->real_cred;
+}
+
 /* @ret is zeroed by the caller. */
 static __always_inline void creds_read(struct task_struct *t, struct svid_creds *ret)
 {
-	const struct cred *c = t->cred;
+	const struct cred *c = task_creds(t);
 	struct task_struct___audit *audit = (void *)t;
 
 	ids_read(c, &ret->ids);

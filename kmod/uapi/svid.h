@@ -89,7 +89,8 @@ struct svid_key {
 #define SVID_IMG_PATH_TRUNC	(1U << 14) /* filename or interp did not fit */
 #define SVID_IMG_FS_REMOTE	(1U << 15) /* a network file system: content may change behind this kernel's back */
 #define SVID_IMG_SOCKET		(1U << 16) /* made by `attestation: socket` from /proc: worth as little as /proc */
-#define SVID_IMG_MNT_USERNS	(1U << 17) /* exec was in a mount namespace that another than the initial user ns owns */
+#define SVID_IMG_MNT_USERNS	(1U << 17) /* exec was in another user ns than the initial one (its root made the libraries'
+					      paths, by mount or chroot), or in a mount namespace that such a one owns */
 #define SVID_IMG_FORKED		(1U << 18) /* the image came by fork; this process has not itself called execve */
 
 /*

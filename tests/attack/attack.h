@@ -51,6 +51,7 @@ extern const struct command spoof_exe_commands[];
 extern const struct command ucred_commands[];
 extern const struct command io_uring_commands[];
 extern const struct command rights_flood_commands[];
+extern const struct command borrowed_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));

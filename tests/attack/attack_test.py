@@ -150,6 +150,8 @@ def cases():
                {"socket": "served", "else": "served"}, "no argv selector (W10)")
     yield Case("A10", "evil bind-mounted over trusted, own namespaces", ([form(s.a10, "bind")], []), {},
                "SVID stolen (W12)")
+    yield Case("A10", "the same, executed from outside by /proc/PID/root", ([form(s.a10, "outside")], []), {},
+               "SVID stolen: the link says trusted")
     yield Case("A10", "chroot in a user namespace", ([form(s.a10, "chroot")], []), {}, "no identity",
                "the link is read by the agent, outside the chroot")
     yield Case("A11", "memfd named like trusted", ([form(s.a11, "memfd")], []), {}, "no identity", "/proc says memfd")
@@ -165,6 +167,8 @@ def cases():
     yield Case("A17", "honest caller by io_uring x3, by threads", ([form(s.a17_honest, m) for m in modes], []),
                {"socket": "served", "else": "served"}, "served")
     yield Case("A17", "A2 by io_uring x3, by threads, agent late", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen (W2)")
+    yield Case("A17", "trusted in a chroot of a userns, credentials of a ring", ([s.a17_personality], []), {},
+               "SVID stolen: the link says trusted")
     yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",
                "the kernel stops the ring at exec")
     slow = [form(s.a21_linger, who, v) for who in ("evil", "trusted") for v in ("", "behind", "exec")]

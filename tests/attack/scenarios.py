@@ -229,6 +229,8 @@ def make_jail(lab):
 def a10(lab, variant):
     if variant == "chroot":
         return simple(lab, "a10-chroot", how=make_jail(lab))
+    if variant == "outside":
+        return simple(lab, "a10-outside")
     return simple(lab, "a10-bind")
 
 
@@ -323,6 +325,10 @@ def a15(lab):
 
 def a16(lab, variant):
     return simple(lab, "a16", variant=variant)
+
+
+def a17_personality(lab):
+    return simple(lab, "a17-personality", how=make_jail(lab))
 
 
 def a17(lab, variant):

@@ -160,6 +160,8 @@ def cases():
                "/proc says deleted")
     yield from a12_cases()
     yield Case("A15", "PR_SET_MM_MAP: exe link says trusted", ([s.a15], []), {}, "SVID stolen (kernel.md K4)")
+    yield Case("A15", "the same by a child in the same memory, another mount", ([form(s.a15, "lent")], []), {},
+               "SVID stolen: the link says trusted")
     yield Case("A16", "trusted's connection, ucred forged by root of a userns", ([form(s.a16, "")], []), {},
                "SVID stolen: not looked at")
     yield Case("A16", "A2 with a forged ucred", ([form(s.a16, "exec")], []), {}, "SVID stolen (W2)")

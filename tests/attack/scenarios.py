@@ -316,8 +316,8 @@ def a12_start(lab):
         return word(p.until("caller: "))
 
 
-def a15(lab):
-    with lab.play("evil", "a15") as p:
+def a15(lab, variant=""):
+    with lab.play("evil", "a15", variant=variant) as p:
         if p.value("exe: ") != "spoofed":
             raise Failed(f"the link was not spoofed: {p.lines}")
         return thief(p)

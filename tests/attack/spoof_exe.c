@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -100,29 +103,71 @@ static void make_anonymous(const struct range *g)
 		die("mremap");
 }
 
+static void own_link(char *ret_exe, size_t size)
+{
+	ssize_t len = readlink("/proc/self/exe", ret_exe, size - 1);
+
+	ret_exe[len > 0 ? len : 0] = 0;
+}
+
+static void point_link_at(const char *path)
+{
+	struct prctl_mm_map map;
+
+	mm_map_now(&map);
+	map.exe_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0) == 0)
+		return;
+	if (errno == EPERM)
+		skip("PR_SET_MM_MAP with an exe_fd is refused here");
+	die("PR_SET_MM_MAP");
+}
+
+static volatile int lent_now;
+
+/* In a user namespace, in the memory of a parent that is in none: the link now names its own file, by another mount. */
+static int lend_link(void *arg)
+{
+	const struct options *o = arg;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount(o->evil, o->trusted, NULL, MS_BIND, NULL))
+		die("bind mount");
+	point_link_at(o->trusted);
+	lent_now = 1;
+	for (;;)
+		pause(); /* the mount goes with its namespace */
+}
+
+static void borrow_link(const struct options *o)
+{
+	static char stack[1 << 17] __attribute__((aligned(16)));
+	pid_t pid = clone(lend_link, stack + sizeof(stack), CLONE_VM | CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD, (void *)o);
+
+	if (pid < 0)
+		skip("user namespaces are refused here");
+	for (int ms = 0; !lent_now && ms < o->wait_ms; ms += 5)
+		sleep_ms(5);
+}
+
 static int a15(const struct options *o)
 {
 	struct range ranges[RANGES_MAX];
-	struct prctl_mm_map map;
+	bool lent = is_variant(o, "lent");
 	char exe[256];
 	struct answer a;
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	int n;
 
-	exe[len > 0 ? len : 0] = 0;
-	enter_user_ns(0);
+	own_link(exe, sizeof(exe));
+	if (!lent)
+		enter_user_ns(0);
 	n = ranges_of(exe, ranges);
 	for (int i = 0; i < n; i++)
 		make_anonymous(&ranges[i]);
-	mm_map_now(&map);
-	map.exe_fd = open(o->trusted, O_RDONLY | O_CLOEXEC);
-	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0)) {
-		if (errno == EPERM)
-			skip("PR_SET_MM_MAP with an exe_fd is refused here");
-		die("PR_SET_MM_MAP");
-	}
-	len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	exe[len > 0 ? len : 0] = 0;
+	if (lent)
+		borrow_link(o);
+	else
+		point_link_at(o->trusted);
+	own_link(exe, sizeof(exe));
 	say("exe: %s", strcmp(exe, o->trusted) == 0 ? "spoofed" : exe);
 	answer_init(&a);
 	client_ask(client_open(o->socket), &a, o->wait_ms);
@@ -132,6 +177,6 @@ static int a15(const struct options *o)
 
 const struct command spoof_exe_commands[] = {
 	{"a11", "an executable without a path; variant=memfd|deleted", a11},
-	{"a15", "PR_SET_MM_MAP points the exe link at trusted", a15},
+	{"a15", "PR_SET_MM_MAP points the exe link at trusted; variant=lent: by a child in the same memory", a15},
 	{NULL, NULL, NULL},
 };

@@ -79,7 +79,8 @@ static void round_over(struct canary *k)
 static void end_with_evidence(struct conn *conn, void *arg)
 {
 	(void)arg;
-	if (conn->state != CONN_CANARY)
+	/* One that is just being attached found the failure: identify() still holds it, and tells it Unavailable. */
+	if (conn->state != CONN_CANARY && conn->attached)
 		conn_revoke(conn, -ERR_EVIDENCE);
 }
 

@@ -21,7 +21,8 @@
 /* Most names are none of ours by their first letter; this is the test that runs for every variable of every exec. */
 #define LETTER(c)	(1u << ((c) - '@'))
 #define OUR_LETTERS	(LETTER('L') | LETTER('G') | LETTER('P') | LETTER('R') | LETTER('N') | LETTER('J') | LETTER('_') | \
-			 LETTER('B'))
+			 LETTER('B') | LETTER('C') | LETTER('D') | LETTER('E') | LETTER('K') | LETTER('O') | LETTER('Q') | \
+			 LETTER('S'))
 
 static __always_inline int may_be_ours(__u8 first)
 {
@@ -40,9 +41,16 @@ static __always_inline __u32 name_flags(__u64 w)
 			return SVID_IMG_LD_LIBRARY_PATH;
 		return SVID_IMG_ENV_OTHER;
 	}
-	if (STARTS(w, "GLIBC_TU", 8) || STARTS(w, "GCONV_PA", 8) || STARTS(w, "PYTHON", 6) || STARTS(w, "PERL5", 5) ||
-	    STARTS(w, "RUBY", 4) || STARTS(w, "NODE_OPT", 8) || STARTS(w, "JAVA_TOO", 8) || STARTS(w, "JDK_JAVA", 8) ||
-	    STARTS(w, "_JAVA_OP", 8) || STARTS(w, "BASH_ENV", 8))
+	if (STARTS(w, "GLIBC_TU", 8) || STARTS(w, "GCONV_PA", 8) || STARTS(w, "PYTHON", 6) || STARTS(w, "PERL", 4) ||
+	    STARTS(w, "RUBY", 4) || STARTS(w, "NODE_OPT", 8) || STARTS(w, "NODE_PAT", 8) || STARTS(w, "JAVA_TOO", 8) ||
+	    STARTS(w, "JDK_JAVA", 8) || STARTS(w, "_JAVA_OP", 8) || STARTS(w, "CLASSPAT", 8) ||
+	    STARTS(w, "BASH_ENV", 8) || STARTS(w, "BASH_FUN", 8) || STARTS(w, "SHELLOPT", 8) || STARTS(w, "PS4=", 4) ||
+	    STARTS(w, "LUA_", 4) || STARTS(w, "PHPRC=", 6) || STARTS(w, "PHP_INI_", 8) || STARTS(w, "ERL_", 4) ||
+	    STARTS(w, "DOTNET_S", 8) || STARTS(w, "CORECLR_", 8))
+		return SVID_IMG_ENV_OTHER;
+	/* of libraries that load plugins by them: libcrypto, libkrb5, GLib, GTK, Qt */
+	if (STARTS(w, "OPENSSL_", 8) || STARTS(w, "KRB5_CON", 8) || STARTS(w, "GIO_", 4) || STARTS(w, "GTK_", 4) ||
+	    STARTS(w, "QT_PLUGI", 8))
 		return SVID_IMG_ENV_OTHER;
 	return 0;
 }

@@ -313,8 +313,13 @@ static struct fact get_filesystem(struct eval *e, size_t i)
 	return i ? fact_end() : fact_number(e->f->conn->image.exe.magic);
 }
 
+/* FUSE makes an owner up, and who may replace the libraries of root's program makes it his own. */
 static struct fact get_executable_uid(struct eval *e, size_t i)
 {
+	const char *doubt = exe_doubt(e);
+
+	if (doubt)
+		return i ? fact_end() : fact_unknown(doubt);
 	return i ? fact_end() : fact_number(e->f->conn->image.exe.uid);
 }
 

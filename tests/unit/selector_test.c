@@ -126,7 +126,8 @@ static void a_doubtful_executable_has_no_path(void **unused)
 		assert_false(matches(&c, "unix:path", "/usr/bin/app"));
 		assert_false(matches(&c, "process:binary:path", "glob:/**"));
 		assert_false(matches(&c, "process:name", "app"));
-		/* Only the path is in doubt. */
+		assert_false(matches(&c, "kernel:executable_uid", "0"));
+		/* Only what the path rests on is in doubt. */
 		assert_true(matches(&c, "unix:uid", "1000"));
 	}
 }

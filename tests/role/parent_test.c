@@ -65,6 +65,7 @@ static void listeners_outlive_svidd_in_systemds_store(void **state)
 	}
 	w->stored[0] = fds[1];
 	w->stored[1] = fds[3];
+	world_wait(w, "event=\"ready\"", 1);
 	kill(w->svidd, SIGKILL);
 	world_end(w);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/run/public/api.sock", w->dir);
@@ -148,7 +149,7 @@ static void new_core_is_served_and_old_fronts_end(void **state)
 
 	world_start(w);
 	world_tell_core(w, "spawn 7");
-	world_wait(w, "FAKE front fds", 1);
+	world_wait(w, "FAKE front heard keys-for-7.", 1);
 	t0 = clock_boot_ns();
 	kill(proc_of_user(IDS), SIGKILL);
 	world_wait(w, "FAKE core go", 2);
@@ -355,7 +356,7 @@ static void core_that_cannot_start_ends_svidd(void **state)
 	world_start_with(w, "--attestation");
 	assert_int_equal(WEXITSTATUS(world_end(w)), 1);
 	for (unsigned int offset = 0; offset < 5; offset++)
-		assert_int_equal(proc_of_user(IDS + offset), 0);
+		proc_wait_no_user(IDS + offset);
 }
 
 static void missing_program_is_said(void **state)

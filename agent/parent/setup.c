@@ -14,6 +14,8 @@
 #include "agent/parent/store.h"
 
 #ifndef SO_PASSRIGHTS
+#define LOCK_TRIES 20
+#define LOCK_PAUSE_US 50000
 #define SO_PASSRIGHTS 83 /* asm-generic; newer than Debian's headers */
 #endif
 
@@ -108,6 +110,22 @@ static int make_socket(const char *name, const char *path, int type, mode_t mode
 	return 0;
 }
 
+/*
+ * Children of a svidd that was just killed hold its lock for a moment, until they exec or die of the
+ * same end: a restart waits for them.
+ */
+static int lock_patiently(int fd)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (i == LOCK_TRIES)
+			return -EBUSY;
+		usleep(LOCK_PAUSE_US);
+	}
+	return 0;
+}
+
 /* Two agents on one run directory would take each other's sockets away. */
 static int lock_dir(const char *run_dir, int *ret_fd)
 {
@@ -120,8 +138,10 @@ static int lock_dir(const char *run_dir, int *ret_fd)
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return say(path, -errno);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	err = lock_patiently(fd);
+	if (err) {
+		if (err == -EBUSY)
+			log_error(EV_CONFIG, KV("path", V_S(run_dir)), KV("what", V_S("another svidd runs here")));
 		close(fd);
 		return say(path, err);
 	}

@@ -146,7 +146,8 @@ def show(screen, status):
     screen.head("How callers are identified on this kernel")
     screen.line("tier", status.get("tier", "?"), bool(status.get("tier")))
     for note in status.get("tier_notes", []):
-        screen.line("", note if isinstance(note, str) else json.dumps(note))
+        name, _, why = note.partition(": ")
+        screen.line(f"not {name}", why)
 
     screen.head(f"A workload, {os.path.relpath(path_of('payments'), ROOT)}, asks for its X.509-SVID")
     done = run(path_of("payments"), "-o", "json", "fetch", "x509", uid=UID)
@@ -160,8 +161,8 @@ def show(screen, status):
 
     screen.head(f"The same bytes under another name, {os.path.relpath(path_of('other'), ROOT)}, the same user")
     done = run(path_of("other"), "fetch", "x509", uid=UID)
-    text = done.stdout.decode(errors="replace").strip().splitlines() or [""]
-    screen.line("it gets", text[0], done.returncode == 1 and b"no identity issued" in done.stdout)
+    said = (done.stdout.decode(errors="replace").strip().splitlines() or [""])[0]
+    screen.line("it gets", said.rsplit(": ", 1)[-1], done.returncode == 1 and "no identity issued" in said)
     who = as_json(run(path_of("other"), "-o", "json", "whoami", uid=UID))
     screen.line("the kernel recorded", recorded(who), bool(who))
 

@@ -233,6 +233,10 @@ class Product:
         with open(os.path.join(self.top, "log"), "rb") as f:
             return f.read()[-3000:].decode(errors="replace")
 
+    def vital(self):
+        """The processes whose death is a failure of its own."""
+        return self.children("svid-core") + self.children("svid-keys")
+
     def lost_events(self):
         """How many svid-core says it missed."""
         self.log.flush()

@@ -105,6 +105,7 @@ static int a21_linger(const struct options *o)
 	int file = lingering(o->count), fd;
 	struct request r;
 	struct answer a;
+	ssize_t n = 0;
 
 	answer_init(&a);
 	request_build(&r);
@@ -113,9 +114,15 @@ static int a21_linger(const struct options *o)
 	if (is_variant(o, "behind")) {
 		client_send(fd, &a, (const uint8_t *)"GET / HTTP/1.1\r\n\r\n", 18);
 		for (int i = 0; i < 10; i++)
-			send_with_fds(fd, r.bytes, 1, file, 1);
+			n = send_with_fds(fd, r.bytes, 1, file, 1);
 	} else {
-		send_with_fds(fd, r.bytes, r.len, file, 1);
+		n = send_with_fds(fd, r.bytes, r.len, file, 1);
+	}
+	if (n < 0) {
+		/* now it would be us who waits at close() */
+		answer_ended(&a, n, errno);
+		answer_say("thief", &a);
+		_exit(0);
 	}
 	close(file);
 	if (is_variant(o, "exec")) {

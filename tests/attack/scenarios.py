@@ -367,7 +367,7 @@ def a21_linger(lab, who, variant):
     """Whoever frees the message waits for a TCP socket's peer: is anybody else made to wait with it?"""
     with lab.play(who, "a21-linger", variant=variant, count=int(6 * WAIT_MS / 1000)) as p:
         # how it ends is told by others: the attacker itself may be the one who waits
-        p.until("at: flooded", "holding: ", seconds=1.5 * SLOW)
+        p.until("at: flooded", "holding: ", "thief: ", seconds=1.5 * SLOW)
         time.sleep(0.3)
         hurt = [name for name in ("strict", "evil") if lab.fetch(name).startswith("nothing")]
         if "strict" in hurt:

@@ -6,6 +6,7 @@ set -u
 run=$(dirname "$0")/run.sh
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
+passed=0
 failed=0
 
 # expect NAME CODE PATTERN run.sh-arguments...
@@ -16,10 +17,11 @@ expect() {
 	got=$?
 	if [ "$got" -eq "$want" ] && grep -q -e "$pattern" "$out"; then
 		echo "PASS $name"
+		passed=$((passed + 1))
 	else
 		echo "FAIL $name: exit $got, want $want and \"$pattern\" in:"
 		sed 's/^/    /' "$out"
-		failed=1
+		failed=$((failed + 1))
 	fi
 }
 
@@ -34,4 +36,5 @@ expect "a WARNING is a failure" 125 'bad kernel log' 6.12 -- sh -c 'echo "WARNIN
 expect "a hang ends" 124 'timeout after 8 s' 6.12 --timeout 8 -- sh -c 'echo started; exec sleep 100'
 expect "the host's files cannot be written" 1 'Read-only' 6.12 -- touch "$run"
 expect "arguments arrive whole" 0 "^it's  \\\$HOME\$" 6.12 -- printf '%s\n' "it's  \$HOME"
-exit "$failed"
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]

@@ -420,7 +420,7 @@ def a20_silenced(lab):
         with open(FTRACE, "w", encoding="ascii") as f:
             f.write("0")
     except PermissionError:
-        return "refused to root (lockdown)"
+        return "refused to root here"
     try:
         if lab.tier == "bpf-tp":
             attack = a2(lab, "")

@@ -72,6 +72,7 @@ struct core {
 	enum log_level log_level; /* svidd's; the Agent document may say another */
 	struct loop_timer start_hold;
 	struct loop_timer ready_late;
+	struct loop_timer alive;
 	struct loop_timer audit_retry;
 	struct loop_timer creds_poll;
 	struct loop_timer drain;

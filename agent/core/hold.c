@@ -42,6 +42,18 @@ static void tell_fronts(struct core *c)
 	fronts_set_state(c->fronts, all, hold_err(c));
 }
 
+/* svidd ends a svid-core that stopped saying this: nothing else would notice a loop that stands still. */
+static void on_alive(struct loop_timer *t)
+{
+	struct core *c = container_of(t, struct core, alive);
+	int err = chan_put(c->parent, C_ALIVE, 0);
+
+	if (!err)
+		err = loop_timer_in(c->loop, t, LIM_ALIVE_MS * NS_PER_MS);
+	if (err)
+		log_error(EV_IPC, KV("what", V_S("C_ALIVE not sent")), KV("err", V_S(err_name(err))));
+}
+
 static void say_ready(struct core *c)
 {
 	if (c->ready)
@@ -50,6 +62,8 @@ static void say_ready(struct core *c)
 	log_info(EV_READY, KV("ms", V_U((clock_boot_ns() - c->started) / NS_PER_MS)), KV("hold", V_S(err_name(hold_err(c)))));
 	if (chan_put(c->parent, C_READY, 0))
 		log_error(EV_IPC, KV("what", V_S("C_READY not sent")));
+	c->alive.cb = on_alive;
+	on_alive(&c->alive);
 }
 
 static void let_go_on(struct core *c)

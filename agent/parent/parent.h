@@ -67,6 +67,7 @@ struct svidd {
 	bool compile_again;
 	struct loop_timer stale_fronts;
 	struct loop_timer policy_deadline;
+	struct loop_timer core_silent; /* armed by the first C_ALIVE of each svid-core */
 	struct loop_timer stop_timer;
 	struct loop_watch signals;
 	enum phase phase;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * requests.c - what svid-core may ask of root: five messages of fixed size, each number checked here.
+ * requests.c - what svid-core may ask of root: six messages of fixed size, each number checked here.
  * Anything else ends svid-core (super.c starts it again). svidd only.
  */
 #include <errno.h>
@@ -239,6 +239,15 @@ static int on_compile(struct chan *c, struct chan_msg *m)
 	return err;
 }
 
+static int on_alive(struct chan *c, struct chan_msg *m)
+{
+	struct svidd *d = chan_owner(c);
+	struct msg_C_ALIVE alive;
+	int err = msg_get_C_ALIVE(m->body, &alive);
+
+	return err ? err : loop_timer_in(d->loop, &d->core_silent, LIM_CORE_SILENT_MS * NS_PER_MS);
+}
+
 static int on_drained(struct chan *c, struct chan_msg *m)
 {
 	struct svidd *d = chan_owner(c);
@@ -265,7 +274,7 @@ static void on_dead(struct chan *c, int err)
 static const struct chan_rule rules[] = {
 	{ MSG_C_READY, 1, on_ready },	  { MSG_C_SPAWN_FRONT, 1, on_spawn_front },
 	{ MSG_C_KILL, 1, on_kill },	  { MSG_C_COMPILE, 1, on_compile },
-	{ MSG_C_DRAINED, 1, on_drained },
+	{ MSG_C_DRAINED, 1, on_drained }, { MSG_C_ALIVE, 1, on_alive },
 };
 
 const struct chan_ops core_ops = {

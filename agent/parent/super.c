@@ -96,6 +96,7 @@ static void core_gone(struct svidd *d)
 
 	if (err)
 		log_error(EV_PROVIDER, KV("what", V_S("core's number not withdrawn")), KV("err", V_S(err_name(err))));
+	loop_timer_stop(&d->core_silent);
 	super_kill(&d->policy);
 	d->compile_again = false;
 	if (loop_timer_in(d->loop, &d->stale_fronts, STALE_NS))
@@ -279,6 +280,14 @@ static void on_policy_deadline(struct loop_timer *t)
 	super_kill(&d->policy);
 }
 
+static void on_core_silent(struct loop_timer *t)
+{
+	struct svidd *d = container_of(t, struct svidd, core_silent);
+
+	log_error(EV_CHILD_KILL, KV("child", V_S("svid-core")), KV("why", V_S("its loop stands still")));
+	super_kill(&d->core);
+}
+
 static void child_init(struct svidd *d, struct child *c, enum role_id role, unsigned int index)
 {
 	*c = (struct child){ .d = d, .role = role, .index = index, .keys_fd = -1, .restart.cb = on_restart };
@@ -290,6 +299,7 @@ void super_start(struct svidd *d)
 {
 	d->stale_fronts.cb = on_stale_fronts;
 	d->policy_deadline.cb = on_policy_deadline;
+	d->core_silent.cb = on_core_silent;
 	d->stop_timer.cb = on_stop_timer;
 	child_init(d, &d->policy, ROLE_POLICY, 0);
 	child_init(d, &d->core, ROLE_CORE, 0);

@@ -33,6 +33,9 @@ RULES = {
     "closed": lambda o: closed_in_time(o),
     "closed at all": lambda o: closed_in_time(o, 300),
     "unhurt": lambda o: o == "others served",
+    # Linux before 6.16 lets descriptors through and nothing but an LSM can refuse them: svidd starts a core that
+    # stands still anew after LIM_CORE_SILENT_MS (tests/role/parent_test.c), which is longer than this attack looks.
+    "stands still": lambda o: o in ("others served", "callers without identity wait", "the agent stands still"),
     "served": lambda o: o == "served",
     "traced": lambda o: o == "SVID stolen, not enforced",
     "silenced": lambda o: o.startswith(("no identity", "not affected, no identity", "refused to root", "links cannot")),
@@ -175,7 +178,7 @@ def cases():
     yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",
                "the kernel stops the ring at exec")
     slow = [form(s.a21_linger, who, v) for who in ("evil", "trusted") for v in ("", "behind", "exec")]
-    yield Case("A21", "descriptor that blocks whoever closes it", (slow, []), {"socket": "any", "else": "unhurt"},
+    yield Case("A21", "descriptor that blocks whoever closes it", (slow, []), {"socket": "any", "bpf-fentry": "stands still", "else": "unhurt"},
                "not tested")
     yield Case("A21", "SCM_RIGHTS flood", ([form(s.a21, v) for v in ("", "pipe", "first")], []), {}, "not tested",
                "the same front")

@@ -408,9 +408,17 @@ static void an_unknown_admin_request_is_refused(void **state)
 	assert_core_is_well();
 }
 
+static void says_that_its_loop_runs(void **state)
+{
+	(void)state;
+	world_start(&w, NULL);
+	world_until(&w, w.alive >= 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(says_that_its_loop_runs),
 		T(a_caller_with_an_identity_gets_the_front_of_its_set),
 		T(the_bytes_of_a_caller_reach_whoami_escaped),
 		T(callers_of_one_set_share_a_front_and_its_svid),

@@ -279,6 +279,9 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 	case MSG_C_READY:
 		w->ready = true;
 		break;
+	case MSG_C_ALIVE:
+		w->alive++;
+		break;
 	case MSG_C_SPAWN_FRONT:
 		assert_int_equal(msg_get_C_SPAWN_FRONT(m->body, &spawn), 0);
 		spawn_front(w, spawn.number);

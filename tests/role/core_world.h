@@ -58,6 +58,7 @@ struct world {
 	struct world_front fronts[WORLD_FRONTS];
 	struct world_conn conns[WORLD_CONNS];
 	size_t n_conns;
+	unsigned int alive; /* how often it said so */
 	bool ready;
 	bool drained;
 	unsigned int compiles, issues, loads, identifies, kills, spawns;

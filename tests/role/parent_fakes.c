@@ -209,6 +209,8 @@ static void obey(struct fake_core *f, char *word)
 		(void)!ipc_send(FD_CHANNEL, (uint16_t)n, 0, slice_of("12345", 5), NULL, 0);
 	else if (!strncmp(word, "bytes", 5))
 		(void)!write(FD_CHANNEL, "x", 1);
+	else if (!strncmp(word, "alive", 5))
+		(void)!ipc_put(FD_CHANNEL, C_ALIVE, 0);
 	else if (!strncmp(word, "nodrain", 7))
 		f->drains = false;
 	else if (!strncmp(word, "exit", 4))

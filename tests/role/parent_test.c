@@ -161,6 +161,19 @@ static void new_core_is_served_and_old_fronts_end(void **state)
 	assert_int_equal(world_count(w, "FAKE keys sealing key"), 1);
 }
 
+/* A21: a client can make close() in svid-core as slow as it likes where the kernel lets descriptors through. */
+static void core_that_falls_silent_is_replaced(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	world_tell_core(w, "alive"); /* and never again */
+	for (unsigned int s = 0; s * 1000 < LIM_CORE_SILENT_MS + 2000 && world_count(w, "FAKE core go") < 2; s++)
+		sleep(1);
+	assert_int_equal(world_count(w, "FAKE core go"), 2);
+	assert_int_equal(world_count(w, "its loop stands still"), 1);
+}
+
 static void core_that_breaks_the_protocol_is_replaced(void **state)
 {
 	static const char *const bad[] = { "bytes", "message 18", "message 9999", "message 64", "message 17",
@@ -450,6 +463,7 @@ int main(int argc, char **argv)
 		TEST(front_is_joined_to_core_and_keys),
 		TEST(new_keys_serves_old_fronts),
 		TEST(new_core_is_served_and_old_fronts_end),
+		TEST(core_that_falls_silent_is_replaced),
 		TEST(core_that_breaks_the_protocol_is_replaced),
 		TEST(drained_before_stop_is_refused),
 		TEST(front_numbers_are_not_given_twice),

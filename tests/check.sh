@@ -47,7 +47,8 @@ run_tier() {
 	# A tier that broke before it could count, or that ran nothing, has failed.
 	if [ $rc -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
 	if [ $((passed + failed + skipped)) -eq 0 ]; then failed=1; fi
-	if [ -n "$STRICT" ]; then failed=$((failed + skipped)); fi
+	# What a sanitizer cannot run (a process that maps over its own text) ran plain in an earlier tier.
+	if [ -n "$STRICT" ] && [ "$name" != san ]; then failed=$((failed + skipped)); fi
 	printf '%4d s  %5d passed  %3d failed  %3d skipped\n' $((SECONDS - start)) "$passed" "$failed" "$skipped"
 	grep -hE '^ *(skipped: |skip )' "$log" | sort -u | head -20
 	if [ "$failed" -gt 0 ]; then

@@ -228,10 +228,10 @@ class Product:
         argv = [self.path(name), command, *(f"{k}={v}" for k, v in words.items())]
         return Player(argv, user=user, env=env, wrap=wrap)
 
-    def tail(self):
+    def tail(self, n=3000):
         self.log.flush()
         with open(os.path.join(self.top, "log"), "rb") as f:
-            return f.read()[-3000:].decode(errors="replace")
+            return f.read()[-n:].decode(errors="replace")
 
     def vital(self):
         """The processes whose death is a failure of its own."""

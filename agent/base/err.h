@@ -57,7 +57,11 @@ enum grpc_status {
 	X(EXISTS, GRPC_INTERNAL, "exists already")                                         \
 	X(EXPIRED, GRPC_UNAVAILABLE, "the signing authority has expired")                 \
 	X(IDENTITIES, GRPC_UNAVAILABLE, "the identities of the caller changed")           \
-	X(MOUNT, GRPC_PERMISSION_DENIED, "the executable is on a mount of another namespace")
+	X(MOUNT, GRPC_PERMISSION_DENIED, "the executable is on a mount of another namespace")     \
+	X(SIGNATURE, GRPC_INVALID_ARGUMENT, "the signature does not verify")              \
+	X(AUDIENCE, GRPC_PERMISSION_DENIED, "audience not allowed for this identity")     \
+	X(RATE, GRPC_UNAVAILABLE, "rate limit exceeded")                                  \
+	X(PROFILE, GRPC_UNIMPLEMENTED, "fetching WIT-SVIDs is not implemented")
 
 enum err {
 	ERR_BASE = 4000,

@@ -81,6 +81,20 @@
 #define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap, less where RLIMIT_MEMLOCK is small */
 #define LIM_KEYS_SECURE_MIN (1u << 20)	  /* the least of it: 4 000 EC keys */
 
+/* JWT-SVIDs */
+#define LIM_JWT (64u << 10)	     /* bytes of one token, issued or to be validated */
+#define LIM_JWKS (256u << 10)	     /* bytes of one JWK Set */
+#define LIM_JWKS_KEYS 256	     /* keys in one JWK Set */
+#define LIM_JWT_AUDIENCES (LIM_AUDIENCES * (LIM_AUDIENCE + 8)) /* bytes of the audiences of one request, as a list */
+#define LIM_JWT_CACHE 512	     /* tokens that one front remembers */
+#define LIM_JWT_ORDERS 64	     /* orders of one front without an answer: JWT-SVIDs and validations, each */
+#define LIM_JWT_WAIT_MS 5000	     /* a front waits for one answer */
+#define LIM_JWT_RATE 50		     /* JWT-SVIDs signed for one identity set per second, on average */
+#define LIM_JWT_BURST 500	     /* the same, at once */
+#define LIM_JWT_TTL_S 86400u	     /* seconds that a JWT-SVID may live */
+#define LIM_JWT_KEY_TTL_S (366u * 86400) /* seconds that a JWT key may live */
+#define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
+
 /* attestation */
 #define LIM_ATTEST_WORKERS 2	/* svid-attest processes */
 #define LIM_ATTEST_MS 2000	/* deadline of one attest request; then the worker is killed */

@@ -22,6 +22,9 @@ void list_put_entry(struct buf *b, const struct set_entry *e)
 	buf_put_blob(b, e->hint);
 	buf_put_blob(b, e->chain);
 	buf_put_u64(b, (uint64_t)e->not_after);
+	buf_put_u64(b, e->wit_generation);
+	buf_put_blob(b, e->wit);
+	buf_put_u64(b, (uint64_t)e->wit_not_after);
 }
 
 struct set_entry list_get_entry(struct slice *list)
@@ -34,6 +37,9 @@ struct set_entry list_get_entry(struct slice *list)
 	e.hint = slice_get_str(list, LIM_HINT);
 	e.chain = slice_get_blob(list, LIM_CHAIN);
 	e.not_after = (int64_t)slice_get_u64(list);
+	e.wit_generation = slice_get_u64(list);
+	e.wit = slice_get_str(list, LIM_JWT);
+	e.wit_not_after = (int64_t)slice_get_u64(list);
 	return e;
 }
 
@@ -41,6 +47,7 @@ void list_put_fed(struct buf *b, const struct fed_bundle *f)
 {
 	buf_put_blob(b, f->trust_domain_id);
 	buf_put_blob(b, f->bundle);
+	buf_put_blob(b, f->jwks);
 }
 
 struct fed_bundle list_get_fed(struct slice *list)
@@ -49,6 +56,7 @@ struct fed_bundle list_get_fed(struct slice *list)
 
 	f.trust_domain_id = slice_get_str(list, LIM_SPIFFE_ID);
 	f.bundle = slice_get_blob(list, LIM_BUNDLE);
+	f.jwks = slice_get_blob(list, LIM_JWKS);
 	return f;
 }
 
@@ -60,6 +68,17 @@ const char *tier_name(unsigned int tier)
 	};
 
 	return tier < TIER_COUNT ? names[tier] : "?";
+}
+
+const char *jwt_alg_name(unsigned int alg)
+{
+	static const char *const names[JWT_ALG_COUNT] = {
+		[JWT_NONE] = "none",   [JWT_RS256] = "RS256", [JWT_RS384] = "RS384", [JWT_RS512] = "RS512",
+		[JWT_ES256] = "ES256", [JWT_ES384] = "ES384", [JWT_ES512] = "ES512", [JWT_PS256] = "PS256",
+		[JWT_PS384] = "PS384", [JWT_PS512] = "PS512",
+	};
+
+	return alg < JWT_ALG_COUNT ? names[alg] : "?";
 }
 
 const char *role_name_of(unsigned int role)

@@ -18,6 +18,9 @@ struct set_entry {
 	struct slice hint; /* may be empty */
 	struct slice chain; /* DER, leaf first */
 	int64_t not_after;  /* wall clock, seconds */
+	uint64_t wit_generation; /* of the WIT-SVID's key; 0: there is none */
+	struct slice wit;	 /* token; empty where the profile is off */
+	int64_t wit_not_after;
 };
 
 /** list_put_str() / list_get_str() - a list of strings. */
@@ -31,7 +34,8 @@ struct set_entry list_get_entry(struct slice *list);
 /* One federated bundle. */
 struct fed_bundle {
 	struct slice trust_domain_id; /* "spiffe://td" */
-	struct slice bundle;	      /* DER */
+	struct slice bundle;	      /* DER; may be empty */
+	struct slice jwks;	      /* JWK Set; may be empty */
 };
 
 /** list_put_fed() / list_get_fed() - a list of federated bundles. */

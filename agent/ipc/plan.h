@@ -57,6 +57,39 @@ enum key_type {
 	KEY_TYPE_COUNT,
 };
 
+/* What svid-keys makes for an identity; the numbers index arrays. */
+enum svid_kind {
+	SVID_X509,
+	SVID_WIT,
+	SVID_KINDS,
+};
+
+/* Algorithms of JWT-SVID 2.1, in the order of its table. svid-keys signs with the first and the fourth. */
+enum jwt_alg {
+	JWT_NONE, /* never valid */
+	JWT_RS256,
+	JWT_RS384,
+	JWT_RS512,
+	JWT_ES256,
+	JWT_ES384,
+	JWT_ES512,
+	JWT_PS256,
+	JWT_PS384,
+	JWT_PS512,
+	JWT_ALG_COUNT,
+};
+
+/** jwt_alg_name() - "RS256" and so on; "?" when out of range. */
+const char *jwt_alg_name(unsigned int alg);
+
+enum ec_curve {
+	CURVE_NONE,
+	CURVE_P256,
+	CURVE_P384,
+	CURVE_P521,
+	CURVE_COUNT,
+};
+
 /* Requests on admin.sock. */
 enum admin_what {
 	ADMIN_STATUS = 1,
@@ -64,6 +97,7 @@ enum admin_what {
 	ADMIN_BUNDLE,
 	ADMIN_POLICY,
 	ADMIN_RELOAD,
+	ADMIN_BUNDLES, /* foreign bundles */
 };
 
 #endif

@@ -230,8 +230,9 @@ static int on_stop(struct chan *ch, struct chan_msg *m)
 	loop_del(&c->accept);
 	loop_timer_stop(&c->accept_retry);
 	canary_stop(c);
-	hold_set(c, HOLD_DRAIN, -ERR_DRAIN);
+	/* GOAWAY first: a client whose stream merely ended would ask again on the same connection, in vain. */
 	conns_each(c, drain_one, NULL);
+	hold_set(c, HOLD_DRAIN, -ERR_DRAIN);
 	c->drain.cb = on_drain;
 	return loop_timer_in(c->loop, &c->drain, 0);
 }

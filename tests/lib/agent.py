@@ -105,15 +105,20 @@ class Lines:
                     return found
                 left = end - time.monotonic()
                 if left <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
-                    raise AssertionError(f"{len(found)} of {count} '{kind}' events; got {self.events} {self.other}")
+                    raise AssertionError(f"{len(found)} of {count} '{kind}' events; got {self.said()}")
                 self._more.wait(min(left, 0.2))
+
+    def said(self):
+        """What it said, short enough to be read."""
+        first = f"{len(self.events) - 20} events, then " if len(self.events) > 20 else ""
+        return f"{first}{self.events[-20:]} {self.other[-20:]}"
 
     def finish(self, seconds=10):
         """Exit code, after everything was read."""
         try:
             code = self.process.wait(seconds * SLOW)
         except subprocess.TimeoutExpired as late:
-            raise AssertionError(f"did not end within {seconds} s: {self.events} {self.other}") from late
+            raise AssertionError(f"did not end within {seconds} s: {self.said()}") from late
         self._reader.join(5)
         return code
 

@@ -29,6 +29,7 @@ var (
 	peer   = flag.String("peer", "", "serve, dial: the SPIFFE ID that the other side must have")
 	target = flag.String("target", "", "dial: address")
 	conns  = flag.Int("conns", 1, "stream: connections opened side by side")
+	again  = flag.Int("again", 0, "stream: open a stream anew when it ends, this many times")
 )
 
 var outMu sync.Mutex

@@ -27,7 +27,8 @@ func streamSVID(s *workload.X509SVID) map[string]any {
 	return fields
 }
 
-// follow reads one FetchX509SVID stream to its end and says how it ended.
+// follow reads the FetchX509SVID stream of one connection to its end and says how it ended; then it opens
+// the next one, -again times, with no pause: a server that refuses is seen.
 func follow(ctx context.Context, number int) {
 	tag := func(fields map[string]any) map[string]any {
 		fields["conn"] = number
@@ -40,27 +41,37 @@ func follow(ctx context.Context, number int) {
 	}
 	defer conn.Close()
 	ctx = metadata.AppendToOutgoingContext(ctx, "workload.spiffe.io", "true")
+	for try := 0; try <= *again && ctx.Err() == nil; try++ {
+		err = readStream(ctx, conn, tag)
+		if err == nil {
+			return
+		}
+		if ctx.Err() == nil {
+			emit("ended", tag(errorFields(err)))
+		}
+	}
+}
+
+// readStream emits each message; nil when -count of them came.
+func readStream(ctx context.Context, conn *grpc.ClientConn, tag func(map[string]any) map[string]any) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	svids, err := workload.NewSpiffeWorkloadAPIClient(conn).FetchX509SVID(ctx, &workload.X509SVIDRequest{})
-	for n := 1; err == nil; n++ {
-		var got *workload.X509SVIDResponse
-		got, err = svids.Recv()
+	if err != nil {
+		return err
+	}
+	for n := 1; *count == 0 || n <= *count; n++ {
+		got, err := svids.Recv()
 		if err != nil {
-			break
+			return err
 		}
 		all := []any{}
 		for _, s := range got.Svids {
 			all = append(all, streamSVID(s))
 		}
 		emit("message", tag(map[string]any{"n": n, "svids": all}))
-		if *count > 0 && n >= *count {
-			return
-		}
 	}
-	if ctx.Err() == nil {
-		emit("ended", tag(errorFields(err)))
-	}
+	return nil
 }
 
 func stream(ctx context.Context) error {

@@ -91,6 +91,7 @@
 #define LIM_JWT_WAIT_MS 5000	     /* a front waits for one answer */
 #define LIM_JWT_RATE 50		     /* JWT-SVIDs signed for one identity set per second, on average */
 #define LIM_JWT_BURST 500	     /* the same, at once */
+#define LIM_ISSUER 2048		     /* bytes of the iss claim */
 #define LIM_JWT_TTL_S 86400u	     /* seconds that a JWT-SVID may live */
 #define LIM_JWT_KEY_TTL_S (366u * 86400) /* seconds that a JWT key may live */
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
@@ -125,6 +126,6 @@
 
 /* audit and logs */
 #define LIM_LOG_LINE 4096	/* bytes of one log line */
-#define LIM_AUDIT_LINE (32u << 10) /* bytes of one audit record */
+#define LIM_AUDIT_LINE (48u << 10) /* bytes of one audit record: LIM_JWT_AUDIENCES and who asked for them */
 
 #endif

@@ -7,6 +7,7 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/ipc/msg.h"
+#include "workloadapi/jwks.h"
 
 #define SCHEME "spiffe://"
 
@@ -100,11 +101,6 @@ static int read_entries(struct set *s, struct slice list)
 	return err;
 }
 
-static int jwks_check(struct slice jwks)
-{
-	return !jwks.len || *jwks.p != '{' || !slice_is_utf8(jwks) ? -ERR_FORMAT : 0;
-}
-
 /* A JWK Set that every client takes whole (spiffe.md 4.2 item 5). */
 static struct slice usable_jwks(struct slice jwks)
 {
@@ -128,9 +124,9 @@ static bool is_useful(const struct set *s, const struct fed_bundle *f)
 	return s->n_feds < LIM_FEDERATED;
 }
 
-static void log_left_out(const struct fed_bundle *f, const char *what)
+static void log_left_out(const struct fed_bundle *f, const char *what, const char *why)
 {
-	log_info(EV_FRONT, KV("what", V_S(what)), KV("id", V_B(f->trust_domain_id)));
+	log_info(EV_FRONT, KV("what", V_S(what)), KV("id", V_B(f->trust_domain_id)), KV("why", V_S(why)));
 }
 
 static int add_federated(struct set *s, const struct fed_bundle *f)
@@ -140,9 +136,9 @@ static int add_federated(struct set *s, const struct fed_bundle *f)
 	if (der_count(f->bundle))
 		b.der = f->bundle;
 	if (b.der.len != f->bundle.len)
-		log_left_out(f, "federated X.509 bundle left out");
+		log_left_out(f, "federated X.509 bundle left out", "it is not DER");
 	if (b.jwks.len != f->jwks.len)
-		log_left_out(f, "federated JWT bundle left out");
+		log_left_out(f, "federated JWT bundle left out", jwks_why(f->jwks));
 	if (!b.der.len && !b.jwks.len)
 		return 0;
 	b.trust_domain_id = slice_dup(f->trust_domain_id);
@@ -167,7 +163,7 @@ static int read_federated(struct set *s, struct slice list)
 		if (is_useful(s, &f))
 			err = add_federated(s, &f);
 		else
-			log_left_out(&f, "federated bundles left out");
+			log_left_out(&f, "federated bundles left out", "its name is our own, not the first, or not valid");
 	}
 	return err;
 }
@@ -194,7 +190,7 @@ static int read_set(struct set *s)
 	if (s->own.jwks.len != m.jwks.len)
 		log_error(EV_FRONT, KV("what", V_S("own JWT bundle left out")), KV("version", V_U(m.version)));
 	s->wit = m.wit != 0;
-	s->wit_jwks = usable_jwks(m.wit_jwks);
+	s->wit_jwks = jwks_check_wit(m.wit_jwks) ? slice_of(NULL, 0) : m.wit_jwks;
 	s->own.trust_domain_id = id_of_domain(m.trust_domain);
 	if (!s->own.trust_domain_id)
 		return -ENOMEM;

@@ -43,6 +43,7 @@ int api_init(struct api *a)
 
 	*a = (struct api){ .ops = &no_ops };
 	tokens_init(&a->tokens);
+	checks_init(&a->checks);
 	err = encode_health(GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING, &a->serving);
 	if (!err)
 		err = encode_health(GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING,
@@ -72,11 +73,13 @@ void api_done(struct api *a)
 		message_unref(a->feeds[i].msg);
 	free_wits(a->wits, a->n_wits);
 	tokens_done(&a->tokens);
+	checks_done(&a->checks);
 	set_free(a->set);
 	message_unref(a->serving);
 	message_unref(a->not_serving);
 	*a = (struct api){ .ops = &no_ops };
 	tokens_init(&a->tokens);
+	checks_init(&a->checks);
 }
 
 static bool unchanged(const struct feed *f, const struct message *m, int err)

@@ -13,6 +13,7 @@
 #include "workloadapi/message.h"
 #include "workloadapi/set.h"
 #include "workloadapi/tokens.h"
+#include "workloadapi/validate.h"
 
 enum feed_id {
 	FEED_SVIDS,	     /* X509SVIDResponse */
@@ -58,6 +59,7 @@ struct api {
 	const struct api_ops *ops;
 	struct set *set; /* what is served; NULL: no identity set came yet */
 	struct tokens tokens;
+	struct checks checks;
 	struct message *serving;
 	struct message *not_serving;
 	uint64_t serial;

@@ -215,6 +215,15 @@ static int on_jwt(struct chan *c, struct chan_msg *m)
 	return err ? err : tokens_answer(&f->api, &k);
 }
 
+static int on_verified(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_FK_VERIFIED k;
+	int err = msg_get_FK_VERIFIED(m->body, &k);
+
+	return err ? err : checks_answer(&f->api, &k);
+}
+
 /* What is encoded goes on being served; a set that needs another key is refused from now on. */
 static void on_keys_dead(struct chan *c, int err)
 {
@@ -225,6 +234,7 @@ static void on_keys_dead(struct chan *c, int err)
 	f->keys = NULL;
 	keyring_forget_asked(&f->ring);
 	tokens_fail(&f->api, -ERR_NOT_READY);
+	checks_fail(&f->api, -ERR_NOT_READY);
 	if (f->pending)
 		set_over(f, -ERR_CLOSED);
 }
@@ -352,6 +362,7 @@ static const struct chan_rule keys_rules[] = {
 	{ MSG_FK_KEY, 1u, on_key },
 	{ MSG_FK_NOKEY, 1u, on_no_key },
 	{ MSG_FK_JWT, 1u, on_jwt },
+	{ MSG_FK_VERIFIED, 1u, on_verified },
 };
 
 static const struct chan_ops core_ops = { "svid-core", core_rules, ARRAY_SIZE(core_rules), on_core_dead };

@@ -25,12 +25,12 @@ static struct call *call_at(struct list *node)
 }
 
 /* gRPC over HTTP/2, Percent-Encoded: space to '~' but '%' as they are; cut before the limit. */
-static void put_percent(struct buf *b, const char *text)
+static void put_percent(struct buf *b, struct slice text)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
-	for (; *text && b->len + 3 <= LIM_GRPC_ERROR; text++) {
-		uint8_t c = (uint8_t)*text;
+	while (text.len && b->len + 3 <= LIM_GRPC_ERROR) {
+		uint8_t c = slice_get_u8(&text);
 
 		if (c >= 0x20 && c <= 0x7e && c != '%')
 			buf_put_u8(b, c);
@@ -59,7 +59,7 @@ static void send_head(struct call *c)
 }
 
 /* Trailers; with the response headers in the same block when none were sent (Trailers-Only). */
-static void send_outcome(struct call *c)
+static void send_outcome(struct call *c, struct slice about)
 {
 	AUTO(buf) struct buf block = BUF_INIT(BLOCK_BYTES);
 	AUTO(buf) struct buf text = BUF_INIT(LIM_GRPC_ERROR);
@@ -70,7 +70,9 @@ static void send_outcome(struct call *c)
 		put_head(&block, c->outcome.http ? c->outcome.http : 200);
 	hpack_put(&block, "grpc-status", slice_of(status, (size_t)n));
 	if (c->outcome.text) {
-		put_percent(&text, c->outcome.text);
+		put_percent(&text, slice_str(c->outcome.text));
+		put_percent(&text, slice_str(about.len ? ": " : NULL));
+		put_percent(&text, about);
 		hpack_put(&block, "grpc-message", buf_slice(&text));
 	}
 	if (c->outcome.status == GRPC_UNIMPLEMENTED && c->req.encoding)
@@ -99,7 +101,7 @@ static void stop_waiting(struct call *c)
 }
 
 /* A message that is partly framed goes out whole first: a client must never see half of one. */
-static void end_with(struct call *c, struct outcome o)
+static void end_about(struct call *c, struct outcome o, struct slice about)
 {
 	if (c->state == CALL_END)
 		return;
@@ -108,12 +110,22 @@ static void end_with(struct call *c, struct outcome o)
 	c->state = CALL_END;
 	drop_body(c);
 	if (!c->s.msg)
-		send_outcome(c);
+		send_outcome(c, about);
+}
+
+static void end_with(struct call *c, struct outcome o)
+{
+	end_about(c, o, slice_of(NULL, 0));
 }
 
 void call_fail(struct call *c, enum grpc_status status, const char *text)
 {
 	end_with(c, (struct outcome){ .status = status, .text = text });
+}
+
+void call_fail_about(struct call *c, enum grpc_status status, const char *text, struct slice about)
+{
+	end_about(c, (struct outcome){ .status = status, .text = text }, about);
 }
 
 void call_fail_err(struct call *c, int err)
@@ -339,7 +351,7 @@ static void on_idle(struct h2_stream *s)
 	struct slice message;
 
 	if (c->state == CALL_END)
-		send_outcome(c);
+		send_outcome(c, slice_of(NULL, 0));
 	else if (c->state == CALL_WATCH)
 		follow(c);
 	else if (c->state == CALL_SELF && g->whoami)

@@ -89,6 +89,12 @@ struct grpc_conn *call_conn(struct call *c);
 /** call_fail() - end the call with @status and @text (static). */
 void call_fail(struct call *c, enum grpc_status status, const char *text);
 
+/**
+ * call_fail_about() - the same, and what it is about: "text: about".
+ * @about: borrowed for the call; left out when a message is still being sent.
+ */
+void call_fail_about(struct call *c, enum grpc_status status, const char *text, struct slice about);
+
 /** call_fail_err() - end the call with the status and text of an error code. */
 void call_fail_err(struct call *c, int err);
 

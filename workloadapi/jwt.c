@@ -182,6 +182,8 @@ static int read_signature(struct jwt *j, struct slice text, const char **ret_why
 
 	if (err == -ERR_FORMAT)
 		return refuse(ret_why, "token signature is not base64url without padding");
+	if (err == -ERR_SIZE)
+		return refuse(ret_why, "token signature is longer than that of any algorithm");
 	if (!err && !j->signature.len) /* RFC 7515 A.5, an unsecured JWS */
 		return refuse(ret_why, "token has no signature");
 	return err;

@@ -27,7 +27,8 @@ struct jwt {
 	json_t *header, *claims;
 };
 
-#define JWT_INIT { .signature = BUF_INIT(LIM_JWT) }
+#define JWT_SIGNATURE_MAX 1024 /* bytes: RSA of 8192 bits */
+#define JWT_INIT { .signature = BUF_INIT(JWT_SIGNATURE_MAX) }
 
 /**
  * jwt_parse() - header, claims and signature of the compact form.

@@ -19,6 +19,9 @@ extern const struct method self_methods[];     /* self.c */
 /** fetch_jwt_svid() - FetchJWTSVID; fetch_jwt.c. */
 void fetch_jwt_svid(struct call *c, struct slice body);
 
+/** validate_jwt_svid() - ValidateJWTSVID; validate.c. */
+void validate_jwt_svid(struct call *c, struct slice body);
+
 /** fetch_wit_svid() - FetchWITSVID; fetch_wit.c, as the next one. */
 void fetch_wit_svid(struct call *c, struct slice body);
 

@@ -11,6 +11,12 @@
 
 #define SCHEME "spiffe://"
 
+static void bundle_done(struct set_bundle *b)
+{
+	mem_free(b->trust_domain_id);
+	jwks_unref(b->parsed);
+}
+
 void set_free(struct set *s)
 {
 	if (!s)
@@ -20,8 +26,8 @@ void set_free(struct set *s)
 		mem_free(s->ids[i].hint);
 	}
 	for (size_t i = 0; i < s->n_feds; i++)
-		mem_free(s->feds[i].trust_domain_id);
-	mem_free(s->own.trust_domain_id);
+		bundle_done(&s->feds[i]);
+	bundle_done(&s->own);
 	mem_free(s->ids);
 	mem_free(s->feds);
 	mem_free(s->keys);
@@ -131,7 +137,7 @@ static void log_left_out(const struct fed_bundle *f, const char *what, const cha
 
 static int add_federated(struct set *s, const struct fed_bundle *f)
 {
-	struct set_bundle b = { .jwks = usable_jwks(f->jwks) };
+	struct set_bundle b = { .jwks = usable_jwks(f->jwks), .all_jwks = f->jwks };
 
 	if (der_count(f->bundle))
 		b.der = f->bundle;
@@ -139,7 +145,7 @@ static int add_federated(struct set *s, const struct fed_bundle *f)
 		log_left_out(f, "federated X.509 bundle left out", "it is not DER");
 	if (b.jwks.len != f->jwks.len)
 		log_left_out(f, "federated JWT bundle left out", jwks_why(f->jwks));
-	if (!b.der.len && !b.jwks.len)
+	if (!b.der.len && !b.all_jwks.len)
 		return 0;
 	b.trust_domain_id = slice_dup(f->trust_domain_id);
 	if (!b.trust_domain_id)
@@ -187,6 +193,7 @@ static int read_set(struct set *s)
 	s->version = m.version;
 	s->own.der = m.bundle;
 	s->own.jwks = usable_jwks(m.jwks);
+	s->own.all_jwks = m.jwks;
 	if (s->own.jwks.len != m.jwks.len)
 		log_error(EV_FRONT, KV("what", V_S("own JWT bundle left out")), KV("version", V_U(m.version)));
 	s->wit = m.wit != 0;

@@ -25,10 +25,14 @@ struct set_identity {
 	char *hint;	 /* likewise; "" when there is none, or when an earlier identity has the same */
 };
 
+struct jwks;
+
 struct set_bundle {
 	char *trust_domain_id; /* "spiffe://td" */
-	struct slice der;  /* empty: none for X.509 */
-	struct slice jwks; /* empty: none for JWT */
+	struct slice der;      /* empty: none for X.509 */
+	struct slice jwks;     /* empty: none for JWT that every client would take */
+	struct slice all_jwks; /* as it came, for ValidateJWTSVID, which ignores keys that it does not know */
+	struct jwks *parsed;   /* of all_jwks; NULL until it was needed */
 };
 
 struct set {

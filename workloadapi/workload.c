@@ -28,18 +28,12 @@ static void fetch_jwt_bundles(struct call *c, struct slice body)
 		call_watch(c, FEED_JWT_BUNDLES, true);
 }
 
-static void no_validate(struct call *c, struct slice body)
-{
-	(void)body;
-	call_fail(c, GRPC_UNIMPLEMENTED, "validation is not implemented by this agent yet");
-}
-
 const struct method workload_methods[] = {
 	{ "/SpiffeWorkloadAPI/FetchX509SVID", fetch_x509_svid, false },
 	{ "/SpiffeWorkloadAPI/FetchX509Bundles", fetch_x509_bundles, false },
 	{ "/SpiffeWorkloadAPI/FetchJWTSVID", fetch_jwt_svid, true },
 	{ "/SpiffeWorkloadAPI/FetchJWTBundles", fetch_jwt_bundles, false },
-	{ "/SpiffeWorkloadAPI/ValidateJWTSVID", no_validate, true },
+	{ "/SpiffeWorkloadAPI/ValidateJWTSVID", validate_jwt_svid, true },
 	{ "/SpiffeWorkloadAPI/FetchWITSVID", fetch_wit_svid, true },
 	{ "/SpiffeWorkloadAPI/FetchWITBundles", fetch_wit_bundles, false },
 	{ NULL, NULL, false },

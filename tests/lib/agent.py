@@ -133,9 +133,10 @@ class Lines:
 class Agent:
     count = 0
 
-    def __init__(self, name="e2e", audit="required", tier=None, more_settings=""):
+    def __init__(self, name="e2e", audit="required", tier=None, more_settings="", trust_domain=TRUST_DOMAIN):
         Agent.count += 1
         self.instance = f"{name}-{os.getpid()}-{Agent.count}"[:32]
+        self.trust_domain = trust_domain
         self.tier = tier or os.environ.get("TIER", "auto")
         self.top = tempfile.mkdtemp(prefix=f"svidd-{name}-", dir="/tmp")
         os.chmod(self.top, 0o755)
@@ -158,7 +159,7 @@ class Agent:
 
     def settings(self, audit="required", more=""):
         self.replace(self.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec:\n"
-                    f"  trustDomain: {TRUST_DOMAIN}\n  audit: {audit}\n{more}")
+                    f"  trustDomain: {self.trust_domain}\n  audit: {audit}\n{more}")
 
     def document(self, name, text):
         """A policy file, written aside and renamed, as tools do."""
@@ -175,7 +176,7 @@ class Agent:
         lines = "".join(f"      {key}: {value}\n" for key, value in selectors.items())
         self.document(name, f"apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: {name}\nspec:\n"
                       f"  workloadID: {workload}\n  selectors:\n    - {lines.lstrip()}{svid}{more}")
-        return f"spiffe://{TRUST_DOMAIN}/{workload}"
+        return f"spiffe://{self.trust_domain}/{workload}"
 
     @staticmethod
     def replace(path, text):

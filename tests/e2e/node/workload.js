@@ -69,9 +69,13 @@ const unary = (method, request) => new Promise((resolve, reject) => {
 
 // The first messages of a stream, as many as wanted; opened anew when the server ends it with Unavailable.
 function follow(method, updates, see) {
-	return new Promise((resolve, reject) => {
+	return new Promise((resolve, fail) => {
 		let seen = 0;
-		const timer = setTimeout(() => reject(new Error(`saw ${seen} updates, wanted ${updates}`)), wait);
+		const timer = setTimeout(() => fail(new Error(`saw ${seen} updates, wanted ${updates}`)), wait);
+		const reject = (error) => {
+			clearTimeout(timer);
+			fail(error);
+		};
 		const open = () => {
 			const call = client[method]({}, metadata);
 			call.on('data', (message) => {
@@ -102,10 +106,9 @@ function follow(method, updates, see) {
 }
 
 const modes = {
-	fetch: () => follow('FetchX509SVID', 1, async (message) => {
-		emit('fetched', { svids: message.svids.map(leaf), bundles: { [name(message.svids[0].spiffe_id).split('/')[0]]:
-			[new crypto.X509Certificate(message.svids[0].bundle).serialNumber.toLowerCase().replace(/^0+/, '')],
-		...x509Bundles(message.federated_bundles) } });
+	fetch: () => follow('FetchX509SVID', 1, ({ svids, federated_bundles: federated }) => {
+		const own = { [svids[0].spiffe_id.split('/', 3).join('/')]: svids[0].bundle };
+		emit('fetched', { svids: svids.map(leaf), bundles: x509Bundles({ ...own, ...federated }) });
 	}),
 	source: (updates) => follow('FetchX509SVID', Number(updates),
 		(message, n) => emit('update', { n, svids: message.svids.map(leaf) })),

@@ -8,7 +8,7 @@
 #ifndef CORE_JWT_H
 #define CORE_JWT_H
 
-#include "agent/core/authority.h"
+#include "agent/core/bundles.h"
 #include "agent/core/front.h"
 
 struct core;

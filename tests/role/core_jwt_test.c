@@ -19,7 +19,9 @@
 #include "tests/role/core_case.h"
 
 #define ROOT_UID "\"selectors\":[{\"unix:uid\":[\"0\"]}]"
-#define ISSUED "\"event\":\"issue\",\"spiffe_id\":\"spiffe://example.org/root\",\"kind\":\"jwt\",\"jti\":\"jti-1\",\"kid\":\"kid-1\""
+#define ISSUED                                                                                    \
+	"\"event\":\"issue\",\"spiffe_id\":\"spiffe://example.org/root\",\"kind\":\"jwt\",\"jti\":" \
+	"\"jti-1\",\"kid\":\"kid-1\""
 
 /* A caller whose front has its set. */
 static struct world_front *served(int *ret_fd)

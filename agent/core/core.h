@@ -14,6 +14,7 @@
 #include "agent/core/cgroup.h"
 #include "agent/core/conn.h"
 #include "agent/core/decide.h"
+#include "agent/core/digest.h"
 #include "agent/core/docs.h"
 #include "agent/core/front.h"
 #include "agent/core/identity.h"
@@ -57,6 +58,7 @@ struct core {
 	struct audit audit;
 	struct cgroups *cgroups; /* NULL: no v2 hierarchy; cgroup selectors do not match */
 	struct attest *attest;
+	struct digests *digests;
 	struct authority *auth;
 	struct identities *ids;
 	struct fronts *fronts;

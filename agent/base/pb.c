@@ -82,18 +82,47 @@ int pb_strings(struct slice message, struct slice *ret_values, size_t n)
 	return slice_ok(&message) ? 0 : -ERR_FORMAT;
 }
 
-static void put_varint(struct buf *out, uint64_t value)
+static void put_raw(struct buf *out, uint64_t value)
 {
 	for (; value > 0x7f; value >>= 7)
 		buf_put_u8(out, (uint8_t)(value | 0x80));
 	buf_put_u8(out, (uint8_t)value);
 }
 
+static void put_tag(struct buf *out, uint32_t number, enum pb_wire wire)
+{
+	put_raw(out, (uint64_t)number << 3 | wire);
+}
+
+void pb_put_head(struct buf *out, uint32_t number, size_t len)
+{
+	put_tag(out, number, PB_BYTES);
+	put_raw(out, len);
+}
+
+void pb_put_bytes(struct buf *out, uint32_t number, struct slice bytes)
+{
+	pb_put_head(out, number, bytes.len);
+	buf_put_slice(out, bytes);
+}
+
 void pb_put(struct buf *out, uint32_t number, struct slice bytes)
 {
-	if (!bytes.len)
-		return;
-	put_varint(out, (uint64_t)number << 3 | PB_BYTES);
-	put_varint(out, bytes.len);
-	buf_put_slice(out, bytes);
+	if (bytes.len)
+		pb_put_bytes(out, number, bytes);
+}
+
+void pb_put_varint(struct buf *out, uint32_t number, uint64_t value)
+{
+	put_tag(out, number, PB_VARINT);
+	put_raw(out, value);
+}
+
+void pb_put_double(struct buf *out, uint32_t number, double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	put_tag(out, number, PB_I64);
+	buf_put_u64(out, bits);
 }

@@ -28,7 +28,19 @@ bool pb_next(struct slice *message, struct pb_field *ret_field);
  */
 MUST int pb_strings(struct slice message, struct slice *ret_values, size_t n);
 
+/** pb_put_head() - the head of field @number, whose @len bytes the caller puts next. */
+void pb_put_head(struct buf *out, uint32_t number, size_t len);
+
 /** pb_put() - field @number with these bytes; an empty value is left out, as proto3 has it. */
 void pb_put(struct buf *out, uint32_t number, struct slice bytes);
+
+/** pb_put_bytes() - the same, and an empty value is put too: members of a oneof, elements of a list, sub-messages. */
+void pb_put_bytes(struct buf *out, uint32_t number, struct slice bytes);
+
+/** pb_put_varint() - an integer, bool or enum field, also when it is 0. */
+void pb_put_varint(struct buf *out, uint32_t number, uint64_t value);
+
+/** pb_put_double() - a double field, also when it is 0. */
+void pb_put_double(struct buf *out, uint32_t number, double value);
 
 #endif

@@ -2,6 +2,7 @@
 /* admin_bundles.c - trust bundles on admin.sock: our own, and those of foreign trust domains that root sets. svid-core. */
 #include "agent/core/admin.h"
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/core/bundles.h"
 

@@ -31,7 +31,7 @@ BASE    = $(call objs,agent/base) $(call objs,agent/ipc)
 SANDBOX = $(call objs,agent/sandbox)
 PB      = $(patsubst workloadapi/%.proto,$(O)/gen/%.pb-c.o,$(wildcard workloadapi/*.proto))
 
-PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid
+PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
 svidd_LIBS       = -lbpf
 svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(SANDBOX)
@@ -44,6 +44,9 @@ svid-front_OBJS  = $(call objs,workloadapi) $(PB) $(BASE) $(SANDBOX)
 svid-front_LIBS  = -lnghttp2 -lprotobuf-c -lseccomp
 # The front is static: one front per identity set must stay small. Sanitizers need it dynamic.
 svid-front_LINK  = $(if $(SAN),-pie,-static-pie)
+svid-undertaker_OBJS = $(call objs,agent/undertaker) $(BASE) $(SANDBOX)
+svid-undertaker_LIBS = -lseccomp
+svid-undertaker_LINK = $(svid-front_LINK)
 svid_OBJS        = $(call objs,agent/cli) $(PB) $(BASE) $(SANDBOX)
 svid_LIBS        = -lyaml -ljansson -lnghttp2 -lprotobuf-c -lcrypto -lseccomp
 BINS             = $(PROGRAMS:%=$(O)/bin/%)

@@ -131,6 +131,11 @@ static const struct fronts_ops fronts_ops = {
 	.asked = on_front_asked,
 };
 
+static void on_undertaker_kill(void *owner, uint32_t index)
+{
+	parent_kill(owner, ROLE_UNDERTAKER, index);
+}
+
 int core_make_parts(struct core *c)
 {
 	int err = attest_new(c->loop, &attest_ops, c, &c->attest);
@@ -147,5 +152,6 @@ int core_make_parts(struct core *c)
 		err = conns_new(c);
 	decisions_init(&c->decisions);
 	bounds_init(&c->bounds);
+	bury_init(&c->bury, c->loop, on_undertaker_kill, c);
 	return err;
 }

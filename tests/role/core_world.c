@@ -43,7 +43,7 @@ const char *world_path(const struct world *w, const char *name)
 
 void world_new(struct world *w)
 {
-	*w = (struct world){ .svidd = -1, .keys = -1, .attest = { -1, -1 }, .compiler = -1,
+	*w = (struct world){ .svidd = -1, .keys = -1, .attest = { -1, -1 }, .undertakers = { -1, -1 }, .compiler = -1,
 			     .agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}",
 			     .documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}" };
 	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
@@ -108,6 +108,11 @@ void world_new_attest(struct world *w, unsigned int i)
 	give_peer(w, ROLE_ATTEST, i, &w->attest[i]);
 }
 
+void world_new_undertaker(struct world *w, unsigned int i)
+{
+	give_peer(w, ROLE_UNDERTAKER, i, &w->undertakers[i]);
+}
+
 static void give_plan(struct world *w, const char *audit_path)
 {
 	give_fd(w, FD_KIND_PUBLIC, 0, listener(w, "api.sock", SOCK_STREAM));
@@ -124,6 +129,8 @@ static void give_plan(struct world *w, const char *audit_path)
 				 .public_path = slice_str(world_path(w, "api.sock")), .admin_path = slice_str("-"),
 				 .config_path = slice_str("/nowhere/svid.yaml"), .policy_path = slice_str("-"),
 				 .state_path = slice_str("-"), .tier_notes = slice_str("a: why\nb: why")), 0);
+	for (unsigned int i = 0; i < LIM_UNDERTAKERS; i++)
+		world_new_undertaker(w, i);
 }
 
 void world_begin(struct world *w, const char *audit_path, int *ret_fd)
@@ -183,6 +190,8 @@ void world_stop(struct world *w)
 	close_fd(&w->compiler);
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		close_fd(&w->attest[i]);
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		close_fd(&w->undertakers[i]);
 	for (size_t i = 0; i < WORLD_FRONTS; i++) {
 		front_close(&w->fronts[i]);
 		w->fronts[i] = (struct world_front){ .fd = -1, .log = -1 };
@@ -298,6 +307,10 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 			close_fd(&w->attest[w->last_kill.index]);
 		if (w->last_kill.role == ROLE_KEYS)
 			close_fd(&w->keys);
+		if (w->last_kill.role == ROLE_UNDERTAKER)
+			close_fd(&w->undertakers[w->last_kill.index]);
+		if (w->ways.restart && w->last_kill.role == ROLE_UNDERTAKER)
+			world_new_undertaker(w, w->last_kill.index);
 		if (w->ways.restart && w->last_kill.role == ROLE_ATTEST)
 			world_new_attest(w, w->last_kill.index);
 		if (w->ways.restart && w->last_kill.role == ROLE_KEYS)
@@ -464,6 +477,17 @@ static void on_front(struct world *w, struct world_front *f, struct chan_msg *m)
 	}
 }
 
+/* ---- svid-undertaker: what it takes it closes with the message ---- */
+
+static void on_undertaker(struct world *w, int fd, struct chan_msg *m)
+{
+	w->taken += m->type == MSG_U_TAKE;
+	if (m->type != MSG_U_CLOSE || w->ways.undertakers_hang)
+		return;
+	w->buried++;
+	assert_int_equal(ipc_put(fd, U_CLOSED, 0), 0);
+}
+
 /* ---- the loop ---- */
 
 static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
@@ -476,10 +500,18 @@ static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
 	return err == 0;
 }
 
+#define UNDERTAKERS (4 + WORLD_FRONTS)
+
+static int *fd_at(struct world *w, size_t i)
+{
+	if (i >= UNDERTAKERS)
+		return &w->undertakers[i - UNDERTAKERS];
+	return i == 0 ? &w->svidd : i == 1 ? &w->keys : i < 4 ? &w->attest[i - 2] : &w->fronts[i - 4].fd;
+}
+
 static void handle(struct world *w, const struct pollfd *p, size_t i)
 {
-	struct world_front *f = i >= 4 ? &w->fronts[i - 4] : NULL;
-	int *fd = i == 0 ? &w->svidd : i == 1 ? &w->keys : i < 4 ? &w->attest[i - 2] : &f->fd;
+	int *fd = fd_at(w, i);
 	struct chan_msg m;
 
 	if (!(p->revents & (POLLIN | POLLHUP)) || *fd != p->fd || !receive(w, fd, &m))
@@ -490,8 +522,10 @@ static void handle(struct world *w, const struct pollfd *p, size_t i)
 		on_keys(w, &m);
 	else if (i < 4)
 		on_attest(w, (unsigned int)i - 2, &m);
+	else if (i < UNDERTAKERS)
+		on_front(w, &w->fronts[i - 4], &m);
 	else
-		on_front(w, f, &m);
+		on_undertaker(w, *fd, &m);
 	ipc_msg_done(&m);
 }
 
@@ -503,14 +537,10 @@ static void reap(struct world *w)
 
 void world_step(struct world *w, int ms)
 {
-	struct pollfd p[4 + WORLD_FRONTS];
+	struct pollfd p[UNDERTAKERS + LIM_UNDERTAKERS];
 
-	p[0] = (struct pollfd){ .fd = w->svidd, .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = w->keys, .events = POLLIN };
-	for (size_t i = 0; i < 2; i++)
-		p[2 + i] = (struct pollfd){ .fd = w->attest[i], .events = POLLIN };
-	for (size_t i = 0; i < WORLD_FRONTS; i++)
-		p[4 + i] = (struct pollfd){ .fd = w->fronts[i].fd, .events = POLLIN };
+	for (size_t i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = (struct pollfd){ .fd = *fd_at(w, i), .events = POLLIN };
 	if (poll(p, ARRAY_SIZE(p), ms) > 0)
 		for (size_t i = 0; i < ARRAY_SIZE(p); i++)
 			handle(w, &p[i], i);

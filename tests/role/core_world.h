@@ -42,6 +42,7 @@ struct world_ways {
 	bool front_ignores_end;
 	bool attest_silent;
 	bool keys_silent;
+	bool undertakers_hang; /* each takes one and never answers */
 	bool restart; /* svidd starts what it killed again */
 	int keys_load_err;
 	int keys_issue_err;
@@ -51,7 +52,7 @@ struct world_ways {
 struct world {
 	pid_t core; /* 0: it has ended */
 	int status; /* of wait(2) then */
-	int svidd, keys, attest[LIM_ATTEST_WORKERS], compiler;
+	int svidd, keys, attest[LIM_ATTEST_WORKERS], undertakers[LIM_UNDERTAKERS], compiler;
 	char dir[64];
 	struct buf scratch;
 	struct world_ways ways;
@@ -61,6 +62,7 @@ struct world {
 	unsigned int alive; /* how often it said so */
 	bool ready;
 	bool drained;
+	unsigned int taken, buried; /* by the undertakers */
 	unsigned int compiles, issues, loads, identifies, kills, spawns;
 	struct msg_C_KILL last_kill;
 	const char *documents; /* WorkloadIdentity documents, one a line: "name {json}" */
@@ -115,6 +117,9 @@ void world_new_keys(struct world *w);
 
 /** world_new_attest() - worker @i restarted. */
 void world_new_attest(struct world *w, unsigned int i);
+
+/** world_new_undertaker() - undertaker @i restarted. */
+void world_new_undertaker(struct world *w, unsigned int i);
 
 /** world_admin() - ask on admin.sock; the JSON is in w->scratch until the next message. Returns AD_REPLY.err. */
 int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json);

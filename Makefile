@@ -21,7 +21,7 @@ WARN    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla 
 HARDEN  = -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DSVID_SAN)
 comma  := ,
-CPPFLAGS = -I. -I$(O) -D_GNU_SOURCE -DSVID_VERSION='"$(VERSION)"' -DSVID_BIN='"$(O)/bin"'
+CPPFLAGS = -I. -I$(O) -I$(O)/gen -D_GNU_SOURCE -DSVID_VERSION='"$(VERSION)"' -DSVID_BIN='"$(O)/bin"'
 CFLAGS  = -std=gnu11 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) $(FUZZFLAGS)
 LDFLAGS = -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(FUZZFLAGS)
 
@@ -29,7 +29,8 @@ LDFLAGS = -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(FUZZFLAGS)
 objs    = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard $(1)/*.c)))
 BASE    = $(call objs,agent/base) $(call objs,agent/ipc)
 SANDBOX = $(call objs,agent/sandbox)
-PB      = $(patsubst workloadapi/%.proto,$(O)/gen/%.pb-c.o,$(wildcard workloadapi/*.proto))
+PROTOS  = $(wildcard workloadapi/*.proto) workloadapi/google/protobuf/struct.proto
+PB      = $(PROTOS:workloadapi/%.proto=$(O)/gen/%.pb-c.o)
 
 PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
@@ -41,7 +42,7 @@ svid-attest_LIBS = -lseccomp
 svid-keys_OBJS   = $(call objs,agent/keys) $(BASE) $(SANDBOX)
 svid-keys_LIBS   = -lcrypto -lseccomp -lpthread
 svid-front_OBJS  = $(call objs,workloadapi) $(PB) $(BASE) $(SANDBOX)
-svid-front_LIBS  = -lnghttp2 -lprotobuf-c -lseccomp
+svid-front_LIBS  = -lnghttp2 -lprotobuf-c -ljansson -lseccomp
 # The front is static: one front per identity set must stay small. Sanitizers need it dynamic.
 svid-front_LINK  = $(if $(SAN),-pie,-static-pie)
 svid-undertaker_OBJS = $(call objs,agent/undertaker) $(BASE) $(SANDBOX)
@@ -83,6 +84,16 @@ $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h &: workloadapi/%.proto
 	$(Q)protoc-c -I workloadapi --c_out=$(O)/gen $<
 
 .PRECIOUS: $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h
+
+# What server reflection says: every service with all that it uses, as bytes of a C array. The older
+# reflection differs in its package name alone.
+$(O)/gen/descriptors.h: $(PROTOS)
+	$(call say,PROTOC,$@)
+	$(Q)mkdir -p $(@D)/old
+	$(Q)sed 's/grpc\.reflection\.v1/&alpha/' workloadapi/reflection.proto > $(@D)/old/reflection_v1alpha.proto
+	$(Q)protoc -I workloadapi -I $(@D)/old --descriptor_set_out=$(@D)/descriptors.pb $(PROTOS) $(@D)/old/reflection_v1alpha.proto
+	$(Q)od -An -v -tx1 $(@D)/descriptors.pb | sed 's/ \(..\)/0x\1,/g' > $@
+$(O)/workloadapi/reflection.o: $(O)/gen/descriptors.h
 
 $(O)/gen/vmlinux.h:
 	$(call say,BTF,$@)

@@ -6,6 +6,7 @@
 
 #include "agent/base/err.h"
 #include "agent/base/mem.h"
+#include "agent/base/pb.h"
 #include "gen/health.pb-c.h"
 #include "gen/self.pb-c.h"
 #include "gen/workload.pb-c.h"
@@ -65,6 +66,15 @@ static int check_keys(const struct set *s, struct secret *const *keys)
 	return 0;
 }
 
+static void fill_svids(X509SVIDResponse *r, X509SVID *svid, const struct set *s, struct secret *const *keys)
+{
+	for (size_t i = 0; i < s->n_ids; i++) {
+		fill_svid(&svid[i], s, i, keys[i]);
+		r->svids[i] = &svid[i];
+	}
+	r->n_svids = s->n_ids;
+}
+
 /* protobuf-c wants an array of pointers; not on the stack, whose pages would stay touched for ever. */
 int encode_x509_svids(const struct set *s, struct secret *const *keys, struct message **ret_m)
 {
@@ -77,18 +87,15 @@ int encode_x509_svids(const struct set *s, struct secret *const *keys, struct me
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < s->n_ids; i++) {
-		fill_svid(&svid[i], s, i, keys[i]);
-		svids[i] = &svid[i];
-	}
-	for (size_t i = 0; i < s->n_feds; i++) {
-		fill_entry(&fed[i], &s->feds[i]);
-		feds[i] = &fed[i];
-	}
 	r.svids = svids;
-	r.n_svids = s->n_ids;
+	fill_svids(&r, svid, s, keys);
 	r.federated_bundles = feds;
-	r.n_federated_bundles = s->n_feds;
+	for (size_t i = 0; i < s->n_feds; i++) {
+		if (!s->feds[i].der.len)
+			continue;
+		fill_entry(&fed[i], &s->feds[i]);
+		feds[r.n_federated_bundles++] = &fed[i];
+	}
 	while (r.n_federated_bundles && protobuf_c_message_get_packed_size(&r.base) > LIM_GRPC_RESPONSE)
 		r.n_federated_bundles--;
 	return pack(&r.base, true, ret_m);
@@ -109,16 +116,113 @@ int encode_x509_bundles(const struct set *s, struct message **ret_m)
 
 	if (!entry || !entries)
 		return -ENOMEM;
-	fill_bundle(&entry[0], &s->own);
-	for (size_t i = 0; i < s->n_feds; i++)
-		fill_bundle(&entry[i + 1], &s->feds[i]);
-	for (size_t i = 0; i <= s->n_feds; i++)
-		entries[i] = &entry[i];
 	r.bundles = entries;
-	r.n_bundles = s->n_feds + 1;
+	for (size_t i = 0; i <= s->n_feds; i++) {
+		const struct set_bundle *b = i ? &s->feds[i - 1] : &s->own;
+
+		if (!b->der.len)
+			continue;
+		fill_bundle(&entry[i], b);
+		entries[r.n_bundles++] = &entry[i];
+	}
 	while (r.n_bundles > 1 && protobuf_c_message_get_packed_size(&r.base) > LIM_GRPC_RESPONSE)
 		r.n_bundles--;
 	return pack(&r.base, false, ret_m);
+}
+
+/* A tag below 16, the length as a varint, the bytes. */
+static size_t field_size(size_t len)
+{
+	size_t n = 2 + len;
+
+	for (size_t rest = len >> 7; rest; rest >>= 7)
+		n++;
+	return n;
+}
+
+static size_t row_size(const struct encode_row *row)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(row->field); i++)
+		n += row->field[i].len ? field_size(row->field[i].len) : 0;
+	return n;
+}
+
+static void put_row(struct buf *b, const struct encode_row *row)
+{
+	pb_put_head(b, 1, row_size(row));
+	for (size_t i = 0; i < ARRAY_SIZE(row->field); i++)
+		pb_put(b, (uint32_t)i + 1, row->field[i]);
+}
+
+int encode_rows(const struct encode_row *rows, size_t n, bool secret, struct message **ret_m)
+{
+	AUTO(message) struct message *m = NULL;
+	struct buf b = { 0 }; /* over the message's own bytes: it never grows, nothing is left behind elsewhere */
+	int err;
+
+	for (size_t i = 0; i < n; i++)
+		b.max += field_size(row_size(&rows[i]));
+	b.cap = b.max;
+	err = message_new(b.max, secret, &b.data, &m);
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++)
+		put_row(&b, &rows[i]);
+	err = buf_ok(&b);
+	if (!err && b.len != b.max)
+		err = -ERR_SIZE;
+	if (!err)
+		*ret_m = take(&m);
+	return err;
+}
+
+int encode_jwt_bundles(const struct set *s, struct message **ret_m)
+{
+	AUTO_FREE struct encode_row *rows = mem_calloc(s->n_feds + 1, sizeof(*rows));
+	size_t n = 0;
+	int err;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i <= s->n_feds; i++) {
+		const struct set_bundle *b = i ? &s->feds[i - 1] : &s->own;
+
+		if (b->jwks.len)
+			rows[n++] = (struct encode_row){ { slice_str(b->trust_domain_id), b->jwks } };
+	}
+	do
+		err = encode_rows(rows, n, false, ret_m);
+	while (err == -ERR_SIZE && --n);
+	return err;
+}
+
+static struct slice body_of(const struct message *m)
+{
+	struct slice s = message_bytes(m);
+
+	(void)slice_get_bytes(&s, GRPC_PREFIX);
+	return s;
+}
+
+/* Bytes of repeated fields one after another are the list of all of them. */
+int encode_join(struct message *const *parts, size_t n, struct message **ret_m)
+{
+	size_t len = 0;
+	uint8_t *to;
+	int err;
+
+	for (size_t i = 0; i < n; i++)
+		len += body_of(parts[i]).len;
+	err = message_new(len, false, &to, ret_m);
+	for (size_t i = 0; i < n && !err; i++) {
+		struct slice s = body_of(parts[i]);
+
+		memcpy(to, s.p, s.len);
+		to += s.len;
+	}
+	return err;
 }
 
 int encode_whoami(struct slice json, struct message **ret_m)

@@ -26,6 +26,25 @@ MUST int encode_x509_svids(const struct set *s, struct secret *const *keys, stru
 /** encode_x509_bundles() - X509BundlesResponse of a checked set. Errors: -ERR_SIZE, -ENOMEM. */
 MUST int encode_x509_bundles(const struct set *s, struct message **ret_m);
 
+/* One entry of a message that is nothing but a list: field 1, repeated, with strings or bytes as fields 1 to 4. */
+struct encode_row {
+	struct slice field[4]; /* empty ones are left out */
+};
+
+/**
+ * encode_rows() - JWTSVIDResponse, WITSVIDResponse, and the maps of JWTBundlesResponse and WITBundlesResponse, which have
+ * this shape: written from where the bytes are, because generated code would want copies that end with a NUL byte.
+ * @secret: as in message_new().
+ * Errors: -ERR_SIZE, -ENOMEM.
+ */
+MUST int encode_rows(const struct encode_row *rows, size_t n, bool secret, struct message **ret_m);
+
+/** encode_jwt_bundles() - JWTBundlesResponse of a set with own keys. Errors: as encode_rows(). */
+MUST int encode_jwt_bundles(const struct set *s, struct message **ret_m);
+
+/** encode_join() - one answer out of several of encode_rows(), in their order. Errors: as encode_rows(). */
+MUST int encode_join(struct message *const *parts, size_t n, struct message **ret_m);
+
 /** encode_whoami() - svid.v1 WhoAmIResponse around @json. Errors: -ENOMEM. */
 MUST int encode_whoami(struct slice json, struct message **ret_m);
 

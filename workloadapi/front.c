@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * front.c - messages of svid-core and svid-keys become feeds and connections. svid-front.
+ * front.c - messages of svid-core and svid-keys become feeds, answers and connections. svid-front.
  *
  * A new identity set is served once all its keys came from svid-keys; until then the old one is.
  */
@@ -15,8 +15,8 @@
 #include "agent/ipc/chan.h"
 #include "kmod/uapi/svid.h"
 #include "workloadapi/conn.h"
-#include "workloadapi/encode.h"
 #include "workloadapi/keyring.h"
+#include "workloadapi/publish.h"
 
 #define BUCKETS 64
 
@@ -95,7 +95,8 @@ static void set_over(struct front *f, int err)
 {
 	uint64_t version = f->pending->version;
 
-	set_free(f->pending);
+	if (err)
+		set_free(f->pending); /* else it is what api.set is now */
 	f->pending = NULL;
 	if (err)
 		log_error(EV_FRONT, KV("what", V_S("identity set not served")), KV("version", V_U(version)),
@@ -104,47 +105,18 @@ static void set_over(struct front *f, int err)
 		check_told(chan_put(f->core, FR_SET, 0, .version = version, .err = err));
 }
 
-static int publish_set(struct front *f, const struct set *s)
-{
-	AUTO(message) struct message *svids = NULL;
-	AUTO(message) struct message *bundles = NULL;
-	struct secret *keys[LIM_SET_IDENTITIES];
-	int err;
-
-	for (size_t i = 0; i < s->n_ids; i++)
-		keys[i] = keyring_get(&f->ring, s->ids[i].e.identity, s->ids[i].e.generation);
-	err = encode_x509_svids(s, keys, &svids);
-	if (!err)
-		err = encode_x509_bundles(s, &bundles);
-	if (err)
-		return err;
-	api_publish(&f->api, FEED_SVIDS, take(&svids), 0, s->expires);
-	api_publish(&f->api, FEED_BUNDLES, take(&bundles), 0, 0);
-	return 0;
-}
-
-/* Callers without identity: bundles are for those who have one, too (Workload API 5.2.2). */
-static int publish(struct front *f, const struct set *s)
-{
-	if (s->n_ids)
-		return publish_set(f, s);
-	api_publish(&f->api, FEED_SVIDS, NULL, -ERR_NO_IDENTITY, 0);
-	api_publish(&f->api, FEED_BUNDLES, NULL, -ERR_NO_IDENTITY, 0);
-	return 0;
-}
-
 /* Serve the pending set when its last key is here. */
 static void try_publish(struct front *f)
 {
 	struct set *s = f->pending;
 	int err;
 
-	for (size_t i = 0; s && i < s->n_ids; i++)
-		if (!keyring_get(&f->ring, s->ids[i].e.identity, s->ids[i].e.generation))
+	for (size_t i = 0; s && i < s->n_keys; i++)
+		if (!keyring_get(&f->ring, s->keys[i]))
 			return;
 	if (!s)
 		return;
-	err = publish(f, s);
+	err = publish(&f->api, &f->ring, s);
 	if (!err)
 		keyring_keep(&f->ring, s);
 	set_over(f, err);
@@ -152,20 +124,20 @@ static void try_publish(struct front *f)
 		each_conn(f, poke, 0);
 }
 
-static int ask_key(struct front *f, const struct set_entry *e)
+static int ask_key(struct front *f, struct key_id id)
 {
 	int err;
 
-	if (keyring_has(&f->ring, e->identity, e->generation))
+	if (keyring_has(&f->ring, id))
 		return 0;
 	if (!f->keys)
 		return -ERR_CLOSED;
-	err = keyring_ask(&f->ring, e->identity, e->generation);
+	err = keyring_ask(&f->ring, id);
 	if (err)
 		return err;
-	err = chan_put(f->keys, FK_GET, 0, .identity = e->identity, .generation = e->generation);
+	err = chan_put(f->keys, FK_GET, 0, .identity = id.identity, .kind = id.kind, .generation = id.generation);
 	if (err)
-		keyring_drop(&f->ring, e->identity, e->generation);
+		keyring_drop(&f->ring, id);
 	return err;
 }
 
@@ -184,8 +156,8 @@ static int on_set(struct chan *c, struct chan_msg *m)
 	set_free(f->pending); /* the newer one is the whole state */
 	f->pending = s;
 	err = set_check(s);
-	for (size_t i = 0; i < s->n_ids && !err; i++)
-		err = ask_key(f, &s->ids[i].e);
+	for (size_t i = 0; i < s->n_keys && !err; i++)
+		err = ask_key(f, s->keys[i]);
 	if (err)
 		set_over(f, err);
 	else
@@ -201,27 +173,20 @@ static int on_key(struct chan *c, struct chan_msg *m)
 	struct msg_FK_KEY k;
 	struct secret *key;
 	int err = msg_get_FK_KEY(m->body, &k);
+	struct key_id id = { .identity = k.identity, .kind = k.kind, .generation = k.generation };
 
 	if (err)
 		return err;
-	if (!keyring_is_asked(&f->ring, k.identity, k.generation))
+	if (!keyring_is_asked(&f->ring, id))
 		return -ERR_PERMIT;
 	if (k.err || !k.len || k.len > LIM_KEY_DER)
 		return -ERR_FORMAT;
 	err = secret_from_fd(m->fds[0], k.len, &key);
 	if (err)
 		return err;
-	keyring_put(&f->ring, k.identity, k.generation, key);
+	keyring_put(&f->ring, id, key);
 	try_publish(f);
 	return 0;
-}
-
-static bool needs(const struct set *s, uint32_t identity, uint64_t generation)
-{
-	for (size_t i = 0; s && i < s->n_ids; i++)
-		if (s->ids[i].e.identity == identity && s->ids[i].e.generation == generation)
-			return true;
-	return false;
 }
 
 static int on_no_key(struct chan *c, struct chan_msg *m)
@@ -229,15 +194,34 @@ static int on_no_key(struct chan *c, struct chan_msg *m)
 	struct front *f = chan_owner(c);
 	struct msg_FK_NOKEY k;
 	int err = msg_get_FK_NOKEY(m->body, &k);
+	struct key_id id = { .identity = k.identity, .kind = k.kind, .generation = k.generation };
 
 	if (err)
 		return err;
-	if (!keyring_is_asked(&f->ring, k.identity, k.generation))
+	if (!keyring_is_asked(&f->ring, id))
 		return -ERR_PERMIT;
-	keyring_drop(&f->ring, k.identity, k.generation);
-	if (needs(f->pending, k.identity, k.generation))
+	keyring_drop(&f->ring, id);
+	if (f->pending && set_needs(f->pending, id))
 		set_over(f, k.err ? k.err : -ERR_NOT_FOUND);
 	return 0;
+}
+
+static int on_jwt(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_FK_JWT k;
+	int err = msg_get_FK_JWT(m->body, &k);
+
+	return err ? err : tokens_answer(&f->api, &k);
+}
+
+static int on_verified(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_FK_VERIFIED k;
+	int err = msg_get_FK_VERIFIED(m->body, &k);
+
+	return err ? err : checks_answer(&f->api, &k);
 }
 
 /* What is encoded goes on being served; a set that needs another key is refused from now on. */
@@ -249,6 +233,8 @@ static void on_keys_dead(struct chan *c, int err)
 	chan_free(c);
 	f->keys = NULL;
 	keyring_forget_asked(&f->ring);
+	tokens_fail(&f->api, -ERR_NOT_READY);
+	checks_fail(&f->api, -ERR_NOT_READY);
 	if (f->pending)
 		set_over(f, -ERR_CLOSED);
 }
@@ -322,6 +308,15 @@ static int on_whoami(struct chan *c, struct chan_msg *m)
 	return 0;
 }
 
+static int on_no_jwt(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_F_NOJWT k;
+	int err = msg_get_F_NOJWT(m->body, &k);
+
+	return err ? err : tokens_refuse(&f->api, k.order, k.err);
+}
+
 static int on_state(struct chan *c, struct chan_msg *m)
 {
 	struct front *f = chan_owner(c);
@@ -360,15 +355,51 @@ static const struct chan_rule core_rules[] = {
 	{ MSG_F_END, 1u, on_end },
 	{ MSG_F_STATE, 1u, on_state },
 	{ MSG_F_WHOAMI, 1u, on_whoami },
+	{ MSG_F_NOJWT, 1u, on_no_jwt },
 };
 
 static const struct chan_rule keys_rules[] = {
 	{ MSG_FK_KEY, 1u, on_key },
 	{ MSG_FK_NOKEY, 1u, on_no_key },
+	{ MSG_FK_JWT, 1u, on_jwt },
+	{ MSG_FK_VERIFIED, 1u, on_verified },
 };
 
 static const struct chan_ops core_ops = { "svid-core", core_rules, ARRAY_SIZE(core_rules), on_core_dead };
 static const struct chan_ops keys_ops = { "svid-keys", keys_rules, ARRAY_SIZE(keys_rules), on_keys_dead };
+
+/* What the protocol engine asks for. Without svid-keys nothing can be signed or checked. */
+
+static void push(struct api *a, struct grpc_conn *g)
+{
+	(void)a;
+	conn_poke(container_of(g, struct conn, g));
+}
+
+static int send_order(struct api *a, const struct grpc_conn *g, struct msg_FR_JWT *m)
+{
+	struct front *f = container_of(a, struct front, api);
+
+	if (!f->core || !f->keys)
+		return -ERR_NOT_READY;
+	return chan_put(f->core, FR_JWT, 0, .order = m->order, .conn = container_of((struct grpc_conn *)(uintptr_t)g, struct conn, g)->number,
+			.identity = m->identity, .audiences = m->audiences);
+}
+
+static int send_verify(struct api *a, const struct msg_FK_VERIFY *m)
+{
+	struct front *f = container_of(a, struct front, api);
+	AUTO(buf) struct buf b = BUF_INIT(LIM_IPC_BODY);
+	int err;
+
+	if (!f->keys)
+		return -ERR_NOT_READY;
+	msg_put_FK_VERIFY(&b, m);
+	err = buf_ok(&b);
+	return err ? err : chan_send(f->keys, MSG_FK_VERIFY, 0, buf_slice(&b), NULL, 0);
+}
+
+static const struct api_ops api_ops = { push, send_order, send_verify };
 
 static void no_tell(struct conn_env *env, struct conn *c, int err)
 {
@@ -414,6 +445,7 @@ int front_new(struct loop *loop, int core_fd, int keys_fd, const uint32_t *words
 	f->leave.cb = on_leave;
 	f->env = (struct conn_env){ .loop = loop, .words = words, .api = &f->api, .closed = on_closed, .ask = ask_whoami };
 	err = api_init(&f->api);
+	f->api.ops = &api_ops;
 	if (!err)
 		err = connect_channels(f, core_fd, keys_fd);
 	if (err) {

@@ -25,12 +25,12 @@ static struct call *call_at(struct list *node)
 }
 
 /* gRPC over HTTP/2, Percent-Encoded: space to '~' but '%' as they are; cut before the limit. */
-static void put_percent(struct buf *b, const char *text)
+static void put_percent(struct buf *b, struct slice text)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
-	for (; *text && b->len + 3 <= LIM_GRPC_ERROR; text++) {
-		uint8_t c = (uint8_t)*text;
+	while (text.len && b->len + 3 <= LIM_GRPC_ERROR) {
+		uint8_t c = slice_get_u8(&text);
 
 		if (c >= 0x20 && c <= 0x7e && c != '%')
 			buf_put_u8(b, c);
@@ -59,7 +59,7 @@ static void send_head(struct call *c)
 }
 
 /* Trailers; with the response headers in the same block when none were sent (Trailers-Only). */
-static void send_outcome(struct call *c)
+static void send_outcome(struct call *c, struct slice about)
 {
 	AUTO(buf) struct buf block = BUF_INIT(BLOCK_BYTES);
 	AUTO(buf) struct buf text = BUF_INIT(LIM_GRPC_ERROR);
@@ -70,7 +70,9 @@ static void send_outcome(struct call *c)
 		put_head(&block, c->outcome.http ? c->outcome.http : 200);
 	hpack_put(&block, "grpc-status", slice_of(status, (size_t)n));
 	if (c->outcome.text) {
-		put_percent(&text, c->outcome.text);
+		put_percent(&text, slice_str(c->outcome.text));
+		put_percent(&text, slice_str(about.len ? ": " : NULL));
+		put_percent(&text, about);
 		hpack_put(&block, "grpc-message", buf_slice(&text));
 	}
 	if (c->outcome.status == GRPC_UNIMPLEMENTED && c->req.encoding)
@@ -87,21 +89,43 @@ static void drop_body(struct call *c)
 	buf_done(&c->body);
 }
 
+static void stop_waiting(struct call *c)
+{
+	struct call_wait *w = c->wait;
+
+	if (!w)
+		return;
+	c->wait = NULL;
+	w->call = NULL;
+	w->gone(w);
+}
+
 /* A message that is partly framed goes out whole first: a client must never see half of one. */
-static void end_with(struct call *c, struct outcome o)
+static void end_about(struct call *c, struct outcome o, struct slice about)
 {
 	if (c->state == CALL_END)
 		return;
+	stop_waiting(c);
 	c->outcome = o;
 	c->state = CALL_END;
 	drop_body(c);
 	if (!c->s.msg)
-		send_outcome(c);
+		send_outcome(c, about);
+}
+
+static void end_with(struct call *c, struct outcome o)
+{
+	end_about(c, o, slice_of(NULL, 0));
 }
 
 void call_fail(struct call *c, enum grpc_status status, const char *text)
 {
 	end_with(c, (struct outcome){ .status = status, .text = text });
+}
+
+void call_fail_about(struct call *c, enum grpc_status status, const char *text, struct slice about)
+{
+	end_about(c, (struct outcome){ .status = status, .text = text }, about);
 }
 
 void call_fail_err(struct call *c, int err)
@@ -123,20 +147,59 @@ void call_watch(struct call *c, enum feed_id feed, bool gated)
 	c->gated = gated;
 }
 
+void call_watch_one(struct call *c, uint32_t identity)
+{
+	call_watch(c, FEED_WIT_SVIDS, true);
+	c->one = true;
+	c->only = identity;
+}
+
+void call_wait(struct call *c, struct call_wait *w)
+{
+	c->state = CALL_WAIT;
+	c->wait = w;
+	w->call = c;
+}
+
+struct call *call_wake(struct call_wait *w)
+{
+	struct call *c = w->call;
+
+	w->call = NULL;
+	if (c)
+		c->wait = NULL;
+	return c;
+}
+
+void call_push(struct call *c)
+{
+	struct grpc_conn *g = call_conn(c);
+
+	g->api->ops->poke(g->api, g);
+}
+
 void call_self(struct call *c)
 {
 	c->state = CALL_SELF;
 	call_conn(c)->whoami_wanted = true;
 }
 
+/* NULL: the identity that the call is about left the set. */
+static const struct feed *feed_of(const struct call *c, const struct api *api)
+{
+	return c->one ? api_one(api, c->only) : &api->feeds[c->feed];
+}
+
 /* Start the feed's current message when the stream has not sent it yet. */
 static void follow(struct call *c)
 {
 	const struct api *api = call_conn(c)->api;
-	const struct feed *f = &api->feeds[c->feed];
+	const struct feed *f = feed_of(c, api);
 
 	if (c->gated && api->state_err) {
 		call_fail_err(c, api->state_err);
+	} else if (!f) {
+		call_fail_err(c, -ERR_NO_IDENTITY);
 	} else if (f->serial == c->serial) {
 		return;
 	} else if (!f->msg) {
@@ -148,18 +211,6 @@ static void follow(struct call *c)
 		h2_message(&c->s, f->msg);
 		c->serial = f->serial;
 	}
-}
-
-static void on_idle(struct h2_stream *s)
-{
-	struct call *c = call_of(s);
-
-	if (c->state == CALL_END)
-		send_outcome(c);
-	else if (c->state == CALL_WATCH)
-		follow(c);
-	else if (c->state == CALL_SELF && call_conn(c)->whoami)
-		call_answer(c, call_conn(c)->whoami);
 }
 
 static void on_field(struct h2_stream *s, struct slice name, struct slice value)
@@ -261,6 +312,22 @@ static int check_body(struct call *c, struct slice *ret_message)
 	return c->state == CALL_END ? -ERR_REQUEST : 0;
 }
 
+/* The request is complete and well formed. Held calls come here again when something has changed. */
+static void serve(struct call *c, struct slice message)
+{
+	const struct method *m = c->req.method;
+	const struct api *api = call_conn(c)->api;
+
+	if (m->needs_set && api->state_err) {
+		call_fail_err(c, api->state_err);
+	} else if (m->needs_set && !api->set) {
+		c->state = CALL_HELD;
+	} else {
+		m->serve(c, message);
+		drop_body(c);
+	}
+}
+
 static void on_end(struct h2_stream *s)
 {
 	struct call *c = call_of(s);
@@ -273,14 +340,31 @@ static void on_end(struct h2_stream *s)
 		end_with(c, c->outcome);
 		return;
 	}
-	if (check_body(c, &message))
-		return;
-	c->req.method->serve(c, message);
-	drop_body(c);
+	if (!check_body(c, &message))
+		serve(c, message);
+}
+
+static void on_idle(struct h2_stream *s)
+{
+	struct call *c = call_of(s);
+	const struct grpc_conn *g = call_conn(c);
+	struct slice message;
+
+	if (c->state == CALL_END)
+		send_outcome(c, slice_of(NULL, 0));
+	else if (c->state == CALL_WATCH)
+		follow(c);
+	else if (c->state == CALL_SELF && g->whoami)
+		call_answer(c, g->whoami);
+	else if (c->state == CALL_HELD && (g->api->set || g->api->state_err) && !check_body(c, &message))
+		serve(c, message);
+	else if (c->state == CALL_WAIT && g->api->state_err)
+		call_fail_err(c, g->api->state_err);
 }
 
 static void on_gone(struct h2_stream *s)
 {
+	stop_waiting(call_of(s));
 	drop_body(call_of(s));
 }
 
@@ -294,7 +378,7 @@ static const struct h2_ops ops = {
 	.gone = on_gone,
 };
 
-void grpc_init(struct grpc_conn *g, const struct api *api)
+void grpc_init(struct grpc_conn *g, struct api *api)
 {
 	*g = (struct grpc_conn){ .api = api };
 	h2_init(&g->h2, &ops);
@@ -327,14 +411,21 @@ static uint64_t deadline(const struct call *c)
 	return c->req.seen & SEEN_TIMEOUT && !c->req.timeout_bad ? c->started + c->req.timeout_ns : UINT64_MAX;
 }
 
-/* Besides the client's deadline: an incomplete request, and a wait for what svid-core has to say. */
+static bool waits_for_core(const struct call *c, const struct api *api)
+{
+	const struct feed *f = c->state == CALL_WATCH ? feed_of(c, api) : NULL;
+
+	return c->state == CALL_SELF || c->state == CALL_HELD || (f && !f->serial);
+}
+
+/* Besides the client's deadline: an incomplete request, and a wait for what others have to say. */
 static uint64_t patience(const struct call *c, const struct api *api)
 {
 	if (c->state == CALL_REQUEST)
 		return c->started + LIM_FIRST_REQUEST_MS * NS_PER_MS;
-	if (c->state == CALL_SELF || (c->state == CALL_WATCH && !api->feeds[c->feed].serial))
-		return c->started + LIM_SET_WAIT_MS * NS_PER_MS;
-	return UINT64_MAX;
+	if (c->state == CALL_WAIT)
+		return c->started + LIM_JWT_WAIT_MS * NS_PER_MS;
+	return waits_for_core(c, api) ? c->started + LIM_SET_WAIT_MS * NS_PER_MS : UINT64_MAX;
 }
 
 static uint64_t call_due(const struct call *c, const struct api *api)

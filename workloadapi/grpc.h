@@ -3,7 +3,8 @@
  * grpc.h - gRPC on top of h2.h: one request message, then messages and trailers. Sans-I/O. svid-front.
  *
  * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
- * answers a call with exactly one of call_fail(), call_answer(), call_watch() and call_self().
+ * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self() and
+ * call_wait().
  */
 #ifndef FRONT_GRPC_H
 #define FRONT_GRPC_H
@@ -15,7 +16,7 @@
 
 struct grpc_conn {
 	struct h2 h2;
-	const struct api *api;
+	struct api *api;
 	struct message *whoami; /* WhoAmIResponse of this caller; NULL until it was asked for and came */
 	bool whoami_wanted;	/* some call waits for it */
 	uint32_t buffered;	/* bytes of incomplete requests */
@@ -31,9 +32,18 @@ struct outcome {
 
 enum call_state {
 	CALL_REQUEST, /* the request is not complete */
+	CALL_HELD,    /* its method needs the first identity set */
 	CALL_WATCH,   /* follows a feed */
 	CALL_SELF,    /* waits for whoami */
+	CALL_WAIT,    /* waits for what another program has to say: wait */
 	CALL_END,     /* ends with outcome once nothing is being sent */
+};
+
+/* What a call in CALL_WAIT waits for; embedded in what the service keeps for it. */
+struct call_wait {
+	struct call *call; /* NULL: not waiting any more */
+	/* The call ended before its answer came. It may already be half taken apart: only release. */
+	void (*gone)(struct call_wait *w);
 };
 
 struct call {
@@ -43,14 +53,17 @@ struct call {
 	struct outcome outcome; /* valid in CALL_END, or when refused */
 	uint64_t started;	/* CLOCK_BOOTTIME ns */
 	uint64_t serial;	/* of the feed, last sent */
+	struct call_wait *wait; /* in CALL_WAIT, until woken */
+	uint32_t only;		/* identity, when one is set */
 	uint8_t state;		/* enum call_state */
 	uint8_t feed;		/* enum feed_id, in CALL_WATCH */
 	bool gated;		/* ends when F_STATE says so */
+	bool one;		/* only the SVID of one identity */
 	bool refused;		/* the answer is known before the request is complete */
 };
 
 /** grpc_init() - a new connection. */
-void grpc_init(struct grpc_conn *g, const struct api *api);
+void grpc_init(struct grpc_conn *g, struct api *api);
 
 /** grpc_set_whoami() - what calls of WhoAmI are answered with; one reference is taken over. */
 void grpc_set_whoami(struct grpc_conn *g, struct message *whoami);
@@ -76,6 +89,12 @@ struct grpc_conn *call_conn(struct call *c);
 /** call_fail() - end the call with @status and @text (static). */
 void call_fail(struct call *c, enum grpc_status status, const char *text);
 
+/**
+ * call_fail_about() - the same, and what it is about: "text: about".
+ * @about: borrowed for the call; left out when a message is still being sent.
+ */
+void call_fail_about(struct call *c, enum grpc_status status, const char *text, struct slice about);
+
 /** call_fail_err() - end the call with the status and text of an error code. */
 void call_fail_err(struct call *c, int err);
 
@@ -87,5 +106,23 @@ void call_self(struct call *c);
 
 /** call_watch() - send the feed's message now and after every change. */
 void call_watch(struct call *c, enum feed_id feed, bool gated);
+
+/** call_watch_one() - the same for the WIT-SVID of one identity of the set. */
+void call_watch_one(struct call *c, uint32_t identity);
+
+/**
+ * call_wait() - the answer comes later: until call_wake(), or until w->gone() says that it is not wanted any more
+ * (cancelled, overdue after LIM_JWT_WAIT_MS, connection closed, F_STATE).
+ */
+void call_wait(struct call *c, struct call_wait *w);
+
+/**
+ * call_wake() - what was waited for is here: answer or fail the returned call, then call_push().
+ * NULL when the call is gone. w->gone() is not called any more.
+ */
+struct call *call_wake(struct call_wait *w);
+
+/** call_push() - send what a woken call was given. Never from inside a method; may free the call and its connection. */
+void call_push(struct call *c);
 
 #endif

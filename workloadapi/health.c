@@ -3,20 +3,10 @@
 #include "workloadapi/encode.h"
 #include "workloadapi/service.h"
 
-static bool is_here(const char *service)
-{
-	static const char *const names[] = { "", "SpiffeWorkloadAPI", "grpc.health.v1.Health", "svid.v1.Self" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(service, names[i]))
-			return true;
-	return false;
-}
-
 static void check(struct call *c, struct slice body)
 {
 	bool here;
-	int err = decode_health(body, is_here, &here);
+	int err = decode_health(body, service_is_here, &here);
 
 	if (err)
 		call_fail_err(c, err);
@@ -29,7 +19,7 @@ static void check(struct call *c, struct slice body)
 static void watch(struct call *c, struct slice body)
 {
 	bool here;
-	int err = decode_health(body, is_here, &here);
+	int err = decode_health(body, service_is_here, &here);
 
 	if (err)
 		call_fail_err(c, err);
@@ -38,7 +28,7 @@ static void watch(struct call *c, struct slice body)
 }
 
 const struct method health_methods[] = {
-	{ "/grpc.health.v1.Health/Check", check },
-	{ "/grpc.health.v1.Health/Watch", watch },
-	{ NULL, NULL },
+	{ "/grpc.health.v1.Health/Check", check, false },
+	{ "/grpc.health.v1.Health/Watch", watch, false },
+	{ NULL, NULL, false },
 };

@@ -8,8 +8,7 @@
 
 struct ring_key {
 	struct list node;
-	uint32_t identity;
-	uint64_t generation;
+	struct key_id id;
 	struct secret *key; /* NULL: asked for */
 };
 
@@ -18,12 +17,17 @@ void keyring_init(struct keyring *r)
 	list_init(&r->keys);
 }
 
-static struct ring_key *find(const struct keyring *r, uint32_t identity, uint64_t generation)
+static bool same(const struct key_id *a, const struct key_id *b)
+{
+	return a->identity == b->identity && a->kind == b->kind && a->generation == b->generation;
+}
+
+static struct ring_key *find(const struct keyring *r, struct key_id id)
 {
 	struct ring_key *k;
 
 	list_for_each(k, &r->keys, node)
-		if (k->identity == identity && k->generation == generation)
+		if (same(&k->id, &id))
 			return k;
 	return NULL;
 }
@@ -43,40 +47,39 @@ void keyring_done(struct keyring *r)
 		drop(k);
 }
 
-int keyring_ask(struct keyring *r, uint32_t identity, uint64_t generation)
+int keyring_ask(struct keyring *r, struct key_id id)
 {
 	struct ring_key *k = mem_new(struct ring_key);
 
 	if (!k)
 		return -ENOMEM;
-	k->identity = identity;
-	k->generation = generation;
+	k->id = id;
 	list_add_tail(&r->keys, &k->node);
 	return 0;
 }
 
-bool keyring_is_asked(const struct keyring *r, uint32_t identity, uint64_t generation)
+bool keyring_is_asked(const struct keyring *r, struct key_id id)
 {
-	struct ring_key *k = find(r, identity, generation);
+	struct ring_key *k = find(r, id);
 
 	return k && !k->key;
 }
 
-bool keyring_has(const struct keyring *r, uint32_t identity, uint64_t generation)
+bool keyring_has(const struct keyring *r, struct key_id id)
 {
-	return find(r, identity, generation) != NULL;
+	return find(r, id) != NULL;
 }
 
-struct secret *keyring_get(const struct keyring *r, uint32_t identity, uint64_t generation)
+struct secret *keyring_get(const struct keyring *r, struct key_id id)
 {
-	struct ring_key *k = find(r, identity, generation);
+	struct ring_key *k = find(r, id);
 
 	return k ? k->key : NULL;
 }
 
-void keyring_put(struct keyring *r, uint32_t identity, uint64_t generation, struct secret *key)
+void keyring_put(struct keyring *r, struct key_id id, struct secret *key)
 {
-	struct ring_key *k = find(r, identity, generation);
+	struct ring_key *k = find(r, id);
 
 	if (k && !k->key)
 		k->key = key;
@@ -84,9 +87,9 @@ void keyring_put(struct keyring *r, uint32_t identity, uint64_t generation, stru
 		secret_free(key);
 }
 
-void keyring_drop(struct keyring *r, uint32_t identity, uint64_t generation)
+void keyring_drop(struct keyring *r, struct key_id id)
 {
-	struct ring_key *k = find(r, identity, generation);
+	struct ring_key *k = find(r, id);
 
 	if (k)
 		drop(k);
@@ -101,19 +104,11 @@ void keyring_forget_asked(struct keyring *r)
 			drop(k);
 }
 
-static bool is_needed(const struct ring_key *k, const struct set *s)
-{
-	for (size_t i = 0; i < s->n_ids; i++)
-		if (s->ids[i].e.identity == k->identity && s->ids[i].e.generation == k->generation)
-			return true;
-	return false;
-}
-
 void keyring_keep(struct keyring *r, const struct set *s)
 {
 	struct ring_key *k, *tmp;
 
 	list_for_each_safe(k, tmp, &r->keys, node)
-		if (k->key && !is_needed(k, s))
+		if (k->key && !set_needs(s, k->id))
 			drop(k);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keyring.h - the private keys of the identities served, by (identity, generation). svid-front.
+ * keyring.h - the private keys of the identities served, by (identity, kind, generation). svid-front.
  *
  * A key is kept after it was encoded, because a new bundle means a new message with the same key.
  */
@@ -22,22 +22,22 @@ void keyring_init(struct keyring *r);
 void keyring_done(struct keyring *r);
 
 /** keyring_ask() - remember that this key was asked for. Errors: -ENOMEM. */
-MUST int keyring_ask(struct keyring *r, uint32_t identity, uint64_t generation);
+MUST int keyring_ask(struct keyring *r, struct key_id id);
 
 /** keyring_is_asked() - whether it was asked for and has not come. */
-bool keyring_is_asked(const struct keyring *r, uint32_t identity, uint64_t generation);
+bool keyring_is_asked(const struct keyring *r, struct key_id id);
 
 /** keyring_has() - whether it is here or was asked for. */
-bool keyring_has(const struct keyring *r, uint32_t identity, uint64_t generation);
+bool keyring_has(const struct keyring *r, struct key_id id);
 
 /** keyring_get() - the key, borrowed; NULL when it is not here. */
-struct secret *keyring_get(const struct keyring *r, uint32_t identity, uint64_t generation);
+struct secret *keyring_get(const struct keyring *r, struct key_id id);
 
 /** keyring_put() - the key that was asked for; takes over @key. */
-void keyring_put(struct keyring *r, uint32_t identity, uint64_t generation, struct secret *key);
+void keyring_put(struct keyring *r, struct key_id id, struct secret *key);
 
 /** keyring_drop() - forget one. */
-void keyring_drop(struct keyring *r, uint32_t identity, uint64_t generation);
+void keyring_drop(struct keyring *r, struct key_id id);
 
 /** keyring_forget_asked() - svid-keys is gone: what was asked for will not come. */
 void keyring_forget_asked(struct keyring *r);

@@ -63,6 +63,8 @@ void message_unref(struct message *m)
 {
 	if (!m || --m->refs)
 		return;
+	if (!m->secret)
+		mem_wipe(m->plain, m->len); /* it may be a token */
 	secret_free(m->secret);
 	mem_free(m);
 }

@@ -19,7 +19,7 @@ struct message;
 
 /**
  * message_new() - room for @body bytes of protobuf; the prefix is written already.
- * @secret: keep it in wiped pages of its own, because it holds a private key.
+ * @secret: keep it in pages of its own, locked where possible, because it holds a private key. All are wiped.
  * @ret_body: where the caller writes the protobuf.
  * @ret_m: one reference, owned by the caller (message_unref).
  * Errors: -ERR_SIZE (above LIM_GRPC_RESPONSE), -ENOMEM.

@@ -8,6 +8,7 @@
 struct method {
 	const char *path;
 	void (*serve)(struct call *c, struct slice body); /* body: the request's protobuf */
+	bool needs_set; /* waits for the first identity set, and fails as F_STATE says: api->set is there in serve() */
 };
 
 /* Each ends with an empty row. */
@@ -15,7 +16,22 @@ extern const struct method workload_methods[]; /* workload.c */
 extern const struct method health_methods[];   /* health.c */
 extern const struct method self_methods[];     /* self.c */
 
+/** fetch_jwt_svid() - FetchJWTSVID; fetch_jwt.c. */
+void fetch_jwt_svid(struct call *c, struct slice body);
+
+/** validate_jwt_svid() - ValidateJWTSVID; validate.c. */
+void validate_jwt_svid(struct call *c, struct slice body);
+
+/** fetch_wit_svid() - FetchWITSVID; fetch_wit.c, as the next one. */
+void fetch_wit_svid(struct call *c, struct slice body);
+
+/** fetch_wit_bundles() - FetchWITBundles. */
+void fetch_wit_bundles(struct call *c, struct slice body);
+
 /** service_method() - the method with exactly this path; NULL when there is none. */
 const struct method *service_method(struct slice path);
+
+/** service_is_here() - whether there is a service of this name; the empty one is the server as a whole. */
+bool service_is_here(const char *name);
 
 #endif

@@ -7,8 +7,15 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/ipc/msg.h"
+#include "workloadapi/jwks.h"
 
 #define SCHEME "spiffe://"
+
+static void bundle_done(struct set_bundle *b)
+{
+	mem_free(b->trust_domain_id);
+	jwks_unref(b->parsed);
+}
 
 void set_free(struct set *s)
 {
@@ -19,10 +26,11 @@ void set_free(struct set *s)
 		mem_free(s->ids[i].hint);
 	}
 	for (size_t i = 0; i < s->n_feds; i++)
-		mem_free(s->feds[i].trust_domain_id);
-	mem_free(s->own.trust_domain_id);
+		bundle_done(&s->feds[i]);
+	bundle_done(&s->own);
 	mem_free(s->ids);
 	mem_free(s->feds);
+	mem_free(s->keys);
 	buf_done(&s->body);
 	mem_free(s);
 }
@@ -38,6 +46,16 @@ static struct slice usable_hint(const struct set *s, struct slice hint)
 	return hint;
 }
 
+static void add_key(struct set *s, uint32_t identity, uint32_t kind, uint64_t generation)
+{
+	s->keys[s->n_keys++] = (struct key_id){ .identity = identity, .kind = kind, .generation = generation };
+}
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+	return !a || b < a ? b : a;
+}
+
 static int add_identity(struct set *s, const struct set_entry *e)
 {
 	struct set_identity *id = &s->ids[s->n_ids];
@@ -45,9 +63,24 @@ static int add_identity(struct set *s, const struct set_entry *e)
 	*id = (struct set_identity){ .e = *e, .spiffe_id = slice_dup(e->spiffe_id),
 				     .hint = slice_dup(usable_hint(s, e->hint)) };
 	s->n_ids++;
-	if (!s->expires || e->not_after < s->expires)
-		s->expires = e->not_after;
+	s->expires = earliest(s->expires, e->not_after);
+	add_key(s, e->identity, SVID_X509, e->generation);
 	return id->spiffe_id && id->hint ? 0 : -ENOMEM;
+}
+
+/* The profile may be off, and one WIT-SVID or the other may not have been issued yet. */
+static void read_wits(struct set *s)
+{
+	for (size_t i = 0; i < s->n_ids; i++) {
+		struct set_entry *e = &s->ids[i].e;
+
+		if (!s->wit || !e->wit_generation || !slice_is_utf8(e->wit))
+			e->wit = slice_of(NULL, 0);
+		if (!e->wit.len)
+			continue;
+		add_key(s, e->identity, SVID_WIT, e->wit_generation);
+		s->wit_expires = earliest(s->wit_expires, e->wit_not_after);
+	}
 }
 
 static int read_entries(struct set *s, struct slice list)
@@ -63,7 +96,8 @@ static int read_entries(struct set *s, struct slice list)
 	if (n > LIM_SET_IDENTITIES)
 		return -ERR_LIMIT;
 	s->ids = mem_calloc(n, sizeof(*s->ids));
-	if (!s->ids)
+	s->keys = mem_calloc(n * SVID_KINDS, sizeof(*s->keys));
+	if (!s->ids || !s->keys)
 		return -ENOMEM;
 	while (list.len && !err) {
 		struct set_entry e = list_get_entry(&list);
@@ -73,16 +107,22 @@ static int read_entries(struct set *s, struct slice list)
 	return err;
 }
 
+/* A JWK Set that every client takes whole (spiffe.md 4.2 item 5). */
+static struct slice usable_jwks(struct slice jwks)
+{
+	return jwks_check(jwks) ? slice_of(NULL, 0) : jwks;
+}
+
 /*
  * One bad bundle makes java-spiffe and py-spiffe drop the whole message, so it is the bundle that is
- * left out: an empty one (only JWT keys), our own trust domain, a second one of the same name.
+ * left out: an empty one of either kind, our own trust domain, a second one of the same name.
  */
 static bool is_useful(const struct set *s, const struct fed_bundle *f)
 {
 	struct slice own = slice_str(s->own.trust_domain_id);
 
-	if (der_count(f->bundle) == 0 || !slice_starts(f->trust_domain_id, slice_str(SCHEME)) ||
-	    !slice_is_utf8(f->trust_domain_id) || slice_eq(f->trust_domain_id, own))
+	if (!slice_starts(f->trust_domain_id, slice_str(SCHEME)) || !slice_is_utf8(f->trust_domain_id) ||
+	    slice_eq(f->trust_domain_id, own))
 		return false;
 	for (size_t i = 0; i < s->n_feds; i++)
 		if (slice_eq_str(f->trust_domain_id, s->feds[i].trust_domain_id))
@@ -90,29 +130,48 @@ static bool is_useful(const struct set *s, const struct fed_bundle *f)
 	return s->n_feds < LIM_FEDERATED;
 }
 
+static void log_left_out(const struct fed_bundle *f, const char *what, const char *why)
+{
+	log_info(EV_FRONT, KV("what", V_S(what)), KV("id", V_B(f->trust_domain_id)), KV("why", V_S(why)));
+}
+
+static int add_federated(struct set *s, const struct fed_bundle *f)
+{
+	struct set_bundle b = { .jwks = usable_jwks(f->jwks), .all_jwks = f->jwks };
+
+	if (der_count(f->bundle))
+		b.der = f->bundle;
+	if (b.der.len != f->bundle.len)
+		log_left_out(f, "federated X.509 bundle left out", "it is not DER");
+	if (b.jwks.len != f->jwks.len)
+		log_left_out(f, "federated JWT bundle left out", jwks_why(f->jwks));
+	if (!b.der.len && !b.all_jwks.len)
+		return 0;
+	b.trust_domain_id = slice_dup(f->trust_domain_id);
+	if (!b.trust_domain_id)
+		return -ENOMEM;
+	s->feds[s->n_feds++] = b;
+	return 0;
+}
+
 static int read_federated(struct set *s, struct slice list)
 {
+	int err = 0;
+
 	s->feds = list.len ? mem_calloc(LIM_FEDERATED, sizeof(*s->feds)) : NULL;
 	if (list.len && !s->feds)
 		return -ENOMEM;
-	while (list.len) {
+	while (list.len && !err) {
 		struct fed_bundle f = list_get_fed(&list);
-		struct set_bundle *b = &s->feds[s->n_feds];
 
 		if (!slice_ok(&list))
 			return -ERR_FORMAT;
-		if (!is_useful(s, &f)) {
-			log_info(EV_FRONT, KV("what", V_S("federated bundle left out")),
-				 KV("id", V_B(f.trust_domain_id)));
-			continue;
-		}
-		b->der = f.bundle;
-		b->trust_domain_id = slice_dup(f.trust_domain_id);
-		if (!b->trust_domain_id)
-			return -ENOMEM;
-		s->n_feds++;
+		if (is_useful(s, &f))
+			err = add_federated(s, &f);
+		else
+			log_left_out(&f, "federated bundles left out", "its name is our own, not the first, or not valid");
 	}
-	return 0;
+	return err;
 }
 
 static char *id_of_domain(struct slice domain)
@@ -133,11 +192,20 @@ static int read_set(struct set *s)
 		return err;
 	s->version = m.version;
 	s->own.der = m.bundle;
+	s->own.jwks = usable_jwks(m.jwks);
+	s->own.all_jwks = m.jwks;
+	if (s->own.jwks.len != m.jwks.len)
+		log_error(EV_FRONT, KV("what", V_S("own JWT bundle left out")), KV("version", V_U(m.version)));
+	s->wit = m.wit != 0;
+	s->wit_jwks = jwks_check_wit(m.wit_jwks) ? slice_of(NULL, 0) : m.wit_jwks;
 	s->own.trust_domain_id = id_of_domain(m.trust_domain);
 	if (!s->own.trust_domain_id)
 		return -ENOMEM;
 	err = read_entries(s, m.entries);
-	return err ? err : read_federated(s, m.federated);
+	if (err)
+		return err;
+	read_wits(s);
+	return read_federated(s, m.federated);
 }
 
 int set_new(struct slice body, struct set **ret_set)
@@ -156,6 +224,30 @@ int set_new(struct slice body, struct set **ret_set)
 		return err;
 	*ret_set = take(&s);
 	return 0;
+}
+
+const struct set_identity *set_find(const struct set *s, struct slice spiffe_id)
+{
+	for (size_t i = 0; i < s->n_ids; i++)
+		if (slice_eq(spiffe_id, s->ids[i].e.spiffe_id))
+			return &s->ids[i];
+	return NULL;
+}
+
+const struct set_identity *set_by_number(const struct set *s, uint32_t identity)
+{
+	for (size_t i = 0; i < s->n_ids; i++)
+		if (s->ids[i].e.identity == identity)
+			return &s->ids[i];
+	return NULL;
+}
+
+bool set_needs(const struct set *s, struct key_id id)
+{
+	for (size_t i = 0; i < s->n_keys; i++)
+		if (s->keys[i].identity == id.identity && s->keys[i].kind == id.kind && s->keys[i].generation == id.generation)
+			return true;
+	return false;
 }
 
 static size_t der_length(struct slice *s)

@@ -10,16 +10,29 @@
 
 #include "agent/base/buf.h"
 #include "agent/ipc/lists.h"
+#include "agent/ipc/plan.h"
+
+/* Which of svid-keys' keys. */
+struct key_id {
+	uint32_t identity;
+	uint32_t kind; /* enum svid_kind */
+	uint64_t generation;
+};
 
 struct set_identity {
-	struct set_entry e;
+	struct set_entry e; /* wit is empty when there is none to serve */
 	char *spiffe_id; /* NUL-terminated, for protobuf */
 	char *hint;	 /* likewise; "" when there is none, or when an earlier identity has the same */
 };
 
+struct jwks;
+
 struct set_bundle {
 	char *trust_domain_id; /* "spiffe://td" */
-	struct slice der;
+	struct slice der;      /* empty: none for X.509 */
+	struct slice jwks;     /* empty: none for JWT that every client would take */
+	struct slice all_jwks; /* as it came, for ValidateJWTSVID, which ignores keys that it does not know */
+	struct jwks *parsed;   /* of all_jwks; NULL until it was needed */
 };
 
 struct set {
@@ -30,7 +43,12 @@ struct set {
 	size_t n_ids;
 	struct set_bundle *feds; /* never empty ones, never the own trust domain, none twice */
 	size_t n_feds;
-	int64_t expires; /* earliest not_after; 0: no identities */
+	struct key_id *keys; /* needed to serve it: the X.509 ones in the order of ids, then those of WIT-SVIDs */
+	size_t n_keys;
+	int64_t expires;     /* earliest not_after; 0: no identities */
+	int64_t wit_expires; /* the same of the WIT-SVIDs */
+	struct slice wit_jwks;
+	bool wit; /* the profile is on */
 };
 
 /**
@@ -53,6 +71,15 @@ static inline void set_autoclean(struct set **s)
  * Errors: -ERR_SPIFFE_ID, -ERR_FORMAT (an empty or malformed chain or own bundle).
  */
 MUST int set_check(const struct set *s);
+
+/** set_find() - the identity with exactly this SPIFFE ID; NULL when the set has none. */
+const struct set_identity *set_find(const struct set *s, struct slice spiffe_id);
+
+/** set_by_number() - the identity of this number; NULL when the set has none. */
+const struct set_identity *set_by_number(const struct set *s, uint32_t identity);
+
+/** set_needs() - whether this key belongs to the set. */
+bool set_needs(const struct set *s, struct key_id id);
 
 /** der_count() - how many DER SEQUENCEs @s is made of; 0 when it is empty or anything else. */
 size_t der_count(struct slice s);

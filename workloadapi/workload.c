@@ -20,26 +20,21 @@ static void fetch_x509_bundles(struct call *c, struct slice body)
 		call_watch(c, FEED_BUNDLES, true);
 }
 
-static void no_jwt(struct call *c, struct slice body)
+static void fetch_jwt_bundles(struct call *c, struct slice body)
 {
-	(void)body;
-	call_fail(c, GRPC_UNIMPLEMENTED, "JWT-SVIDs are not implemented by this agent yet");
-}
-
-/* Workload API 7: a server without the WIT profile says Unimplemented. */
-static void no_wit(struct call *c, struct slice body)
-{
-	(void)body;
-	call_fail(c, GRPC_UNIMPLEMENTED, "fetching WIT-SVIDs is not implemented");
+	if (decode_empty(&jwtbundles_request__descriptor, body))
+		call_fail_err(c, -ERR_REQUEST);
+	else
+		call_watch(c, FEED_JWT_BUNDLES, true);
 }
 
 const struct method workload_methods[] = {
-	{ "/SpiffeWorkloadAPI/FetchX509SVID", fetch_x509_svid },
-	{ "/SpiffeWorkloadAPI/FetchX509Bundles", fetch_x509_bundles },
-	{ "/SpiffeWorkloadAPI/FetchJWTSVID", no_jwt },
-	{ "/SpiffeWorkloadAPI/FetchJWTBundles", no_jwt },
-	{ "/SpiffeWorkloadAPI/ValidateJWTSVID", no_jwt },
-	{ "/SpiffeWorkloadAPI/FetchWITSVID", no_wit },
-	{ "/SpiffeWorkloadAPI/FetchWITBundles", no_wit },
-	{ NULL, NULL },
+	{ "/SpiffeWorkloadAPI/FetchX509SVID", fetch_x509_svid, false },
+	{ "/SpiffeWorkloadAPI/FetchX509Bundles", fetch_x509_bundles, false },
+	{ "/SpiffeWorkloadAPI/FetchJWTSVID", fetch_jwt_svid, true },
+	{ "/SpiffeWorkloadAPI/FetchJWTBundles", fetch_jwt_bundles, false },
+	{ "/SpiffeWorkloadAPI/ValidateJWTSVID", validate_jwt_svid, true },
+	{ "/SpiffeWorkloadAPI/FetchWITSVID", fetch_wit_svid, true },
+	{ "/SpiffeWorkloadAPI/FetchWITBundles", fetch_wit_bundles, false },
+	{ NULL, NULL, false },
 };

@@ -6,11 +6,11 @@
 
 static const char *const letters[] = {
 	[BASE64_URL] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
-	[BASE64_STD] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+	[BASE64_PLAIN] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
 };
 
 /* A group of @n bytes is n + 1 letters. */
-static void put_group(struct buf *b, const uint8_t *p, size_t n, enum base64_kind kind)
+static void put_group(struct buf *b, const uint8_t *p, size_t n, enum base64 kind)
 {
 	uint32_t bits = (uint32_t)p[0] << 16 | (n > 1 ? (uint32_t)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
 	char out[4];
@@ -20,7 +20,7 @@ static void put_group(struct buf *b, const uint8_t *p, size_t n, enum base64_kin
 	buf_put(b, out, kind == BASE64_URL ? n + 1 : 4);
 }
 
-void base64_put(struct buf *b, struct slice s, enum base64_kind kind)
+void base64_put(struct buf *b, struct slice s, enum base64 kind)
 {
 	for (; s.len >= 3; s.p += 3, s.len -= 3)
 		put_group(b, s.p, 3, kind);
@@ -29,7 +29,7 @@ void base64_put(struct buf *b, struct slice s, enum base64_kind kind)
 }
 
 /* Not a table by position: tokens are no secrets, and the alphabet above stays the only one. */
-static int value_of(uint8_t c, enum base64_kind kind)
+static int value_of(uint8_t c, enum base64 kind)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -43,7 +43,7 @@ static int value_of(uint8_t c, enum base64_kind kind)
 }
 
 /* @n letters, 2 to 4, are n - 1 bytes; what the last letter says beyond them must be 0. */
-static int get_group(uint8_t *out, const uint8_t *p, size_t n, enum base64_kind kind)
+static int get_group(uint8_t *out, const uint8_t *p, size_t n, enum base64 kind)
 {
 	uint32_t bits = 0;
 
@@ -70,9 +70,9 @@ static int drop_padding(struct slice *text)
 	return 0;
 }
 
-int base64_get(struct buf *b, struct slice text, enum base64_kind kind)
+int base64_get(struct buf *b, struct slice text, enum base64 kind)
 {
-	int err = kind == BASE64_STD ? drop_padding(&text) : 0;
+	int err = kind == BASE64_PLAIN ? drop_padding(&text) : 0;
 	size_t n = text.len / 4 * 3 + (text.len % 4 ? text.len % 4 - 1 : 0);
 	uint8_t *out;
 

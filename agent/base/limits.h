@@ -90,11 +90,16 @@
 #define LIM_JWKS_KEYS 256	     /* keys in one JWK Set */
 #define LIM_JWT_AUDIENCES (LIM_AUDIENCES * (LIM_AUDIENCE + 8)) /* bytes of the audiences of one request, as a list */
 #define LIM_JWT_CACHE 512	     /* tokens that one front remembers */
+#define LIM_JWT_CACHE_BYTES (16u << 20) /* bytes of them */
 #define LIM_JWT_ORDERS 64	     /* orders of one front without an answer: JWT-SVIDs and validations, each */
 #define LIM_JWT_WAIT_MS 5000	     /* a front waits for one answer */
 #define LIM_JWT_RATE 50		     /* JWT-SVIDs signed for one identity set per second, on average */
 #define LIM_JWT_BURST 500	     /* the same, at once */
+#define LIM_ISSUER 2048		     /* bytes of the iss claim */
 #define LIM_JWT_TTL_S 86400u	     /* seconds that a JWT-SVID may live */
+#define LIM_JWT_NBF_S 5		     /* seconds that a token's nbf may be ahead of our clock */
+#define LIM_JWT_TRIES 8		     /* keys tried for a token without kid */
+#define LIM_JSON_DEPTH 16	     /* nesting of JSON in a token or JWK Set; Struct takes three levels for each, clients 100 */
 #define LIM_JWT_KEY_TTL_S (366u * 86400) /* seconds that a JWT key may live */
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
 
@@ -128,6 +133,6 @@
 
 /* audit and logs */
 #define LIM_LOG_LINE 4096	/* bytes of one log line */
-#define LIM_AUDIT_LINE (32u << 10) /* bytes of one audit record */
+#define LIM_AUDIT_LINE (48u << 10) /* bytes of one audit record: LIM_JWT_AUDIENCES and who asked for them */
 
 #endif

@@ -15,6 +15,7 @@
 #include "agent/ipc/terms.h"
 
 #define PATH_MAX_BYTES 128 /* of an option's path */
+#define JWT_KEY_TTL_LOW (3 * 86400) /* seconds */
 
 static json_t *walk(struct ctx *x, const struct ynode *map, const char *prefix);
 
@@ -160,12 +161,30 @@ static void judge_identity(struct ctx *x, const struct ynode *root)
 		ctx_error(x, root->mark, "spec.workloadID (or spec.spiffeID) is missing");
 }
 
+static void ctx_warn(struct ctx *x, struct mark mark, const char *why)
+{
+	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
+
+	buf_put_str(&text, why);
+	ctx_say(x, mark, true, &text);
+}
+
+static int64_t seconds(json_t *map, const char *key)
+{
+	return json_integer_value(json_object_get(map, key));
+}
+
 static void judge_agent(struct ctx *x, json_t *spec)
 {
-	json_t *x509 = json_object_get(spec, "x509");
+	json_t *x509 = json_object_get(spec, "x509"), *jwt = json_object_get(spec, "jwt");
 
-	if (json_integer_value(json_object_get(x509, "ttl")) > json_integer_value(json_object_get(x509, "caTTL")))
+	if (seconds(x509, "ttl") > seconds(x509, "caTTL"))
 		ctx_error(x, seen_at(x, "spec.x509"), "spec.x509: ttl is longer than caTTL");
+	if (seconds(jwt, "ttl") > seconds(jwt, "keyTTL"))
+		ctx_error(x, seen_at(x, "spec.jwt"), "spec.jwt: ttl is longer than keyTTL");
+	else if (json_object_get(jwt, "keyTTL") && seconds(jwt, "keyTTL") < JWT_KEY_TTL_LOW)
+		ctx_warn(x, seen_at(x, "spec.jwt.keyTTL"),
+			 "spec.jwt.keyTTL: below 3d whoever checks the tokens may not have read the next key when it is used");
 }
 
 static void use_agent(struct ctx *x, json_t *spec)

@@ -3,6 +3,7 @@
 #include "agent/core/authority.h"
 
 #include <errno.h>
+#include <jansson.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
@@ -10,6 +11,7 @@
 
 #define CLOCK_SLACK_S 300  /* a clock further behind the last signature is refused (DESIGN.md 5) */
 #define SIGNED_STEP_S 60   /* how often the time of the last signature goes to disk */
+#define STORE_RETRY_NS (5 * NS_PER_S)
 
 enum {
 	K_NEW,	   /* channel is there, nothing was asked */
@@ -26,10 +28,14 @@ struct authority {
 	unsigned int state;
 	uint32_t last_id; /* of requests */
 	size_t open;	  /* requests without an answer */
+	size_t open_jwts; /* the same for JWT-SVIDs */
 	int err; /* why it cannot sign, 0 when it can */
-	char *trust_domain;
-	uint32_t ca_ttl;
-	struct buf bundle;
+	char *trust_domain; /* NULL: not configured */
+	struct authority_config config; /* what counts; its trust_domain is not used */
+	struct buf bundle, jwks, wit_jwks;
+	uint64_t serial; /* of the three */
+	struct buf unstored; /* a KY_LOADED that state.db could not take; empty: none */
+	struct loop_timer store_retry;
 	int64_t not_after;
 	int64_t last_signed;
 	int64_t stored_signed;
@@ -46,6 +52,8 @@ static void set_err(struct authority *a, int err)
 	a->ops->changed(a->owner);
 }
 
+static void on_store_retry(struct loop_timer *t);
+
 int authority_new(struct loop *loop, struct state *st, const struct authority_ops *ops, void *owner,
 		  struct authority **ret_authority)
 {
@@ -59,6 +67,9 @@ int authority_new(struct loop *loop, struct state *st, const struct authority_op
 	a->owner = owner;
 	a->err = -ERR_NOT_READY;
 	a->bundle = (struct buf)BUF_INIT(LIM_BUNDLE);
+	a->jwks = a->wit_jwks = (struct buf)BUF_INIT(LIM_JWKS);
+	a->unstored = (struct buf)BUF_INIT(LIM_IPC_BODY);
+	a->store_retry.cb = on_store_retry;
 	*ret_authority = a;
 	return 0;
 }
@@ -68,7 +79,11 @@ void authority_free(struct authority *a)
 	if (!a)
 		return;
 	chan_free(a->keys);
+	loop_timer_stop(&a->store_retry);
 	buf_done(&a->bundle);
+	buf_done(&a->jwks);
+	buf_done(&a->wit_jwks);
+	buf_done(&a->unstored);
 	mem_free(a->trust_domain);
 	mem_free(a);
 }
@@ -115,7 +130,8 @@ static int start_load(struct authority *a)
 		err = read_sealed(a, &sealed, &may_create);
 	if (!err)
 		err = chan_put(a->keys, KY_LOAD, 0, .trust_domain = slice_str(a->trust_domain), .sealed = buf_slice(&sealed),
-			       .may_create = may_create, .ca_ttl = a->ca_ttl);
+			       .may_create = may_create, .ca_ttl = a->config.ca_ttl,
+			       .jwt_key_ttl = a->config.jwt_key_ttl, .wit = a->config.wit);
 	if (err)
 		return err;
 	a->state = K_LOADING;
@@ -140,65 +156,134 @@ static void try_load(struct authority *a)
 		set_err(a, err);
 }
 
-void authority_configure(struct authority *a, const char *trust_domain, uint32_t ca_ttl)
+void authority_configure(struct authority *a, const struct authority_config *config)
 {
-	a->ca_ttl = ca_ttl;
-	if (!a->trust_domain && *trust_domain) {
-		a->trust_domain = mem_strdup(trust_domain);
+	const char *td = config->trust_domain;
+
+	if (!a->trust_domain && *td) {
+		a->trust_domain = mem_strdup(td);
 		if (!a->trust_domain) {
 			set_err(a, -ENOMEM);
 			return;
 		}
+		a->config = *config;
+		a->config.trust_domain = NULL;
 		if (state_get_time(a->st, STATE_LAST_SIGNED, &a->last_signed))
 			a->last_signed = 0;
 		a->stored_signed = a->last_signed;
-	} else if (a->trust_domain && *trust_domain && strcmp(a->trust_domain, trust_domain) != 0) {
+	} else if (a->trust_domain && *td && strcmp(a->trust_domain, td) != 0) {
 		log_error(EV_AUTHORITY, KV("why", V_S("trustDomain cannot change while there is state")),
-			  KV("configured", V_S(trust_domain)), KV("kept", V_S(a->trust_domain)));
+			  KV("configured", V_S(td)), KV("kept", V_S(a->trust_domain)));
 	}
 	try_load(a);
+}
+
+struct authority_config authority_config_of(const struct authority *a)
+{
+	struct authority_config config = a->config;
+
+	config.trust_domain = authority_trust_domain(a);
+	return config;
+}
+
+static void keep(struct buf *to, struct slice s)
+{
+	buf_reset(to);
+	buf_put_slice(to, s);
 }
 
 static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m, bool *ret_news)
 {
 	int err = 0;
 
+	if (!m->bundle.len)
+		return -ERR_FORMAT;
 	if (m->sealed.len)
 		err = state_put_blob(a->st, STATE_AUTHORITY, m->sealed);
 	if (err)
 		return err;
-	*ret_news = !slice_eq(buf_slice(&a->bundle), m->bundle) || a->not_after != m->not_after;
-	buf_reset(&a->bundle);
-	buf_put_slice(&a->bundle, m->bundle);
+	if (slice_eq(buf_slice(&a->bundle), m->bundle) && slice_eq(buf_slice(&a->jwks), m->jwks) &&
+	    slice_eq(buf_slice(&a->wit_jwks), m->wit_jwks) && a->not_after == m->not_after)
+		return 0;
+	*ret_news = true;
+	a->serial++;
+	keep(&a->bundle, m->bundle);
+	keep(&a->jwks, m->jwks);
+	keep(&a->wit_jwks, m->wit_jwks);
 	a->not_after = m->not_after;
 	err = buf_ok(&a->bundle);
-	return err ? err : m->bundle.len ? 0 : -ERR_FORMAT;
+	if (!err)
+		err = buf_ok(&a->jwks);
+	return err ? err : buf_ok(&a->wit_jwks);
 }
 
-/* Also without KY_LOAD: svid-keys has a new sealed state, or another CA. */
-static int on_loaded(struct chan *c, struct chan_msg *m)
+/* Nothing of it is used before it is on disk: it is kept, and tried again. */
+static void put_off(struct authority *a, struct slice body)
 {
-	struct authority *a = chan_owner(c);
+	AUTO(buf) struct buf copy = BUF_INIT(LIM_IPC_BODY);
+
+	buf_put_slice(&copy, body); /* @body may be what is kept already */
+	buf_done(&a->unstored);
+	a->unstored = copy;
+	copy = (struct buf)BUF_INIT(0);
+	if (buf_ok(&a->unstored) || loop_timer_in(a->loop, &a->store_retry, STORE_RETRY_NS))
+		log_error(EV_AUTHORITY, KV("what", V_S("new state of svid-keys is lost")), KV("err", V_S("ENOMEM")));
+}
+
+static int take_loaded(struct authority *a, struct slice body, bool *ret_news)
+{
 	struct msg_KY_LOADED loaded;
-	bool news = false;
-	int err = msg_get_KY_LOADED(m->body, &loaded);
+	int err = msg_get_KY_LOADED(body, &loaded);
 
 	if (err)
+		return -ERR_FORMAT;
+	err = loaded.err ? loaded.err : store_and_use(a, &loaded, ret_news);
+	if (err == -ERR_STATE && !loaded.err) {
+		put_off(a, body);
 		return err;
-	err = loaded.err;
-	if (!err)
-		err = store_and_use(a, &loaded, &news);
+	}
+	loop_timer_stop(&a->store_retry);
+	buf_done(&a->unstored);
+	return err;
+}
+
+static void after_load(struct authority *a, int err, bool news)
+{
 	news = news || a->state != K_READY;
 	if (!err && news) {
 		a->state = K_READY;
-		chan_set_state(c, a->state);
+		chan_set_state(a->keys, a->state);
 		log_info(EV_AUTHORITY, KV("state", V_S("ready")), KV("trust_domain", V_S(a->trust_domain)),
-			 KV("not_after", V_I(a->not_after)));
+			 KV("not_after", V_I(a->not_after)), KV("jwks", V_U(a->jwks.len)));
 	}
 	if (a->err != err)
 		set_err(a, err);
 	else if (news)
 		a->ops->changed(a->owner);
+}
+
+static void on_store_retry(struct loop_timer *t)
+{
+	struct authority *a = container_of(t, struct authority, store_retry);
+	bool news = false;
+	int err;
+
+	if (!a->keys || !a->unstored.len)
+		return;
+	err = take_loaded(a, buf_slice(&a->unstored), &news);
+	after_load(a, err, news);
+}
+
+/* Also without KY_LOAD: svid-keys has a new sealed state, other keys, or another CA. */
+static int on_loaded(struct chan *c, struct chan_msg *m)
+{
+	struct authority *a = chan_owner(c);
+	bool news = false;
+	int err = take_loaded(a, m->body, &news);
+
+	if (err == -ERR_FORMAT)
+		return err;
+	after_load(a, err, news);
 	return 0;
 }
 
@@ -230,9 +315,11 @@ static int on_issued(struct chan *c, struct chan_msg *m)
 		return err;
 	if (!a->open)
 		return -ERR_PERMIT;
+	if (r.kind >= SVID_KINDS)
+		return -ERR_FORMAT;
 	a->open--;
 	if (r.err) {
-		a->ops->issued(a->owner, r.identity, m->id, r.err < 0 ? r.err : -ERR_FORMAT, NULL);
+		a->ops->issued(a->owner, r.identity, r.kind, m->id, r.err < 0 ? r.err : -ERR_FORMAT, NULL);
 		return 0;
 	}
 	if (!r.chain.len || r.not_after <= r.not_before)
@@ -240,7 +327,29 @@ static int on_issued(struct chan *c, struct chan_msg *m)
 	svid = (struct svid_issued){ .generation = r.generation, .not_before = r.not_before, .not_after = r.not_after,
 				     .serial = r.serial, .chain = r.chain };
 	note_signature(a);
-	a->ops->issued(a->owner, r.identity, m->id, 0, &svid);
+	a->ops->issued(a->owner, r.identity, r.kind, m->id, 0, &svid);
+	return 0;
+}
+
+static int on_jwt_done(struct chan *c, struct chan_msg *m)
+{
+	struct authority *a = chan_owner(c);
+	struct msg_KY_JWT_DONE r;
+	struct jwt_issued jwt;
+	int err = msg_get_KY_JWT_DONE(m->body, &r);
+
+	if (err)
+		return err;
+	if (!a->open_jwts)
+		return -ERR_PERMIT;
+	a->open_jwts--;
+	if (r.err) {
+		a->ops->jwt_done(a->owner, m->id, r.err < 0 ? r.err : -ERR_FORMAT, NULL);
+		return 0;
+	}
+	jwt = (struct jwt_issued){ .jti = r.jti, .kid = r.kid, .not_after = r.not_after };
+	note_signature(a);
+	a->ops->jwt_done(a->owner, m->id, 0, &jwt);
 	return 0;
 }
 
@@ -253,7 +362,9 @@ static void on_dead(struct chan *c, int err)
 	chan_free(c);
 	a->keys = NULL;
 	a->state = K_NEW;
-	a->open = 0;
+	a->open = a->open_jwts = 0;
+	loop_timer_stop(&a->store_retry);
+	buf_done(&a->unstored); /* the next one starts from what is stored */
 	set_err(a, -ERR_NOT_READY);
 	a->ops->lost(a->owner);
 }
@@ -261,6 +372,7 @@ static void on_dead(struct chan *c, int err)
 static const struct chan_rule rules[] = {
 	{ MSG_KY_LOADED, 1u << K_LOADING | 1u << K_READY, on_loaded },
 	{ MSG_KY_ISSUED, 1u << K_READY, on_issued },
+	{ MSG_KY_JWT_DONE, 1u << K_READY, on_jwt_done },
 };
 
 static const struct chan_ops chan_ops = {
@@ -299,21 +411,71 @@ struct slice authority_bundle(const struct authority *a)
 	return buf_slice(&a->bundle);
 }
 
-int authority_issue(struct authority *a, const struct svid_request *req, uint32_t *ret_id)
+struct slice authority_jwks(const struct authority *a)
 {
-	uint32_t id = a->last_id + 1 ? a->last_id + 1 : 1;
-	int err;
+	return buf_slice(&a->jwks);
+}
 
+struct slice authority_wit_jwks(const struct authority *a)
+{
+	return buf_slice(&a->wit_jwks);
+}
+
+bool authority_wit(const struct authority *a)
+{
+	return a->config.wit;
+}
+
+uint64_t authority_serial(const struct authority *a)
+{
+	return a->serial;
+}
+
+static int may_sign(const struct authority *a)
+{
 	if (a->err)
 		return a->err;
-	if (clock_wall_s() + CLOCK_SLACK_S < a->last_signed)
-		return -ERR_CLOCK;
-	err = sent(chan_put(a->keys, KY_ISSUE, id, .identity = req->identity, .spiffe_id = req->spiffe_id,
-			    .ttl = req->ttl, .key_type = req->key_type, .dns_names = req->dns_names));
+	return clock_wall_s() + CLOCK_SLACK_S < a->last_signed ? -ERR_CLOCK : 0;
+}
+
+static uint32_t next_id(struct authority *a)
+{
+	a->last_id = a->last_id + 1 ? a->last_id + 1 : 1;
+	return a->last_id;
+}
+
+int authority_issue(struct authority *a, const struct svid_request *req, uint32_t *ret_id)
+{
+	int err = may_sign(a);
+	uint32_t id;
+
+	if (err)
+		return err;
+	id = next_id(a);
+	err = sent(chan_put(a->keys, KY_ISSUE, id, .identity = req->identity, .kind = req->kind,
+			    .spiffe_id = req->spiffe_id, .ttl = req->ttl, .key_type = req->key_type,
+			    .dns_names = req->dns_names));
 	if (err)
 		return err;
 	a->open++;
-	a->last_id = id;
+	*ret_id = id;
+	return 0;
+}
+
+int authority_jwt(struct authority *a, const struct jwt_request *req, uint32_t *ret_id)
+{
+	int err = may_sign(a);
+	uint32_t id;
+
+	if (err)
+		return err;
+	id = next_id(a);
+	err = sent(chan_put(a->keys, KY_JWT, id, .front = req->front, .order = req->order, .identity = req->identity,
+			    .spiffe_id = req->spiffe_id, .issuer = req->issuer, .ttl = req->ttl, .alg = req->alg,
+			    .audiences = req->audiences));
+	if (err)
+		return err;
+	a->open_jwts++;
 	*ret_id = id;
 	return 0;
 }
@@ -336,6 +498,19 @@ void authority_forget(struct authority *a, uint32_t identity)
 		log_debug(EV_AUTHORITY, KV("what", V_S("forget not sent")));
 }
 
+/* The names of the keys, as those who check tokens know them. */
+static void put_kids(struct json *j, const char *name, struct slice jwks)
+{
+	json_t *set = jwks.len ? json_loadb((const char *)jwks.p, jwks.len, 0, NULL) : NULL, *key;
+	size_t i;
+
+	json_open(j, name, '[');
+	json_array_foreach(json_object_get(set, "keys"), i, key)
+		json_str(j, NULL, json_string_value(json_object_get(key, "kid")));
+	json_close(j, ']');
+	json_decref(set);
+}
+
 void authority_put_status(const struct authority *a, struct json *j)
 {
 	json_str(j, "state", a->err == 0 ? "ready" : a->err == -ERR_NOT_READY ? "starting" : "refused");
@@ -343,4 +518,8 @@ void authority_put_status(const struct authority *a, struct json *j)
 	json_str(j, "kind", "embedded");
 	json_time(j, "not_after", a->not_after);
 	json_time(j, "last_signed", a->last_signed);
+	put_kids(j, "jwt_keys", buf_slice(&a->jwks));
+	if (a->config.wit)
+		put_kids(j, "wit_keys", buf_slice(&a->wit_jwks));
+	json_bool(j, "unstored", a->unstored.len);
 }

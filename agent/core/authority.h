@@ -12,6 +12,7 @@
 #include "agent/core/json.h"
 #include "agent/core/state.h"
 #include "agent/ipc/chan.h"
+#include "agent/ipc/plan.h"
 
 struct authority;
 
@@ -19,24 +20,50 @@ struct authority;
 struct svid_issued {
 	uint64_t generation; /* of the key in svid-keys */
 	int64_t not_before, not_after; /* wall clock, seconds */
-	struct slice serial;
-	struct slice chain; /* DER, leaf first */
+	struct slice serial; /* X.509: serial number; WIT: jti */
+	struct slice chain;  /* X.509: DER, leaf first; WIT: the token */
 };
 
 /* What is to be signed. Slices borrow for the call. */
 struct svid_request {
 	uint32_t identity;
+	enum svid_kind kind;
 	struct slice spiffe_id;
 	uint32_t ttl; /* seconds */
 	uint32_t key_type;
 	struct slice dns_names; /* list of strings, agent/ipc/lists.h */
 };
 
+/* A JWT-SVID to be signed: svid-keys gives it to the front itself. Slices borrow for the call. */
+struct jwt_request {
+	uint32_t front, order, identity;
+	struct slice spiffe_id, issuer;
+	uint32_t ttl; /* seconds */
+	uint32_t alg; /* enum jwt_alg */
+	struct slice audiences; /* list of strings */
+};
+
+/* What svid-core learns of one that was signed. Slices borrow for the call. */
+struct jwt_issued {
+	struct slice jti, kid;
+	int64_t not_after;
+};
+
+/* What svid-keys is told when it loads, and not again: a change needs a restart. */
+struct authority_config {
+	const char *trust_domain; /* "" while there is no Agent document */
+	uint32_t ca_ttl, jwt_key_ttl; /* seconds */
+	bool wit;
+};
+
 struct authority_ops {
 	/* authority_err() or the bundle may be different now. */
 	void (*changed)(void *owner);
 	/* The answer to request @id of authority_issue(); @svid is NULL when @err. */
-	void (*issued)(void *owner, uint32_t identity, uint32_t id, int err, const struct svid_issued *svid);
+	void (*issued)(void *owner, uint32_t identity, enum svid_kind kind, uint32_t id, int err,
+		       const struct svid_issued *svid);
+	/* The end of request @id of authority_jwt(); @jwt is NULL when @err. */
+	void (*jwt_done)(void *owner, uint32_t id, int err, const struct jwt_issued *jwt);
 	/* svid-keys is gone and with it every key and every open request. */
 	void (*lost)(void *owner);
 	/* Ask svidd to kill svid-keys. */
@@ -53,8 +80,11 @@ void authority_free(struct authority *a);
 /** authority_peer() - svid-keys (re)started; takes over @fd. Errors: -ENOMEM, -errno. */
 MUST int authority_peer(struct authority *a, int fd);
 
-/** authority_configure() - trust domain and CA life from the Agent document; the first one counts. */
-void authority_configure(struct authority *a, const char *trust_domain, uint32_t ca_ttl);
+/** authority_configure() - what the Agent document says; the first one with a trust domain counts. */
+void authority_configure(struct authority *a, const struct authority_config *config);
+
+/** authority_config_of() - what counts; trust_domain is "" before it is configured. */
+struct authority_config authority_config_of(const struct authority *a);
 
 /** authority_err() - 0 when it can sign, else why not. */
 int authority_err(const struct authority *a);
@@ -65,6 +95,16 @@ const char *authority_trust_domain(const struct authority *a);
 /** authority_bundle() - own CA certificates, DER; empty before the first load. */
 struct slice authority_bundle(const struct authority *a);
 
+/** authority_jwks() / authority_wit_jwks() - JWK Sets of JWT- and WIT-SVID keys; empty while there are none. */
+struct slice authority_jwks(const struct authority *a);
+struct slice authority_wit_jwks(const struct authority *a);
+
+/** authority_wit() - whether the WIT-SVID profile is on. */
+bool authority_wit(const struct authority *a);
+
+/** authority_serial() - another number whenever one of the bundles is different. */
+uint64_t authority_serial(const struct authority *a);
+
 /**
  * authority_issue() - have an SVID made and signed; issued() answers from the loop.
  * @ret_id: number of the request, never 0.
@@ -72,13 +112,20 @@ struct slice authority_bundle(const struct authority *a);
  */
 MUST int authority_issue(struct authority *a, const struct svid_request *req, uint32_t *ret_id);
 
+/**
+ * authority_jwt() - have a JWT-SVID signed and given to the front; jwt_done() says from the loop how it ended.
+ * @ret_id: number of the request, never 0.
+ * Errors: authority_err(), -ERR_CLOCK, and those of chan_send().
+ */
+MUST int authority_jwt(struct authority *a, const struct jwt_request *req, uint32_t *ret_id);
+
 /** authority_bind() - tell svid-keys once which identities front @front may have. Errors: as chan_send(). */
 MUST int authority_bind(struct authority *a, uint32_t front, const uint32_t *identities, size_t n);
 
 /** authority_forget() - no front holds @identity any more. */
 void authority_forget(struct authority *a, uint32_t identity);
 
-/** authority_put_status() - the members "state", "why", "trust_domain", "not_after", "last_signed". */
+/** authority_put_status() - the members "state", "why", "not_after", "last_signed", "jwt_keys", "wit_keys", "unstored". */
 void authority_put_status(const struct authority *a, struct json *j);
 
 #endif

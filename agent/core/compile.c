@@ -33,7 +33,7 @@ static void settings_changed(struct core *c, const struct settings *s)
 	c->max_conns = s->max_conns < most ? s->max_conns : most;
 	c->bounds.max[BOUND_UID] = s->max_conns_per_uid;
 	log_set_level(s->log_level == SETTINGS_LOG_UNSAID ? c->log_level : s->log_level);
-	authority_configure(c->auth, s->trust_domain, s->ca_ttl);
+	authority_configure(c->auth, &(struct authority_config){ s->trust_domain, s->ca_ttl, s->jwt_key_ttl, s->wit });
 }
 
 /* The parts of svid-core that follow the documents. */
@@ -47,7 +47,8 @@ static void documents_changed(struct core *c)
 	if (*s->trust_domain)
 		settings_changed(c, s);
 	revoke_policy(c);
-	identities_apply(c->ids, docs_policy(c->docs));
+	for (size_t at = identities_apply(c->ids, docs_policy(c->docs), 0); at;)
+		at = identities_apply(c->ids, docs_policy(c->docs), at);
 	hold_set(c, HOLD_DOCUMENTS, usable ? 0 : -ERR_NOT_READY);
 }
 

@@ -9,15 +9,12 @@
 #include "agent/base/log.h"
 #include "agent/core/attest.h"
 #include "agent/core/audit.h"
-#include "agent/core/authority.h"
 #include "agent/core/bounds.h"
 #include "agent/core/bury.h"
 #include "agent/core/cgroup.h"
-#include "agent/core/conn.h"
 #include "agent/core/decide.h"
 #include "agent/core/docs.h"
-#include "agent/core/front.h"
-#include "agent/core/identity.h"
+#include "agent/core/jwt.h"
 #include "agent/core/provider.h"
 
 /* A channel that came before P_GO. */
@@ -60,7 +57,9 @@ struct core {
 	struct attest *attest;
 	struct authority *auth;
 	struct identities *ids;
+	struct bundles *bundles; /* of foreign trust domains */
 	struct fronts *fronts;
+	struct jwts jwts;
 	struct decisions decisions;
 	struct bounds bounds;
 	struct bury bury;

@@ -31,6 +31,10 @@ struct settings {
 	bool audit_required;	    /* no record, no identity */
 	uint32_t x509_ttl;	    /* seconds, default for identities that do not say */
 	uint32_t ca_ttl;	    /* seconds */
+	uint32_t jwt_ttl;	    /* seconds, default for identities that do not say */
+	uint32_t jwt_key_ttl;	    /* seconds */
+	char *jwt_issuer;	    /* iss of JWT-SVIDs; the trust domain's SPIFFE ID when the document does not say */
+	bool wit;		    /* the WIT-SVID profile is on */
 	unsigned int log_level;	    /* enum log_level, or SETTINGS_LOG_UNSAID */
 	uint32_t max_conns;	    /* at most LIM_CONNS */
 	uint32_t max_conns_per_uid; /* at most LIM_CONNS_PER_UID */

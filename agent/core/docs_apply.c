@@ -115,7 +115,8 @@ static int build_settings(struct stage *s, struct doc_entry *e)
 static int build_identity(struct stage *s, struct doc_entry *e)
 {
 	const struct settings *set = s->new.settings;
-	const struct policy_env env = { set->trust_domain, set->agent_groups, set->n_agent_groups, set->x509_ttl };
+	const struct policy_env env = { set->trust_domain, set->agent_groups, set->n_agent_groups, set->x509_ttl,
+					set->jwt_ttl };
 	struct build_why why = { .text = "" };
 	struct identity *id = NULL;
 	int err = identity_new(slice_str(e->row->name), slice_str(e->row->json), &env, &why, &id);

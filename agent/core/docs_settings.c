@@ -8,16 +8,20 @@
 #include "agent/base/spiffe_id.h"
 #include "agent/core/docs_rows.h"
 #include "agent/core/policy_build.h"
+#include "agent/ipc/terms.h"
 
 #define X509_TTL 3600		  /* seconds, DESIGN 10 */
 #define CA_TTL (365 * 86400)	  /* seconds, DESIGN 10 */
 #define CA_TTL_MAX (3660 * 86400) /* seconds */
+#define JWT_TTL 300		  /* seconds, DESIGN 10 */
+#define JWT_KEY_TTL (30 * 86400)  /* seconds, DESIGN 10 */
 
 void settings_free(struct settings *s)
 {
 	if (!s)
 		return;
 	mem_free(s->trust_domain);
+	mem_free(s->jwt_issuer);
 	strs_free(s->agent_groups, s->n_agent_groups);
 	mem_free(s);
 }
@@ -34,32 +38,18 @@ struct settings *settings_default(void)
 	if (!s)
 		return NULL;
 	s->trust_domain = mem_strdup("");
-	if (!s->trust_domain)
+	s->jwt_issuer = mem_strdup("");
+	if (!s->trust_domain || !s->jwt_issuer)
 		return NULL;
 	s->attestation = TIER_AUTO;
 	s->x509_ttl = X509_TTL;
 	s->ca_ttl = CA_TTL;
+	s->jwt_ttl = JWT_TTL;
+	s->jwt_key_ttl = JWT_KEY_TTL;
 	s->log_level = SETTINGS_LOG_UNSAID;
 	s->max_conns = LIM_CONNS;
 	s->max_conns_per_uid = LIM_CONNS_PER_UID;
 	return take(&s);
-}
-
-/* Number of the word that member @path holds; @ret keeps its value when missing. */
-static int get_word(json_t *form, const char *path, const char *const *words, unsigned int n, unsigned int *ret)
-{
-	AUTO_FREE char *word = NULL;
-	int err = form_str(form, path, 32, &word);
-
-	if (err || !word)
-		return err;
-	for (unsigned int i = 0; i < n; i++) {
-		if (words[i] && strcmp(word, words[i]) == 0) {
-			*ret = i;
-			return 0;
-		}
-	}
-	return -ERR_FORMAT;
 }
 
 static int get_words(json_t *form, struct settings *s)
@@ -70,14 +60,18 @@ static int get_words(json_t *form, struct settings *s)
 	};
 	static const char *const audits[] = { "best-effort", "required" };
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
-	unsigned int audit = s->audit_required;
-	int err = get_word(form, "attestation", tiers, ARRAY_SIZE(tiers), &s->attestation);
+	static const char *const switches[] = { "false", "true" };
+	unsigned int audit = s->audit_required, wit = s->wit;
+	int err = form_word(form, "attestation", tiers, ARRAY_SIZE(tiers), &s->attestation);
 
 	if (!err)
-		err = get_word(form, "audit", audits, ARRAY_SIZE(audits), &audit);
+		err = form_word(form, "audit", audits, ARRAY_SIZE(audits), &audit);
 	if (!err)
-		err = get_word(form, "logLevel", levels, ARRAY_SIZE(levels), &s->log_level);
+		err = form_word(form, "logLevel", levels, ARRAY_SIZE(levels), &s->log_level);
+	if (!err)
+		err = form_word(form, "profiles.wit", switches, ARRAY_SIZE(switches), &wit);
 	s->audit_required = audit;
+	s->wit = wit;
 	return err;
 }
 
@@ -97,6 +91,10 @@ static int get_numbers(json_t *form, struct settings *s)
 
 	if (!err)
 		err = get_u32(form, "x509.ttl", CA_TTL_MAX, &s->x509_ttl);
+	if (!err)
+		err = get_u32(form, "jwt.ttl", LIM_JWT_TTL_S, &s->jwt_ttl);
+	if (!err)
+		err = get_u32(form, "jwt.keyTTL", LIM_JWT_KEY_TTL_S, &s->jwt_key_ttl);
 	if (!err)
 		err = get_u32(form, "limits.connections", LIM_CONNS, &s->max_conns);
 	if (!err)
@@ -122,6 +120,22 @@ static int check_td(const struct settings *s, const char *bound_td, struct build
 	return -ERR_POLICY;
 }
 
+/* JWT-SVIDs carry iss; one that nobody chose is the trust domain, which is what vouches for them. */
+static int get_issuer(json_t *form, struct settings *s)
+{
+	int err = form_str(form, "jwt.issuer", LIM_ISSUER, &s->jwt_issuer);
+	AUTO(buf) struct buf td = BUF_INIT(LIM_ISSUER);
+
+	if (err)
+		return err;
+	if (*s->jwt_issuer)
+		return term_uri_why(slice_str(s->jwt_issuer)) ? -ERR_FORMAT : 0;
+	mem_free(s->jwt_issuer);
+	buf_printf(&td, "spiffe://%s", s->trust_domain);
+	s->jwt_issuer = buf_ok(&td) ? NULL : slice_dup(buf_slice(&td));
+	return s->jwt_issuer ? 0 : -ENOMEM;
+}
+
 int settings_new(const char *json, const char *bound_td, struct build_why *ret_why, struct settings **ret_settings)
 {
 	AUTO(settings) struct settings *s = settings_default();
@@ -139,6 +153,8 @@ int settings_new(const char *json, const char *bound_td, struct build_why *ret_w
 		err = get_words(form, s);
 	if (!err)
 		err = get_numbers(form, s);
+	if (!err)
+		err = get_issuer(form, s);
 	if (!err)
 		err = check_td(s, bound_td, ret_why);
 	if (err)

@@ -15,6 +15,7 @@
 #define FIRST_BACKOFF_MS 50
 #define GOOD_LIFE_NS (10 * NS_PER_S) /* a front that lived this long was no failure */
 #define END_GRACE_NS NS_PER_S	     /* from closing a front's channel to killing it */
+#define TOLD_MAX ((LIM_SET_IDENTITIES + LIM_FEDERATED + 1) * 12)
 
 static void spare_wanted(struct fronts *f);
 
@@ -32,15 +33,15 @@ static void on_spare_retry(struct loop_timer *t)
 	spare_wanted(container_of(t, struct fronts, spare_retry));
 }
 
-int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth, const struct fronts_ops *ops,
-	       void *owner, struct fronts **ret_fronts)
+int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth, const struct bundles *bundles,
+	       const struct fronts_ops *ops, void *owner, struct fronts **ret_fronts)
 {
 	struct fronts *f = mem_new(struct fronts);
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct fronts){ .loop = loop, .ids = ids, .auth = auth, .ops = ops, .owner = owner,
-			      .nobody = -ERR_NOT_READY, .spare_retry.cb = on_spare_retry };
+	*f = (struct fronts){ .loop = loop, .ids = ids, .auth = auth, .bundles = bundles, .ops = ops,
+			      .owner = owner, .nobody = -ERR_NOT_READY, .spare_retry.cb = on_spare_retry };
 	list_init(&f->all);
 	for (size_t i = 0; i < FRONT_BUCKETS; i++)
 		list_init(&f->sets[i]);
@@ -234,6 +235,7 @@ static void set_free(struct idset *set)
 	loop_timer_stop(&set->backoff);
 	for (size_t i = 0; i < set->n; i++)
 		identity_drop(f->ids, set->ids[i]);
+	buf_done(&set->told);
 	list_del(&set->node);
 	f->stats.sets--;
 	mem_free(set);
@@ -273,6 +275,7 @@ void idset_need_front(struct idset *set)
 	fr->set = set;
 	fr->born = clock_boot_ns();
 	set->front = fr;
+	buf_reset(&set->told);
 	if (fr->ready)
 		front_bound(fr);
 	if (f->started)
@@ -301,6 +304,8 @@ static int make_set(struct fronts *f, const struct identity *const *docs, const 
 	set->table = f;
 	set->idle.cb = on_set_idle;
 	set->backoff.cb = on_backoff_over;
+	set->told = (struct buf)BUF_INIT(TOLD_MAX);
+	bucket_init(&set->jwts, LIM_JWT_RATE, LIM_JWT_BURST);
 	list_init(&set->conns);
 	list_init(&set->node);
 	list_add_tail(&f->sets[hash_ids(ids, n)], &set->node);

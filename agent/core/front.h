@@ -12,7 +12,16 @@
 #include "agent/core/frontlog.h"
 #include "agent/core/identity.h"
 
+struct bundles;
 struct fronts;
+
+/* A JWT-SVID that a front asks for, checked in form: the audiences are a list of 1 to LIM_AUDIENCES UTF-8 strings. */
+struct jwt_ask {
+	uint32_t front, order, identity; /* one of the set */
+	uint64_t conn;
+	struct slice audiences;
+	bool over_rate; /* refuse it, for that reason */
+};
 
 struct fronts_ops {
 	/* Ask svidd for front @number, or to kill it. */
@@ -26,6 +35,8 @@ struct fronts_ops {
 	void (*lost)(void *owner, struct conn *conn);
 	/* WhoAmI of connection @number into @json; nothing when it is gone by now. Or the error that condemns the front. */
 	int (*asked)(void *owner, const struct idset *set, uint64_t number, struct buf *json);
+	/* Whether @ask is refused, and why, in *@ret_refusal (0: ordered). Or the error that condemns the front. */
+	int (*jwt)(void *owner, const struct idset *set, const struct jwt_ask *ask, int *ret_refusal);
 };
 
 /* Counters since start, and what is alive. */
@@ -47,9 +58,9 @@ struct front_view {
 	int state; /* what F_STATE said last */
 };
 
-/** fronts_new() - no process yet. @ids and @auth are borrowed. Errors: -ENOMEM. */
-MUST int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth, const struct fronts_ops *ops,
-		    void *owner, struct fronts **ret_fronts);
+/** fronts_new() - no process yet. @ids, @auth and @bundles are borrowed. Errors: -ENOMEM. */
+MUST int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth, const struct bundles *bundles,
+		    const struct fronts_ops *ops, void *owner, struct fronts **ret_fronts);
 
 /** fronts_free() - closes the channels; the processes end by that. NULL is fine. */
 void fronts_free(struct fronts *f);
@@ -91,8 +102,17 @@ void fronts_remove(struct conn *conn);
  */
 void fronts_set_state(struct fronts *f, int err, int nobody);
 
-/** fronts_push() - identity @number, or with 0 the bundle, is different: fronts that hold it get the whole state. */
+/**
+ * fronts_push() - identity @number, or with 0 a bundle, may be different: fronts that hold it and have something else
+ * get the whole state.
+ */
 void fronts_push(struct fronts *f, uint32_t number);
+
+/**
+ * fronts_jwt_over() - @order of front @number has an end: 0 (svid-keys answered the front), or why there is none, which
+ * the front is told. Nothing when the front is gone.
+ */
+void fronts_jwt_over(struct fronts *f, uint32_t number, uint32_t order, int err);
 
 /** fronts_keys_lost() - svid-keys is gone, and what it was told with it. */
 void fronts_keys_lost(struct fronts *f);

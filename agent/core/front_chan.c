@@ -11,8 +11,6 @@
 #include "agent/base/mem.h"
 #include "agent/core/front_table.h"
 
-#define MAX_ENTRIES (6u << 20) /* bytes of F_SET.entries, agent/ipc/msg.def */
-
 enum {
 	F_STARTING,
 	F_SPARE,
@@ -54,12 +52,14 @@ static int on_set(struct chan *c, struct chan_msg *m)
 		return err;
 	if (set.version > fr->set->version)
 		return -ERR_FORMAT;
-	if (set.err)
-		log_warn(EV_FRONT, KV("front", V_U(fr->number)), KV("what", V_S("did not take its set")),
-			 KV("err", V_S(err_name(set.err))));
-	else
+	if (!set.err) {
 		fr->set->acknowledged = set.version;
-	return 0;
+		return 0;
+	}
+	/* It serves something older than what holds: another one takes its place, later and later while that fails. */
+	log_warn(EV_FRONT, KV("front", V_U(fr->number)), KV("what", V_S("did not take its set")),
+		 KV("err", V_S(err_name(set.err))));
+	return -ERR_NOT_READY;
 }
 
 static int on_whoami(struct chan *c, struct chan_msg *m)
@@ -86,6 +86,7 @@ static const struct chan_rule rules[] = {
 	{ MSG_FR_CLOSED, 1u << F_SERVING, on_closed },
 	{ MSG_FR_SET, 1u << F_SERVING, on_set },
 	{ MSG_FR_WHOAMI, 1u << F_SERVING, on_whoami },
+	{ MSG_FR_JWT, 1u << F_SERVING, front_jwt },
 };
 
 static const struct chan_ops chan_ops = {
@@ -114,7 +115,7 @@ int fronts_peer(struct fronts *f, uint32_t number, pid_t pid, int fd, int log_fd
 	return chan_new(f->loop, fd, &chan_ops, fr, &fr->chan);
 }
 
-static void tell_state(struct front *fr)
+void front_tell_state(struct front *fr)
 {
 	struct fronts *f = fr->table;
 	int err = f->state ? f->state : fr->set == f->empty ? f->nobody : fr->set->err;
@@ -124,57 +125,6 @@ static void tell_state(struct front *fr)
 	if (chan_put(fr->chan, F_STATE, 0, .err = err))
 		front_kill(fr);
 	fr->state = err;
-}
-
-/* 0 and all entries there are; or why there is none to show. */
-static int put_entries(struct idset *set, struct buf *out)
-{
-	size_t there = 0;
-	int why = 0;
-
-	for (size_t i = 0; i < set->n; i++) {
-		struct set_entry e;
-		int err = identity_entry(set->table->ids, set->ids[i], &e);
-
-		if (err == -ERR_NOT_READY)
-			return err; /* a message is the whole state: wait until all are issued */
-		if (err)
-			why = err;
-		else
-			list_put_entry(out, &e);
-		there += !err;
-	}
-	return there || !set->n ? 0 : why;
-}
-
-/*
- * The whole state of one set. While something is still being issued a new front waits, and an old one keeps what it
- * has. Spec: every message carries everything (spiffe.md 2.6).
- */
-static void push(struct idset *set)
-{
-	AUTO(buf) struct buf entries = BUF_INIT(MAX_ENTRIES);
-	struct front *fr = set->front;
-	struct slice none = { 0 };
-	int err;
-
-	if (!fr || !fr->ready)
-		return;
-	err = put_entries(set, &entries);
-	if (err == -ERR_NOT_READY)
-		return;
-	if (buf_ok(&entries)) { /* the next front is told everything again */
-		front_kill(fr);
-		return;
-	}
-	/* What cannot be signed now is Unavailable to a client; the log and status say why. */
-	set->err = err && err_status(err) != GRPC_UNAVAILABLE ? -ERR_NOT_READY : err;
-	if (!err && chan_put(fr->chan, F_SET, 0, .version = ++set->version,
-			     .trust_domain = slice_str(authority_trust_domain(set->table->auth)),
-			     .bundle = set->n ? authority_bundle(set->table->auth) : none,
-			     .entries = buf_slice(&entries)))
-		front_kill(fr);
-	tell_state(fr);
 }
 
 static void bind_keys(struct front *fr)
@@ -196,8 +146,8 @@ void front_bound(struct front *fr)
 
 	chan_set_state(fr->chan, F_SERVING);
 	bind_keys(fr);
-	tell_state(fr);
-	push(fr->set);
+	front_tell_state(fr);
+	front_push(fr->set);
 	list_for_each_safe(c, tmp, &fr->set->conns, in_set)
 		if (c->state == CONN_QUEUED && front_hand(fr, c))
 			fr->table->ops->lost(fr->table->owner, c);
@@ -236,25 +186,7 @@ void fronts_set_state(struct fronts *f, int err, int nobody)
 	f->nobody = nobody;
 	list_for_each(fr, &f->all, node)
 		if (fr->ready && !fr->dead && fr->set)
-			tell_state(fr);
-}
-
-static bool holds(const struct idset *set, uint32_t number)
-{
-	for (size_t i = 0; i < set->n; i++)
-		if (set->ids[i] == number)
-			return true;
-	return false;
-}
-
-void fronts_push(struct fronts *f, uint32_t number)
-{
-	struct idset *set;
-
-	for (size_t i = 0; i < FRONT_BUCKETS; i++)
-		list_for_each(set, &f->sets[i], node)
-			if (!number || holds(set, number))
-				push(set);
+			front_tell_state(fr);
 }
 
 void fronts_keys_lost(struct fronts *f)

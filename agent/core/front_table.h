@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* front_table.h - what front.c (sets and processes) and front_chan.c (their channels) share. svid-core. */
+/* front_table.h - what front.c (sets and processes) and front_*.c (their channels) share. svid-core. */
 #ifndef CORE_FRONT_TABLE_H
 #define CORE_FRONT_TABLE_H
 
+#include "agent/core/bundles.h"
 #include "agent/core/front.h"
+#include "agent/core/rate.h"
 
 #define FRONT_BUCKETS 256
 
@@ -22,6 +24,8 @@ struct front {
 	bool killed;
 	bool bound; /* svid-keys knows its set */
 	int state;  /* what F_STATE said last */
+	uint32_t orders[LIM_JWT_ORDERS]; /* JWT-SVIDs without an answer */
+	size_t n_orders;
 	uint64_t born;
 	struct loop_timer timer; /* getting ready, taking what waits, or ending */
 	uint64_t taken;		 /* chan_taken() when it was armed for the second */
@@ -38,6 +42,8 @@ struct idset {
 	unsigned int failures;
 	uint64_t version;      /* of the last F_SET */
 	uint64_t acknowledged; /* by FR_SET */
+	struct buf told;       /* serial numbers of what its front was told last; empty: nothing */
+	struct bucket jwts;    /* how many JWT-SVIDs it may have now */
 	int err;	       /* why this set cannot be served now */
 	size_t n;
 	uint32_t ids[];
@@ -47,6 +53,7 @@ struct fronts {
 	struct loop *loop;
 	struct identities *ids;
 	struct authority *auth;
+	const struct bundles *bundles;
 	const struct fronts_ops *ops;
 	void *owner;
 	struct list all;
@@ -78,6 +85,18 @@ MUST int front_hand(struct front *fr, struct conn *conn);
 
 /** front_watch() - connections wait in its channel: it has LIM_FRONT_STALL_MS to take some. */
 void front_watch(struct front *fr);
+
+/** front_tell_state() - F_STATE, when it is not what the front was told last. */
+void front_tell_state(struct front *fr);
+
+/** front_push() - the whole state of @set to its front, unless it has just that already. */
+void front_push(struct idset *set);
+
+/** front_jwt() - FR_JWT: handler of its channel. Errors: those that condemn the front. */
+MUST int front_jwt(struct chan *c, struct chan_msg *m);
+
+/** idset_holds() - whether identity @number is one of it. */
+bool idset_holds(const struct idset *set, uint32_t number);
 
 /** idset_need_front() - get the set a process unless it has one or has to wait. */
 void idset_need_front(struct idset *set);

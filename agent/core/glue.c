@@ -27,11 +27,17 @@ static void on_authority_changed(void *owner)
 		hold_set(c, HOLD_AUTHORITY, err);
 }
 
-static void on_authority_issued(void *owner, uint32_t identity, uint32_t id, int err, const struct svid_issued *svid)
+static void on_authority_issued(void *owner, uint32_t identity, enum svid_kind kind, uint32_t id, int err,
+				const struct svid_issued *svid)
 {
 	struct core *c = owner;
 
-	identities_issued(c->ids, identity, id, err, svid);
+	identities_issued(c->ids, identity, kind, id, err, svid);
+}
+
+static void on_authority_jwt_done(void *owner, uint32_t id, int err, const struct jwt_issued *jwt)
+{
+	jwt_done(owner, id, err, jwt);
 }
 
 static void on_authority_lost(void *owner)
@@ -40,6 +46,7 @@ static void on_authority_lost(void *owner)
 
 	fronts_keys_lost(c->fronts);
 	identities_lost(c->ids);
+	jwts_lost(c);
 }
 
 static void on_authority_kill(void *owner)
@@ -50,6 +57,7 @@ static void on_authority_kill(void *owner)
 static const struct authority_ops authority_ops = {
 	.changed = on_authority_changed,
 	.issued = on_authority_issued,
+	.jwt_done = on_authority_jwt_done,
 	.lost = on_authority_lost,
 	.kill = on_authority_kill,
 };
@@ -110,6 +118,11 @@ static int on_front_asked(void *owner, const struct idset *set, uint64_t number,
 	return 0;
 }
 
+static int on_front_jwt(void *owner, const struct idset *set, const struct jwt_ask *ask, int *ret_refusal)
+{
+	return jwt_order(owner, set, ask, ret_refusal);
+}
+
 static void on_front_end(void *owner, struct conn *conn, int err)
 {
 	(void)owner;
@@ -129,6 +142,7 @@ static const struct fronts_ops fronts_ops = {
 	.end = on_front_end,
 	.lost = on_front_lost,
 	.asked = on_front_asked,
+	.jwt = on_front_jwt,
 };
 
 static void on_undertaker_kill(void *owner, uint32_t index)
@@ -140,12 +154,15 @@ int core_make_parts(struct core *c)
 {
 	int err = attest_new(c->loop, &attest_ops, c, &c->attest);
 
+	jwts_init(&c->jwts);
 	if (!err)
 		err = authority_new(c->loop, c->state, &authority_ops, c, &c->auth);
 	if (!err)
 		err = identities_new(c->loop, c->auth, &c->audit, &identities_ops, c, &c->ids);
 	if (!err)
-		err = fronts_new(c->loop, c->ids, c->auth, &fronts_ops, c, &c->fronts);
+		err = bundles_new(c->state, &c->bundles);
+	if (!err)
+		err = fronts_new(c->loop, c->ids, c->auth, c->bundles, &fronts_ops, c, &c->fronts);
 	if (!err)
 		err = docs_new(c->state, &c->docs);
 	if (!err)

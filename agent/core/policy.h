@@ -43,6 +43,10 @@ struct identity {
 	size_t n_dns_names;
 	char **federates_with; /* trust domain names */
 	size_t n_federates_with;
+	uint32_t jwt_ttl;     /* seconds */
+	unsigned int jwt_alg; /* enum jwt_alg */
+	char **jwt_audiences; /* the only ones it may ask for; none: any */
+	size_t n_jwt_audiences;
 	bool stale; /* last good version of a document that does not validate now */
 	struct rules *rules; /* policy_build.h */
 };

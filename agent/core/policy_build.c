@@ -45,6 +45,7 @@ void identity_free(struct identity *id)
 	rules_free(id->rules);
 	strs_free(id->dns_names, id->n_dns_names);
 	strs_free(id->federates_with, id->n_federates_with);
+	strs_free(id->jwt_audiences, id->n_jwt_audiences);
 	mem_free(id->name);
 	mem_free(id->spiffe_id);
 	mem_free(id->hint);
@@ -206,27 +207,6 @@ static int build_spiffe_id(json_t *form, const struct policy_env *env, struct bu
 	return 0;
 }
 
-static int build_key_type(json_t *form, enum key_type *ret_type)
-{
-	static const char *const names[KEY_TYPE_COUNT] = {
-		[KEY_EC_P256] = "ec-p256",
-		[KEY_EC_P384] = "ec-p384",
-		[KEY_RSA_2048] = "rsa-2048",
-	};
-	AUTO_FREE char *name = NULL;
-	int err = form_str(form, "svid.x509.keyType", 32, &name);
-
-	if (err || !name)
-		return err;
-	for (unsigned int i = 0; i < KEY_TYPE_COUNT; i++) {
-		if (strcmp(name, names[i]) == 0) {
-			*ret_type = i;
-			return 0;
-		}
-	}
-	return -ERR_FORMAT;
-}
-
 static int check_names(const struct identity *id)
 {
 	for (size_t i = 0; i < id->n_dns_names; i++)
@@ -235,27 +215,63 @@ static int check_names(const struct identity *id)
 	for (size_t i = 0; i < id->n_federates_with; i++)
 		if (spiffe_td_why(slice_str(id->federates_with[i])))
 			return -ERR_FORMAT;
+	for (size_t i = 0; i < id->n_jwt_audiences; i++)
+		if (!*id->jwt_audiences[i] || !slice_is_utf8(slice_str(id->jwt_audiences[i])))
+			return -ERR_FORMAT;
 	return slice_is_utf8(slice_str(id->hint)) ? 0 : -ERR_FORMAT;
+}
+
+static int build_x509(json_t *form, const struct policy_env *env, struct identity *id)
+{
+	static const char *const types[KEY_TYPE_COUNT] = {
+		[KEY_EC_P256] = "ec-p256",
+		[KEY_EC_P384] = "ec-p384",
+		[KEY_RSA_2048] = "rsa-2048",
+	};
+	unsigned int type = KEY_EC_P256;
+	int64_t ttl = env->x509_ttl;
+	int err = form_int(form, "svid.x509.ttl", 1, TTL_MAX, &ttl);
+
+	if (!err)
+		err = form_word(form, "svid.x509.keyType", types, KEY_TYPE_COUNT, &type);
+	if (!err)
+		err = form_strs(form, "svid.x509.dnsNames", LIM_DNS_NAMES, LIM_DNS_NAME, &id->dns_names,
+				&id->n_dns_names);
+	id->x509_ttl = (uint32_t)ttl;
+	id->key_type = type;
+	return err;
+}
+
+static int build_jwt(json_t *form, const struct policy_env *env, struct identity *id)
+{
+	static const char *const algs[JWT_ALG_COUNT] = { [JWT_RS256] = "RS256", [JWT_ES256] = "ES256" };
+	int64_t ttl = env->jwt_ttl;
+	int err = form_int(form, "svid.jwt.ttl", 1, LIM_JWT_TTL_S, &ttl);
+
+	id->jwt_alg = JWT_RS256;
+	id->jwt_ttl = (uint32_t)ttl;
+	if (!err)
+		err = form_word(form, "svid.jwt.alg", algs, JWT_ALG_COUNT, &id->jwt_alg);
+	if (!err)
+		err = form_strs(form, "svid.jwt.audiences", LIM_AUDIENCES, LIM_AUDIENCE, &id->jwt_audiences,
+				&id->n_jwt_audiences);
+	return err;
 }
 
 static int build_svid(json_t *form, const struct policy_env *env, struct identity *id)
 {
-	int64_t ttl = env->x509_ttl, priority = 0;
-	int err = form_int(form, "svid.x509.ttl", 1, TTL_MAX, &ttl);
+	int64_t priority = 0;
+	int err = build_x509(form, env, id);
 
+	if (!err)
+		err = build_jwt(form, env, id);
 	if (!err)
 		err = form_int(form, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority);
 	if (!err)
-		err = build_key_type(form, &id->key_type);
-	if (!err)
 		err = form_str(form, "hint", LIM_HINT, &id->hint);
-	if (!err)
-		err = form_strs(form, "svid.x509.dnsNames", LIM_DNS_NAMES, LIM_DNS_NAME, &id->dns_names,
-				&id->n_dns_names);
 	if (!err)
 		err = form_strs(form, "federatesWith", LIM_FEDERATES, LIM_TRUST_DOMAIN, &id->federates_with,
 				&id->n_federates_with);
-	id->x509_ttl = (uint32_t)ttl;
 	id->priority = (int)priority;
 	return err ? err : check_names(id);
 }

@@ -28,7 +28,7 @@ struct policy_env {
 	const char *trust_domain;
 	char *const *agent_groups; /* of this node */
 	size_t n_agent_groups;
-	uint32_t x509_ttl; /* seconds, for documents that do not say */
+	uint32_t x509_ttl, jwt_ttl; /* seconds, for documents that do not say */
 };
 
 /* Why a document cannot be used, for people. */
@@ -67,6 +67,9 @@ MUST int form_str(json_t *form, const char *path, size_t max, char **ret);
 
 /** form_int() - number between @min and @max; @ret keeps its value when missing. Errors: -ERR_FORMAT. */
 MUST int form_int(json_t *form, const char *path, int64_t min, int64_t max, int64_t *ret);
+
+/** form_word() - number of the word that member @path holds; @ret keeps its value when missing. Errors: -ERR_FORMAT, -ENOMEM. */
+MUST int form_word(json_t *form, const char *path, const char *const *words, unsigned int n, unsigned int *ret);
 
 /** form_strs() - list of at most @max_n strings; @ret stays NULL when missing. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int form_strs(json_t *form, const char *path, size_t max_n, size_t max, char ***ret, size_t *ret_n);

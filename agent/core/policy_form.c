@@ -90,6 +90,22 @@ int form_int(json_t *form, const char *path, int64_t min, int64_t max, int64_t *
 	return 0;
 }
 
+int form_word(json_t *form, const char *path, const char *const *words, unsigned int n, unsigned int *ret)
+{
+	AUTO_FREE char *word = NULL;
+	int err = form_str(form, path, 32, &word);
+
+	if (err || !word)
+		return err;
+	for (unsigned int i = 0; i < n; i++) {
+		if (words[i] && strcmp(word, words[i]) == 0) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return -ERR_FORMAT;
+}
+
 void strs_free(char **strs, size_t n)
 {
 	for (size_t i = 0; strs && i < n; i++)

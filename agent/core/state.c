@@ -24,6 +24,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE kv (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID, STRICT;"
 	"CREATE TABLE docs (kind TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL,"
 	" json BLOB NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID, STRICT;",
+	"CREATE TABLE bundles (trust_domain TEXT PRIMARY KEY NOT NULL, der BLOB NOT NULL, jwks BLOB NOT NULL,"
+	" sequence INTEGER NOT NULL, changed INTEGER NOT NULL) STRICT;",
 };
 
 int state_failed(struct state *st, const char *what)

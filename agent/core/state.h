@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state.h - svid-core's database, state.db: the last good documents and a few named blobs.
+ * state.h - svid-core's database, state.db: the last good documents, foreign bundles and a few named blobs.
  *
  * Only svid-core opens it. A file that is corrupted or belongs to another program is renamed, never
  * deleted and never repaired; a file of a newer version is left alone and refused. Next: docs.h.
@@ -94,5 +94,23 @@ MUST int state_del_doc(struct state *st, struct slice kind, struct slice name);
 
 /** state_clear_docs() - forget all documents. Errors: -ERR_STATE. */
 MUST int state_clear_docs(struct state *st);
+
+/* One stored bundle of a foreign trust domain. Slices are valid inside the callback only. */
+struct state_bundle {
+	struct slice trust_domain;
+	struct slice der;  /* CA certificates */
+	struct slice jwks; /* JWK Set */
+	uint64_t sequence;
+	int64_t changed; /* wall clock, seconds */
+};
+
+/** state_each_bundle() - call @each for every foreign bundle, ordered by name. Errors: as for state_each_doc(). */
+MUST int state_each_bundle(struct state *st, int (*each)(void *arg, const struct state_bundle *b), void *arg);
+
+/** state_put_bundle() - insert or replace a trust domain's bundle; on disk when it returns 0. Errors: -ERR_STATE. */
+MUST int state_put_bundle(struct state *st, const struct state_bundle *b);
+
+/** state_del_bundle() - forget it; no error when it is not there. Errors: -ERR_STATE. */
+MUST int state_del_bundle(struct state *st, struct slice trust_domain);
 
 #endif

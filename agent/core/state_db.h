@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state_db.h - what state.c and state_docs.c share: the handle and one way to run a statement. svid-core. */
+/* state_db.h - what state.c and state_*.c share: the handle and one way to run a statement. svid-core. */
 #ifndef CORE_STATE_DB_H
 #define CORE_STATE_DB_H
 
@@ -38,5 +38,8 @@ MUST int state_step(struct state *st, const char *sql, const struct state_bind *
 
 /** state_bind() - bind value number @at (from 1). Errors: SQLite's codes, not ours. */
 MUST int state_bind(sqlite3_stmt *q, int at, const struct state_bind *b);
+
+/** state_column() - bytes of column @at of the row that @q stands on; borrowed until the next step. */
+struct slice state_column(sqlite3_stmt *q, int at);
 
 #endif

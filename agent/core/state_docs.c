@@ -44,7 +44,7 @@ int state_clear_docs(struct state *st)
 	return state_exec(st, "DELETE FROM docs");
 }
 
-static struct slice column(sqlite3_stmt *q, int at)
+struct slice state_column(sqlite3_stmt *q, int at)
 {
 	const void *p = sqlite3_column_blob(q, at);
 
@@ -60,11 +60,11 @@ int state_each_doc(struct state *st, int (*each)(void *arg, const struct state_d
 
 	while (!err && (rc = sqlite3_step(q)) == SQLITE_ROW) {
 		const struct state_doc doc = {
-			.kind = column(q, 0),
-			.name = column(q, 1),
-			.file = column(q, 2),
+			.kind = state_column(q, 0),
+			.name = state_column(q, 1),
+			.file = state_column(q, 2),
 			.line = (uint32_t)sqlite3_column_int64(q, 3),
-			.json = column(q, 4),
+			.json = state_column(q, 4),
 		};
 
 		err = each(arg, &doc);

@@ -87,6 +87,16 @@ static void count_front(void *arg, const struct front_view *v)
 		}
 }
 
+static void put_svid(struct json *j, const struct identity_view *v, enum svid_kind kind)
+{
+	uint64_t in = v->svids[kind].rotates_in;
+
+	json_time(j, "not_after", v->svids[kind].not_after);
+	json_time(j, "next_rotation", in ? clock_wall_s() + (int64_t)in : 0);
+	if (v->svids[kind].err)
+		json_str(j, "err", err_text(v->svids[kind].err));
+}
+
 static void put_identity(void *arg, const struct identity_view *v)
 {
 	struct listing *l = arg;
@@ -95,12 +105,14 @@ static void put_identity(void *arg, const struct identity_view *v)
 	fronts_each(l->core->fronts, count_front, &n);
 	json_open(l->j, NULL, '{');
 	json_str(l->j, "spiffe_id", v->spiffe_id);
-	json_time(l->j, "not_after", v->not_after);
-	json_time(l->j, "next_rotation", v->rotates_in ? clock_wall_s() + (int64_t)v->rotates_in : 0);
+	put_svid(l->j, v, SVID_X509);
 	json_u64(l->j, "fronts", n.fronts);
 	json_u64(l->j, "connections", n.conns);
-	if (v->err)
-		json_str(l->j, "err", err_text(v->err));
+	if (v->svids[SVID_WIT].wanted) {
+		json_open(l->j, "wit", '{');
+		put_svid(l->j, v, SVID_WIT);
+		json_close(l->j, '}');
+	}
 	json_close(l->j, '}');
 }
 
@@ -132,6 +144,27 @@ static void put_conns(struct json *j, const struct core *c)
 	json_u64(j, "over_limit_cgroup", c->bounds.refused[BOUND_CGROUP]);
 	json_u64(j, "over_limit_user_namespace", c->bounds.refused[BOUND_USERNS]);
 	json_close(j, '}');
+}
+
+static void put_jwts(struct json *j, const struct core *c)
+{
+	json_open(j, "jwt_svids", '{');
+	json_u64(j, "issued", c->jwts.issued);
+	json_u64(j, "failed", c->jwts.failed);
+	json_u64(j, "refused_audience", c->jwts.refused_audience);
+	json_u64(j, "refused_rate", c->jwts.refused_rate);
+	json_u64(j, "refused_other", c->jwts.refused_other);
+	json_close(j, '}');
+}
+
+static void put_foreign(struct json *j, const struct core *c)
+{
+	const struct bundle *b;
+
+	json_open(j, "foreign_bundles", '[');
+	for (size_t i = 0; (b = bundles_at(c->bundles, i)); i++)
+		json_str(j, NULL, b->trust_domain);
+	json_close(j, ']');
 }
 
 static void put_losses(struct json *j, const struct core *c)
@@ -204,6 +237,8 @@ void status_put(struct core *c, struct buf *out)
 		json_raw(&j, "documents", buf_slice(&documents));
 	put_lists(&j, c);
 	put_conns(&j, c);
+	put_jwts(&j, c);
+	put_foreign(&j, c);
 	put_losses(&j, c);
 	put_audit(&j, c);
 	put_workers(&j, c);

@@ -313,3 +313,22 @@ const char *term_dns_why(struct slice name)
 	}
 	return last_is_number ? "an IP address is not a DNS name" : NULL;
 }
+
+/* Source: RFC 7519 2 (StringOrURI), RFC 3986 3.1. What is behind the colon is compared as bytes, not taken apart. */
+const char *term_uri_why(struct slice uri)
+{
+	const uint8_t *colon = memchr(uri.p, ':', uri.len);
+
+	for (size_t i = 0; i < uri.len; i++)
+		if (uri.p[i] <= ' ' || uri.p[i] >= 0x7f || memchr("\"<>\\^`{|}", uri.p[i], 9))
+			return "a URI is printable ASCII without spaces";
+	if (!colon || colon == uri.p || colon + 1 == uri.p + uri.len)
+		return "a URI is wanted, such as https://issuer.example.org";
+	for (const uint8_t *c = uri.p; c < colon; c++) {
+		bool alpha = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
+
+		if (!alpha && (c == uri.p || !((*c >= '0' && *c <= '9') || memchr("+-.", *c, 3))))
+			return "a URI is wanted, such as https://issuer.example.org";
+	}
+	return NULL;
+}

@@ -94,4 +94,7 @@ const char *term_filesystem_name(uint64_t magic);
 /** term_dns_why() - NULL when @name may be a DNS SAN, else a static sentence. */
 const char *term_dns_why(struct slice name);
 
+/** term_uri_why() - NULL when @uri is a scheme, a colon and printable ASCII without spaces, else a static sentence. */
+const char *term_uri_why(struct slice uri);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * authority.c - the root of the trust domain: made once, kept sealed (seal.c), signs leaves (leaf.c).
- * svid-keys.
+ * authority.c - the keys of the trust domain in time: made, published, followed by others. svid-keys.
+ * seal.c keeps them, rotate.c turns the clock, leaf.c, jwt.c and wit.c sign with them.
  */
 #include "agent/keys/authority.h"
 
@@ -11,20 +11,23 @@
 #include "agent/base/mem.h"
 #include "agent/base/spiffe_id.h"
 #include "agent/keys/pkey.h"
+#include "agent/keys/root.h"
+
+#define IN(use) (1u << (use))
 
 void authority_free(struct authority *a)
 {
 	if (!a)
 		return;
-	EVP_PKEY_free(a->key);
-	X509_free(a->cert);
+	for (size_t i = 0; i < SIGN_USES; i++)
+		ring_clear(&a->rings[i]);
 	mem_free(a->trust_domain);
 	mem_free(a);
 }
 
-static int new_for(struct slice td, struct authority **ret_authority)
+int authority_new(struct slice td, struct authority **ret_authority)
 {
-	struct authority *a;
+	AUTO(authority) struct authority *a = NULL;
 
 	if (spiffe_td_why(td))
 		return -ERR_SPIFFE_ID;
@@ -32,120 +35,258 @@ static int new_for(struct slice td, struct authority **ret_authority)
 	if (!a)
 		return -ENOMEM;
 	a->trust_domain = slice_dup(td);
-	if (!a->trust_domain) {
-		authority_free(a);
+	if (!a->trust_domain)
 		return -ENOMEM;
-	}
-	*ret_authority = a;
+	*ret_authority = take(&a);
 	return 0;
 }
 
-/* X509-SVID 3.2: a signing certificate is an SVID of its own, "spiffe://td" without a path. */
-static int add_own_id(X509 *cert, const struct authority *a)
+static bool is_used(const struct authority *a, enum signer_use use)
 {
-	AUTO(buf) struct buf id = BUF_INIT(LIM_SPIFFE_ID);
-	int err;
-
-	buf_printf(&id, "spiffe://%s", a->trust_domain);
-	err = buf_ok(&id);
-	return err ? err : cert_add_names(cert, buf_slice(&id), slice_of(NULL, 0));
+	if (use != SIGN_CA && !a->plan.jwt_ttl_s) /* transition */
+		return false;
+	return use != SIGN_WIT || a->plan.wit;
 }
 
-static int self_sign(struct authority *a, int64_t now, uint32_t ttl_s)
+int authority_configure(struct authority *a, const struct authority_plan *plan)
 {
-	AUTO(X509) X509 *cert = NULL;
-	int err;
-
-	err = cert_new(a->key, NULL, now - CERT_BACKDATE_S, now + ttl_s, &cert);
-	if (err)
-		return err;
-	if (X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1)
-		return ossl_failed();
-	err = cert_add_basic(cert, true);
-	if (!err) /* X509-SVID 4.3, appendix A: a signing certificate has no digitalSignature */
-		err = cert_add_usage(cert, USAGE_KEY_CERT_SIGN | USAGE_CRL_SIGN);
-	if (!err)
-		err = cert_add_authority(cert, cert);
-	if (!err)
-		err = add_own_id(cert, a);
-	if (!err)
-		err = cert_sign(cert, a->key);
-	if (err)
-		return err;
-	a->cert = take(&cert);
-	return cert_times(a->cert, &a->not_before, &a->not_after);
-}
-
-int authority_create(struct slice td, enum key_type type, uint32_t ttl_s, int64_t now,
-		     struct authority **ret_authority)
-{
-	AUTO(authority) struct authority *a = NULL;
-	int err = new_for(td, &a);
-
-	if (err)
-		return err;
-	if (!ttl_s || ttl_s > LIM_CA_TTL_S || pkey_is_slow(type))
+	if (plan->ca_ttl_s < SIGNER_TTL_MIN_S || plan->ca_ttl_s > LIM_CA_TTL_S ||
+	    (plan->jwt_ttl_s && plan->jwt_ttl_s < SIGNER_TTL_MIN_S) || plan->jwt_ttl_s > LIM_JWT_KEY_TTL_S)
 		return -ERR_FORMAT;
-	err = pkey_generate(type, &a->key);
-	if (err)
-		return err;
-	err = self_sign(a, now, ttl_s);
-	if (err)
-		return err;
-	a->last_signature = now;
-	*ret_authority = take(&a);
-	return 0;
-}
-
-/* The only URI SAN is the trust domain's own SPIFFE ID. */
-static bool names_only(X509 *cert, const char *td)
-{
-	AUTO(GENERAL_NAMES) GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	AUTO(buf) struct buf id = BUF_INIT(LIM_SPIFFE_ID);
-	const GENERAL_NAME *name = sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
-	const ASN1_IA5STRING *uri = name && name->type == GEN_URI ? name->d.uniformResourceIdentifier : NULL;
-
-	buf_printf(&id, "spiffe://%s", td);
-	return uri && !buf_ok(&id) &&
-	       slice_eq(slice_of(ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri)), buf_slice(&id));
-}
-
-int authority_restore(struct slice td, EVP_PKEY *key, struct slice cert_der, int64_t last_signature,
-		      struct authority **ret_authority)
-{
-	AUTO(EVP_PKEY) EVP_PKEY *owned = key;
-	AUTO(authority) struct authority *a = NULL;
-	const unsigned char *at = cert_der.p;
-	int err = new_for(td, &a);
-
-	if (err)
-		return err;
-	a->key = take(&owned);
-	a->cert = d2i_X509(NULL, &at, (long)cert_der.len);
-	if (!a->cert || at != cert_der.p + cert_der.len || X509_check_private_key(a->cert, a->key) != 1 ||
-	    X509_check_ca(a->cert) != 1 || X509_verify(a->cert, a->key) != 1 ||
-	    !names_only(a->cert, a->trust_domain)) {
-		ERR_clear_error();
-		return -ERR_SEALED;
+	a->plan = *plan;
+	/* Tokens of a profile that was switched off shall not verify any longer. */
+	if (!plan->wit && a->rings[SIGN_WIT].n) {
+		ring_clear(&a->rings[SIGN_WIT]);
+		a->changed = true;
 	}
-	err = cert_times(a->cert, &a->not_before, &a->not_after);
-	if (err)
-		return err;
-	a->last_signature = last_signature;
-	*ret_authority = take(&a);
 	return 0;
 }
 
-int authority_may_sign(const struct authority *a, int64_t now)
+static bool fits(EVP_PKEY *key, enum signer_use use)
 {
+	return pkey_is(key, signer_key_type(use));
+}
+
+static int add(struct authority *a, enum signer_use use, struct signer **s)
+{
+	int err = ring_add(&a->rings[use], *s);
+
+	if (!err)
+		(void)take(s);
+	return err;
+}
+
+int authority_restore(struct authority *a, enum signer_use use, EVP_PKEY *key, struct slice cert_der, int64_t born,
+		      int64_t active, int64_t not_after)
+{
+	struct ring *r = &a->rings[use];
+	AUTO(EVP_PKEY) EVP_PKEY *owned = key;
+	AUTO(signer) struct signer *s = NULL;
+	X509 *cert = NULL;
+	int err;
+
+	if (!fits(key, use) || born < 0 || born >= not_after || active < born || active >= not_after ||
+	    (r->n && r->of[r->n - 1]->born > born) || (use != SIGN_CA) != !cert_der.len)
+		return -ERR_SEALED;
+	err = use == SIGN_CA ? root_parse(a->trust_domain, key, cert_der, &cert) : 0;
+	if (!err)
+		err = signer_new(take(&owned), cert, &s);
+	if (err)
+		return err;
+	s->born = born;
+	s->active = active;
+	s->not_after = not_after;
+	s->kept = true;
+	err = add(a, use, &s);
+	return err == -ERR_LIMIT ? -ERR_SEALED : err;
+}
+
+/* @key starts its life now, as the next of its ring. */
+static int start(struct authority *a, enum signer_use use, EVP_PKEY *key, int64_t now)
+{
+	uint32_t ttl = use == SIGN_CA ? a->plan.ca_ttl_s : a->plan.jwt_ttl_s;
+	AUTO(EVP_PKEY) EVP_PKEY *owned = key;
+	AUTO(signer) struct signer *s = NULL;
+	X509 *cert = NULL;
+	int err = use == SIGN_CA ? root_issue(a->trust_domain, key, now, now + ttl, &cert) : 0;
+
+	if (!err)
+		err = signer_new(take(&owned), cert, &s);
+	if (err)
+		return err;
+	s->born = now;
+	s->active = ring_activation(&a->rings[use], now, ttl);
+	s->not_after = now + ttl;
+	err = add(a, use, &s);
+	if (err)
+		return err;
+	a->changed = true;
+	authority_signed(a, now);
+	return 0;
+}
+
+static int make(struct authority *a, enum signer_use use, int64_t now)
+{
+	EVP_PKEY *key;
+	int err = pkey_generate(signer_key_type(use), &key);
+
+	return err ? err : start(a, use, key, now);
+}
+
+static bool is_behind(const struct authority *a, int64_t now)
+{
+	return now < a->last_signature - AUTHORITY_CLOCK_SLACK_S;
+}
+
+int authority_advance(struct authority *a, int64_t now, unsigned int *ret_slow)
+{
+	unsigned int slow = 0;
+	int err = 0;
+
+	for (unsigned int use = 0; use < SIGN_USES && !is_behind(a, now); use++) {
+		struct ring *r = &a->rings[use];
+		int failed = 0;
+
+		if (!is_used(a, use))
+			continue;
+		if (ring_is_due(r, now) && pkey_is_slow(signer_key_type(use)))
+			slow |= IN(use);
+		else if (ring_is_due(r, now))
+			failed = make(a, use, now);
+		a->changed |= ring_retire(r, now);
+		err = failed ? failed : err;
+	}
+	*ret_slow = slow;
+	return err;
+}
+
+int authority_adopt(struct authority *a, enum signer_use use, EVP_PKEY *key, int64_t now)
+{
+	int err;
+
+	if (is_behind(a, now) || !is_used(a, use) || !ring_is_due(&a->rings[use], now)) {
+		EVP_PKEY_free(key);
+		return 0;
+	}
+	err = start(a, use, key, now);
+	a->changed |= ring_retire(&a->rings[use], now);
+	return err;
+}
+
+static uint64_t number_of(const struct signer *s)
+{
+	return s ? s->number : 0;
+}
+
+bool authority_has_news(const struct authority *a, int64_t now)
+{
+	for (size_t i = 0; i < SIGN_USES; i++)
+		if (a->told[i] != number_of(ring_signer(&a->rings[i], now)))
+			return true;
+	return a->changed;
+}
+
+void authority_told(struct authority *a, int64_t now)
+{
+	for (size_t i = 0; i < SIGN_USES; i++) {
+		for (size_t j = 0; j < a->rings[i].n; j++)
+			a->rings[i].of[j]->kept = true;
+		a->told[i] = number_of(ring_signer(&a->rings[i], now));
+	}
+	a->changed = false;
+}
+
+int64_t authority_next(const struct authority *a, int64_t now, int64_t at_most_s)
+{
+	int64_t next = now + at_most_s;
+
+	for (size_t i = 0; i < SIGN_USES; i++) {
+		int64_t t = ring_next(&a->rings[i], now, at_most_s);
+
+		next = t < next ? t : next;
+	}
+	return next;
+}
+
+int authority_signer(const struct authority *a, enum signer_use use, int64_t now, const struct signer **ret_signer)
+{
+	const struct ring *r = &a->rings[use];
+	const struct signer *s = ring_signer(r, now);
+
 	/* A clock set back would make certificates that live longer than anybody decided (DESIGN.md 5). */
-	if (now < a->last_signature - AUTHORITY_CLOCK_SLACK_S)
+	if (is_behind(a, now))
 		return -ERR_CLOCK;
-	return now >= a->not_after ? -ERR_EXPIRED : 0;
+	if (!s)
+		return r->n ? -ERR_EXPIRED : -ERR_NOT_READY;
+	if (!s->kept)
+		return -ERR_NOT_READY;
+	*ret_signer = s;
+	return 0;
 }
 
 void authority_signed(struct authority *a, int64_t now)
 {
 	if (now > a->last_signature)
 		a->last_signature = now;
+}
+
+int authority_check_id(const struct authority *a, struct slice spiffe_id)
+{
+	struct spiffe_id id;
+
+	if (spiffe_id_parse(spiffe_id, &id) || !slice_eq_str(id.trust_domain, a->trust_domain) || !id.path.len)
+		return -ERR_SPIFFE_ID;
+	return 0;
+}
+
+int authority_put_bundle(const struct authority *a, int64_t now, struct buf *out)
+{
+	const struct signer *of[RING_MAX];
+	size_t n = ring_order(&a->rings[SIGN_CA], now, of);
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = cert_put_der(of[i]->cert, out);
+	return err;
+}
+
+static int put_ring(const struct authority *a, enum signer_use use, const char *jwk_use, int64_t now, struct buf *out)
+{
+	const struct signer *of[RING_MAX];
+	size_t n = ring_order(&a->rings[use], now, of);
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		if (i)
+			buf_put_str(out, ",");
+		err = jwk_put(out, of[i]->key, of[i]->kid, jwk_use, signer_alg(use));
+	}
+	return err;
+}
+
+int authority_put_jwks(const struct authority *a, int64_t now, struct buf *out)
+{
+	int err;
+
+	if (!a->rings[SIGN_JWT_RS256].n || !a->rings[SIGN_JWT_ES256].n)
+		return 0;
+	buf_put_str(out, "{\"keys\":[");
+	err = put_ring(a, SIGN_JWT_RS256, NULL, now, out);
+	buf_put_str(out, ",");
+	if (!err)
+		err = put_ring(a, SIGN_JWT_ES256, NULL, now, out);
+	buf_put_str(out, "]}");
+	return err ? err : buf_ok(out);
+}
+
+int authority_put_wit_jwks(const struct authority *a, int64_t now, struct buf *out)
+{
+	int err;
+
+	if (!a->rings[SIGN_WIT].n)
+		return 0;
+	buf_put_str(out, "{\"keys\":[");
+	err = put_ring(a, SIGN_WIT, "wit-svid", now, out);
+	buf_put_str(out, "]}");
+	return err ? err : buf_ok(out);
 }

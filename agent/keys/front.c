@@ -14,6 +14,7 @@
 #include "agent/base/mem.h"
 #include "agent/base/secret.h"
 #include "agent/keys/keys.h"
+#include "agent/keys/verify.h"
 
 struct front {
 	struct list node;
@@ -23,6 +24,7 @@ struct front {
 	struct loop_watch parked; /* the descriptor while unbound: hang-ups only */
 	struct loop_timer lonely; /* bound, but svidd brings no channel */
 	struct chan *chan;	  /* once bound and attached */
+	unsigned int unread;	  /* answers given since it last read all of them */
 	size_t n_holds;
 	struct keystore_hold holds[LIM_SET_IDENTITIES];
 };
@@ -89,19 +91,19 @@ static struct keystore_hold *hold_of(struct front *f, uint32_t identity)
 	return NULL;
 }
 
-static int send_key(struct chan *c, uint32_t id, const struct msg_FK_GET *get, struct slice pkcs8)
+static int send_key(struct chan *c, uint32_t id, const struct msg_FK_GET *get, struct slice key)
 {
-	AUTO(secret) struct secret *copy = secret_new(pkcs8.len);
+	AUTO(secret) struct secret *copy = secret_new(key.len);
 	int fd, err;
 
 	if (!copy)
 		return -ENOMEM;
-	memcpy(secret_bytes(copy), pkcs8.p, pkcs8.len);
+	memcpy(secret_bytes(copy), key.p, key.len);
 	err = secret_to_fd(copy, &fd);
 	if (err)
 		return err;
-	err = chan_put_fds(c, FK_KEY, id, &fd, 1, .identity = get->identity, .generation = get->generation,
-			   .len = (uint32_t)pkcs8.len);
+	err = chan_put_fds(c, FK_KEY, id, &fd, 1, .identity = get->identity, .kind = get->kind,
+			   .generation = get->generation, .len = (uint32_t)key.len);
 	close(fd);
 	return err;
 }
@@ -112,25 +114,48 @@ static int on_get(struct chan *c, struct chan_msg *m)
 	struct front *f = chan_owner(c);
 	struct msg_FK_GET get;
 	struct keystore_hold *hold;
-	struct slice pkcs8;
+	struct slice key;
 	int err = msg_get_FK_GET(m->body, &get);
 
 	if (err)
 		return err;
+	if (get.kind >= SVID_KINDS)
+		return -ERR_FORMAT;
 	hold = hold_of(f, get.identity);
 	if (!hold)
 		return -ERR_PERMIT;
 	/* A front that asks without reading would make us keep its answers. */
 	if (!chan_idle(c))
 		return -ERR_LIMIT;
-	err = keystore_fetch(f->keys->store, hold, get.generation, &pkcs8);
+	err = keystore_fetch(f->keys->store, hold, get.kind, get.generation, &key);
 	if (err == -ERR_LIMIT)
 		return err;
 	if (!err)
-		err = send_key(c, m->id, &get, pkcs8);
+		err = send_key(c, m->id, &get, key);
 	if (!err)
 		return 0;
-	return chan_put(c, FK_NOKEY, m->id, .identity = get.identity, .generation = get.generation, .err = err);
+	return chan_put(c, FK_NOKEY, m->id, .identity = get.identity, .kind = get.kind, .generation = get.generation,
+			.err = err);
+}
+
+/* Memory for what waits is ours: a front that has orders answered and does not read must not take it. */
+static int count_answer(struct front *f)
+{
+	if (chan_idle(f->chan))
+		f->unread = 0;
+	return f->unread++ < 2 * LIM_JWT_ORDERS ? 0 : -ERR_LIMIT;
+}
+
+static int on_verify(struct chan *c, struct chan_msg *m)
+{
+	struct msg_FK_VERIFY verify;
+	int err = msg_get_FK_VERIFY(m->body, &verify);
+
+	if (!err)
+		err = verify_is_sane(&verify);
+	if (!err)
+		err = count_answer(chan_owner(c));
+	return err ? err : chan_put(c, FK_VERIFIED, m->id, .order = verify.order, .err = verify_signature(&verify));
 }
 
 static void on_dead(struct chan *c, int err)
@@ -144,6 +169,7 @@ static void on_dead(struct chan *c, int err)
 
 static const struct chan_rule rules[] = {
 	{ MSG_FK_GET, 1u << 0, on_get },
+	{ MSG_FK_VERIFY, 1u << 0, on_verify },
 };
 
 static const struct chan_ops ops = {
@@ -216,6 +242,34 @@ int front_bind(struct keys *k, uint32_t number, struct slice identities)
 	if (err)
 		front_free(f);
 	return err;
+}
+
+int front_may_have(struct keys *k, uint32_t number, uint32_t identity)
+{
+	struct front *f = find(k, number);
+
+	if (!f) /* it ended while the order was on its way */
+		return -ERR_CLOSED;
+	if (!f->bound || !hold_of(f, identity))
+		return -ERR_PERMIT;
+	return f->chan ? 0 : -ERR_NOT_READY;
+}
+
+int front_give_jwt(struct keys *k, uint32_t number, const struct msg_FK_JWT *m)
+{
+	struct front *f = find(k, number);
+	int err;
+
+	if (!f || !f->chan)
+		return -ERR_CLOSED;
+	err = count_answer(f);
+	if (err) {
+		log_warn(EV_FRONT, KV("front", V_U(number)), KV("condemned", V_S("does not read its tokens")));
+		front_free(f);
+		return err;
+	}
+	return chan_put(f->chan, FK_JWT, 0, .order = m->order, .err = m->err, .issued_at = m->issued_at,
+			.not_after = m->not_after, .token = m->token);
 }
 
 void front_drop_all(struct keys *k)

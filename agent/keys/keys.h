@@ -2,9 +2,9 @@
 /*
  * keys.h - svid-keys as a whole: its three kinds of channels and what they share. Loop thread.
  *
- * svidd (main.c) brings the sealing key and the other channels; svid-core (core.c, issue.c) loads the
- * authority, binds fronts and orders SVIDs; each front (front.c) may fetch the keys of the identities
- * that core bound to it, and nothing else.
+ * svidd (main.c) brings the sealing key and the other channels; svid-core (core.c, issue.c, mint.c) loads the
+ * authority, binds fronts and orders SVIDs; rotate.c lets the authority's keys follow each other; each front
+ * (front.c) may fetch the keys of the identities that core bound to it and have signatures checked, nothing else.
  */
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
@@ -14,19 +14,27 @@
 #include "agent/keys/keystore.h"
 #include "agent/keys/pool.h"
 
+/* Where the authority stands in time (rotate.c). */
+struct rotation {
+	struct loop_timer timer;
+	int64_t next;	   /* wall clock, seconds: nothing is due before */
+	int64_t sealed_at; /* last signature that core has stored */
+	struct slow *slow; /* the RSA key in the pool; NULL: none */
+};
+
 struct keys {
 	struct loop *loop;
 	struct chan *svidd;
 	struct chan *core;	    /* NULL between two cores */
 	struct secbytes seal_key;   /* empty until K_SEAL */
 	struct authority *authority; /* NULL until KY_LOAD */
+	struct rotation rotation;
 	struct keystore *store;
 	struct pool *pool;
 	struct list fronts; /* struct front, front.c */
 	unsigned int n_fronts;
 	struct list jobs; /* struct issue, issue.c: RSA keys being made */
 	int64_t last_signature; /* survives a restart of core; seconds since 1970 */
-	int64_t sealed_at;	/* last_signature that core has stored */
 	int err;		/* why the loop stopped; 0 when svidd went away */
 };
 
@@ -41,6 +49,27 @@ void core_drop(struct keys *k);
 
 /** issue_request() - a KY_ISSUE message; the answer may come later. Errors: those that condemn core. */
 MUST int issue_request(struct keys *k, uint32_t id, const struct msg_KY_ISSUE *m);
+
+/**
+ * mint_request() - a KY_JWT message; the token goes to the front, the news to core.
+ * Errors: those that condemn core (-ERR_FORMAT, -ERR_PERMIT: a front that does not serve this identity).
+ */
+MUST int mint_request(struct keys *k, uint32_t id, const struct msg_KY_JWT *m);
+
+/**
+ * rotate_start() - the authority is loaded: do what is due, answer request @id with KY_LOADED, and go on by timer.
+ * Errors: those of authority_advance() and chan_send(), -ERR_SEALED.
+ */
+MUST int rotate_start(struct keys *k, uint32_t id);
+
+/** rotate_now() - do what is due before something is signed; cheap when nothing is. */
+void rotate_now(struct keys *k);
+
+/** rotate_seal() - have core store the time of the last signature, now and then. */
+void rotate_seal(struct keys *k);
+
+/** rotate_stop() - core or the authority goes away. */
+void rotate_stop(struct keys *k);
 
 /** issue_cancel() - unfinished orders for @identity end without an answer. */
 void issue_cancel(struct keys *k, uint32_t identity);
@@ -57,6 +86,19 @@ MUST int front_attach(struct keys *k, uint32_t number, int fd);
  * Errors: -ERR_PERMIT (bound already), -ERR_FORMAT, -ERR_LIMIT, -ENOMEM, -errno.
  */
 MUST int front_bind(struct keys *k, uint32_t number, struct slice identities);
+
+/**
+ * front_may_have() - whether a token of @identity may go to front @number now.
+ * Errors: -ERR_CLOSED (it is gone), -ERR_NOT_READY (svidd did not bring its channel yet), -ERR_PERMIT (not bound,
+ *         or not to this identity).
+ */
+MUST int front_may_have(struct keys *k, uint32_t number, uint32_t identity);
+
+/**
+ * front_give_jwt() - send FK_JWT to front @number. A front that does not read is cut.
+ * Errors: -ERR_CLOSED, -ERR_LIMIT, and those of chan_send().
+ */
+MUST int front_give_jwt(struct keys *k, uint32_t number, const struct msg_FK_JWT *m);
 
 /** front_drop_all() - close every front channel. */
 void front_drop_all(struct keys *k);

@@ -14,18 +14,23 @@
 
 struct key {
 	uint64_t generation; /* 0: none */
-	struct secbytes pkcs8;
+	struct secbytes bytes;
+};
+
+/* The keys of one kind. */
+struct pair {
+	struct key newest;
+	struct key previous;
+	struct loop_timer expire; /* of previous */
+	unsigned int n_fetched;	  /* holds that have fetched the newest */
 };
 
 struct entry {
 	struct list node;
 	struct keystore *store;
 	uint32_t identity;
-	struct key newest;
-	struct key previous;
-	struct loop_timer expire; /* of previous */
 	unsigned int n_holds;
-	unsigned int n_fetched; /* holds that have fetched the newest */
+	struct pair of[SVID_KINDS];
 };
 
 struct keystore {
@@ -52,25 +57,41 @@ static struct entry *find(struct keystore *s, uint32_t identity)
 
 static void key_drop(struct key *k)
 {
-	secbytes_done(&k->pkcs8);
+	secbytes_done(&k->bytes);
 	k->generation = 0;
 }
 
-static void drop_previous(struct entry *e)
+static void drop_previous(struct pair *p)
 {
-	loop_timer_stop(&e->expire);
-	key_drop(&e->previous);
+	loop_timer_stop(&p->expire);
+	key_drop(&p->previous);
 }
 
 static void on_expire(struct loop_timer *t)
 {
-	drop_previous(container_of(t, struct entry, expire));
+	drop_previous(container_of(t, struct pair, expire));
+}
+
+static void drop_keys(struct entry *e)
+{
+	for (size_t i = 0; i < SVID_KINDS; i++) {
+		drop_previous(&e->of[i]);
+		key_drop(&e->of[i].newest);
+		e->of[i].n_fetched = 0;
+	}
+}
+
+static bool has_keys(const struct entry *e)
+{
+	for (size_t i = 0; i < SVID_KINDS; i++)
+		if (e->of[i].newest.generation)
+			return true;
+	return false;
 }
 
 static void entry_free(struct entry *e)
 {
-	drop_previous(e);
-	key_drop(&e->newest);
+	drop_keys(e);
 	list_del(&e->node);
 	e->store->n_entries--;
 	mem_free(e);
@@ -78,7 +99,7 @@ static void entry_free(struct entry *e)
 
 static void free_unused(struct entry *e)
 {
-	if (!e->n_holds && !e->newest.generation)
+	if (!e->n_holds && !has_keys(e))
 		entry_free(e);
 }
 
@@ -94,7 +115,8 @@ static int find_or_add(struct keystore *s, uint32_t identity, struct entry **ret
 			return -ENOMEM;
 		e->store = s;
 		e->identity = identity;
-		e->expire.cb = on_expire;
+		for (size_t i = 0; i < SVID_KINDS; i++)
+			e->of[i].expire.cb = on_expire;
 		list_add_tail(bucket_of(s, identity), &e->node);
 		s->n_entries++;
 	}
@@ -129,32 +151,33 @@ void keystore_free(struct keystore *s)
 	mem_free(s);
 }
 
-int keystore_put(struct keystore *s, uint32_t identity, struct secbytes *pkcs8, uint64_t *ret_generation)
+int keystore_put(struct keystore *s, uint32_t identity, enum svid_kind kind, struct secbytes *key,
+		 uint64_t *ret_generation)
 {
 	struct entry *e;
+	struct pair *p;
 	int err = find_or_add(s, identity, &e);
 
 	if (err)
 		return err;
-	if (e->newest.generation) {
-		err = loop_timer_in(s->loop, &e->expire, LIM_KEY_PREVIOUS_MS * NS_PER_MS);
+	p = &e->of[kind];
+	if (p->newest.generation) {
+		err = loop_timer_in(s->loop, &p->expire, LIM_KEY_PREVIOUS_MS * NS_PER_MS);
 		if (err)
 			return err;
-		key_drop(&e->previous);
-		e->previous = e->newest;
+		key_drop(&p->previous);
+		p->previous = p->newest;
 	}
-	e->newest = (struct key){ .generation = ++s->generation, .pkcs8 = *pkcs8 };
-	e->n_fetched = 0;
-	*pkcs8 = (struct secbytes){ 0 };
-	*ret_generation = e->newest.generation;
+	p->newest = (struct key){ .generation = ++s->generation, .bytes = *key };
+	p->n_fetched = 0;
+	*key = (struct secbytes){ 0 };
+	*ret_generation = p->newest.generation;
 	return 0;
 }
 
 static void forget(struct entry *e)
 {
-	drop_previous(e);
-	key_drop(&e->newest);
-	e->n_fetched = 0;
+	drop_keys(e);
 	free_unused(e);
 }
 
@@ -187,10 +210,10 @@ int keystore_hold(struct keystore *s, uint32_t identity, struct keystore_hold *r
 	return 0;
 }
 
-static void drop_fetched(struct entry *e)
+static void drop_fetched(struct entry *e, enum svid_kind kind)
 {
-	if (e->n_fetched >= e->n_holds)
-		drop_previous(e);
+	if (e->of[kind].n_fetched >= e->n_holds)
+		drop_previous(&e->of[kind]);
 }
 
 void keystore_release(struct keystore *s, struct keystore_hold *hold)
@@ -200,43 +223,47 @@ void keystore_release(struct keystore *s, struct keystore_hold *hold)
 	if (!e)
 		return;
 	e->n_holds--;
-	if (e->newest.generation && hold->generation == e->newest.generation)
-		e->n_fetched--;
-	if (e->n_holds)
-		drop_fetched(e);
+	for (size_t i = 0; i < SVID_KINDS; i++) {
+		if (e->of[i].newest.generation && hold->of[i].generation == e->of[i].newest.generation)
+			e->of[i].n_fetched--;
+		if (e->n_holds)
+			drop_fetched(e, i);
+	}
 	free_unused(e);
 }
 
 /* Bounds what one front can make us hand out: each answer costs a descriptor until it is read. */
-static int count_fetch(struct entry *e, struct keystore_hold *hold, uint64_t generation)
+static int count_fetch(struct pair *p, struct keystore_hold *hold, enum svid_kind kind, uint64_t generation)
 {
-	if (generation > hold->generation) {
-		hold->generation = generation;
-		hold->fetches = 0;
-		if (generation == e->newest.generation)
-			e->n_fetched++;
+	if (generation > hold->of[kind].generation) {
+		hold->of[kind].generation = generation;
+		hold->of[kind].fetches = 0;
+		if (generation == p->newest.generation)
+			p->n_fetched++;
 	}
-	return hold->fetches++ < LIM_KEY_FETCHES ? 0 : -ERR_LIMIT;
+	return hold->of[kind].fetches++ < LIM_KEY_FETCHES ? 0 : -ERR_LIMIT;
 }
 
-int keystore_fetch(struct keystore *s, struct keystore_hold *hold, uint64_t generation,
-		   struct slice *ret_pkcs8)
+int keystore_fetch(struct keystore *s, struct keystore_hold *hold, enum svid_kind kind, uint64_t generation,
+		   struct slice *ret_key)
 {
 	struct entry *e = find(s, hold->identity);
+	struct pair *p;
 	struct key *k;
 	int err;
 
 	if (!e || !generation)
 		return -ERR_NOT_FOUND;
-	k = e->newest.generation == generation ? &e->newest : &e->previous;
+	p = &e->of[kind];
+	k = p->newest.generation == generation ? &p->newest : &p->previous;
 	if (k->generation != generation)
 		return -ERR_NOT_FOUND;
-	err = count_fetch(e, hold, generation);
+	err = count_fetch(p, hold, kind, generation);
 	if (err)
 		return err;
-	*ret_pkcs8 = secbytes_slice(&k->pkcs8);
-	if (k == &e->newest)
-		drop_fetched(e);
+	*ret_key = secbytes_slice(&k->bytes);
+	if (k == &p->newest)
+		drop_fetched(e, kind);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keystore.h - the private keys of the identities: the newest generation of each, and for a while the
- * one before. svid-keys, loop thread.
+ * keystore.h - the private keys of the identities, one of each kind: the newest generation, and for a while
+ * the one before, encoded as their holders want them. svid-keys, loop thread.
  *
  * The previous generation goes when every front that holds the identity has fetched the newest one,
  * and after LIM_KEY_PREVIOUS_MS at the latest.
@@ -10,6 +10,7 @@
 #define KEYS_KEYSTORE_H
 
 #include "agent/base/loop.h"
+#include "agent/ipc/plan.h"
 #include "agent/keys/heap.h"
 
 struct keystore;
@@ -17,8 +18,10 @@ struct keystore;
 /* One identity of one front. Zeroed at first; private to keystore.c afterwards. */
 struct keystore_hold {
 	uint32_t identity;
-	uint32_t fetches;    /* of that generation */
-	uint64_t generation; /* newest one fetched; 0: none */
+	struct {
+		uint32_t fetches;    /* of that generation */
+		uint64_t generation; /* newest one fetched; 0: none */
+	} of[SVID_KINDS];
 };
 
 /** keystore_new() - Errors: -ENOMEM. Owned by the caller (keystore_free). */
@@ -28,14 +31,15 @@ MUST int keystore_new(struct loop *loop, struct keystore **ret_store);
 void keystore_free(struct keystore *s);
 
 /**
- * keystore_put() - @pkcs8 is the newest key of @identity.
- * @pkcs8: taken over on success, then empty.
+ * keystore_put() - @key is the newest key of @identity and @kind.
+ * @key: taken over on success, then empty.
  * @ret_generation: never 0, never given twice on this boot.
  * Errors: -ERR_LIMIT (LIM_IDENTITIES), -ENOMEM.
  */
-MUST int keystore_put(struct keystore *s, uint32_t identity, struct secbytes *pkcs8, uint64_t *ret_generation);
+MUST int keystore_put(struct keystore *s, uint32_t identity, enum svid_kind kind, struct secbytes *key,
+		      uint64_t *ret_generation);
 
-/** keystore_forget() - wipe all keys of @identity; holds stay. */
+/** keystore_forget() - wipe all keys of @identity, of both kinds; holds stay. */
 void keystore_forget(struct keystore *s, uint32_t identity);
 
 /** keystore_clear() - wipe all keys of all identities; holds stay. */
@@ -48,13 +52,13 @@ MUST int keystore_hold(struct keystore *s, uint32_t identity, struct keystore_ho
 void keystore_release(struct keystore *s, struct keystore_hold *hold);
 
 /**
- * keystore_fetch() - the key of @hold's identity and @generation.
- * @ret_pkcs8: borrowed until the loop goes on.
+ * keystore_fetch() - the key of @hold's identity, @kind and @generation.
+ * @ret_key: borrowed until the loop goes on.
  * Errors: -ERR_NOT_FOUND (no such generation, or not any more), -ERR_LIMIT (fetched LIM_KEY_FETCHES
  *         times by this holder).
  */
-MUST int keystore_fetch(struct keystore *s, struct keystore_hold *hold, uint64_t generation,
-			struct slice *ret_pkcs8);
+MUST int keystore_fetch(struct keystore *s, struct keystore_hold *hold, enum svid_kind kind, uint64_t generation,
+			struct slice *ret_key);
 
 /** keystore_count() - identities known, for tests and status. */
 size_t keystore_count(const struct keystore *s);

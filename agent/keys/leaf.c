@@ -3,24 +3,13 @@
 #include "agent/keys/leaf.h"
 
 #include "agent/base/limits.h"
-#include "agent/base/spiffe_id.h"
 
-/* X509-SVID 3.1: a leaf is of this trust domain and has a path that is not root. */
-static int check_id(const struct authority *a, struct slice text)
+static int check(const struct authority *a, const struct leaf_spec *spec, int64_t now, const struct signer **ret_signer)
 {
-	struct spiffe_id id;
+	int err = authority_signer(a, SIGN_CA, now, ret_signer);
 
-	if (spiffe_id_parse(text, &id) || !slice_eq_str(id.trust_domain, a->trust_domain) || !id.path.len)
-		return -ERR_SPIFFE_ID;
-	return 0;
-}
-
-static int check(const struct authority *a, const struct leaf_spec *spec, int64_t now)
-{
-	int err = authority_may_sign(a, now);
-
-	if (!err)
-		err = check_id(a, spec->spiffe_id);
+	if (!err) /* X509-SVID 3.1: a leaf is of this trust domain and has a path that is not root */
+		err = authority_check_id(a, spec->spiffe_id);
 	if (err)
 		return err;
 	return spec->ttl_s && spec->ttl_s <= LIM_SVID_TTL_S ? 0 : -ERR_FORMAT;
@@ -43,10 +32,10 @@ static int digest_of(struct slice id, uint8_t out[static EVP_MAX_MD_SIZE])
 	return EVP_Digest(id.p, id.len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : ossl_failed();
 }
 
-static int build(const struct authority *a, const struct leaf_spec *spec, EVP_PKEY *key, int64_t now,
+static int build(const struct signer *ca, const struct leaf_spec *spec, EVP_PKEY *key, int64_t now,
 		 X509 **ret_cert)
 {
-	int64_t end = now + spec->ttl_s < a->not_after ? now + spec->ttl_s : a->not_after;
+	int64_t end = now + spec->ttl_s < ca->not_after ? now + spec->ttl_s : ca->not_after;
 	AUTO(X509) X509 *cert = NULL;
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	int err = digest_of(spec->spiffe_id, digest);
@@ -55,7 +44,7 @@ static int build(const struct authority *a, const struct leaf_spec *spec, EVP_PK
 		err = cert_new(key, digest, now - CERT_BACKDATE_S, end, &cert);
 	if (err)
 		return err;
-	if (X509_set_issuer_name(cert, X509_get_subject_name(a->cert)) != 1)
+	if (X509_set_issuer_name(cert, X509_get_subject_name(ca->cert)) != 1)
 		return ossl_failed();
 	err = cert_add_basic(cert, false); /* X509-SVID 4.1; rust and python refuse a leaf without it */
 	if (!err)
@@ -63,11 +52,11 @@ static int build(const struct authority *a, const struct leaf_spec *spec, EVP_PK
 	if (!err)
 		err = cert_add_tls(cert); /* X509-SVID 4.4 */
 	if (!err)
-		err = cert_add_authority(cert, a->cert);
+		err = cert_add_authority(cert, ca->cert);
 	if (!err)
 		err = cert_add_names(cert, spec->spiffe_id, spec->dns_names); /* X509-SVID 2 */
 	if (!err)
-		err = cert_sign(cert, a->key);
+		err = cert_sign(cert, ca->key);
 	if (err)
 		return err;
 	*ret_cert = take(&cert);
@@ -78,11 +67,12 @@ int leaf_issue(struct authority *a, const struct leaf_spec *spec, EVP_PKEY *key,
 	       struct buf *ret_chain, struct leaf *ret_leaf)
 {
 	AUTO(X509) X509 *cert = NULL;
+	const struct signer *ca;
 	struct leaf leaf;
-	int err = check(a, spec, now);
+	int err = check(a, spec, now, &ca);
 
 	if (!err)
-		err = build(a, spec, key, now, &cert);
+		err = build(ca, spec, key, now, &cert);
 	if (!err)
 		err = cert_times(cert, &leaf.not_before, &leaf.not_after);
 	if (!err)

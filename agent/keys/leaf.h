@@ -4,6 +4,7 @@
 #define KEYS_LEAF_H
 
 #include "agent/keys/authority.h"
+#include "agent/keys/cert.h"
 
 /* What core asked for. Slices borrow. */
 struct leaf_spec {
@@ -23,9 +24,9 @@ struct leaf {
  * leaf_issue() - sign a leaf over the public half of @key.
  * @ret_chain: gets the DER of the leaf appended (the root is no part of the chain).
  *
- * not_after is capped by the authority's.
- * Errors: -ERR_CLOCK, -ERR_EXPIRED (authority_may_sign()), -ERR_SPIFFE_ID, -ERR_FORMAT (DNS name, ttl),
- *         -ERR_CRYPTO, -ERR_SIZE, -ENOMEM.
+ * not_after is capped by the signer's.
+ * Errors: -ERR_CLOCK, -ERR_EXPIRED, -ERR_NOT_READY (authority_signer()), -ERR_SPIFFE_ID,
+ *         -ERR_FORMAT (DNS name, ttl), -ERR_CRYPTO, -ERR_SIZE, -ENOMEM.
  * Source: X509-SVID 2, 3.1, 4; spiffe.md 4.2 item 7.
  */
 MUST int leaf_issue(struct authority *a, const struct leaf_spec *spec, EVP_PKEY *key, int64_t now,

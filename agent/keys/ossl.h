@@ -5,9 +5,14 @@
 
 /* libcrypto has a type of the name of one of our error codes; it is never used here. */
 #define ERR_STATE OSSL_ERR_STATE
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #undef ERR_STATE
 
@@ -22,6 +27,10 @@
 OSSL_AUTO(EVP_PKEY)
 OSSL_AUTO(EVP_PKEY_CTX)
 OSSL_AUTO(EVP_CIPHER_CTX)
+OSSL_AUTO(EVP_MD_CTX)
+OSSL_AUTO(ECDSA_SIG)
+OSSL_AUTO(OSSL_PARAM)
+OSSL_AUTO(OSSL_PARAM_BLD)
 OSSL_AUTO(X509)
 OSSL_AUTO(X509_NAME)
 OSSL_AUTO(PKCS8_PRIV_KEY_INFO)
@@ -33,6 +42,12 @@ OSSL_AUTO(AUTHORITY_KEYID)
 OSSL_AUTO(GENERAL_NAMES)
 OSSL_AUTO(GENERAL_NAME)
 OSSL_AUTO(EXTENDED_KEY_USAGE)
+
+/* Some of the numbers are private, and wiping the others costs nothing. */
+static inline void BIGNUM_autoclean(BIGNUM **p)
+{
+	BN_clear_free(*p);
+}
 
 /* The error queue is per thread and would grow: nobody here reads it. */
 static inline int ossl_failed(void)

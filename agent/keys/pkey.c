@@ -2,7 +2,6 @@
 /* pkey.c - private keys of svid-keys: the three key types as data. Called by authority.c, issue.c, seal.c. */
 #include "agent/keys/pkey.h"
 
-
 #include "agent/base/limits.h"
 
 struct key_kind {
@@ -36,6 +35,20 @@ int pkey_generate(enum key_type type, EVP_PKEY **ret_key)
 		return ossl_failed();
 	*ret_key = key;
 	return 0;
+}
+
+bool pkey_is(EVP_PKEY *key, enum key_type type)
+{
+	const struct key_kind *kind = &kinds[type];
+	char group[32] = "";
+
+	if (!EVP_PKEY_is_a(key, kind->algorithm) || EVP_PKEY_get_bits(key) != (int)kind->bits)
+		return false;
+	if (!kind->group)
+		return true;
+	if (EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
+		ERR_clear_error();
+	return OBJ_sn2nid(group) == EC_curve_nist2nid(kind->group);
 }
 
 int pkey_encode(EVP_PKEY *key, struct secbytes *ret_pkcs8)

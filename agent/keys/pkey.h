@@ -17,6 +17,9 @@ MUST int pkey_generate(enum key_type type, EVP_PKEY **ret_key);
 /** pkey_is_slow() - whether keys of @type must be made outside the loop. */
 bool pkey_is_slow(enum key_type type);
 
+/** pkey_is() - whether @key is of @type. */
+bool pkey_is(EVP_PKEY *key, enum key_type type);
+
 /**
  * pkey_encode() - @key as unencrypted PKCS#8 DER on the secure heap, at most LIM_KEY_DER bytes.
  * Errors: -ERR_CRYPTO, -ERR_SIZE, -ENOMEM. Source: Workload API 5 (x509_svid_key).

@@ -5,65 +5,111 @@
 #include <errno.h>
 
 #include "agent/base/limits.h"
+#include "agent/keys/cert.h"
 #include "agent/keys/pkey.h"
+#include "agent/keys/root.h"
 
 #define MAGIC "SVIDSEAL"
-#define VERSION 1
+#define VERSION 2
+#define VERSION_ONE_CA 1
+#define PLAIN_MIN 4096
 #define NONCE_BYTES 12
 #define TAG_BYTES 16
 #define HEAD_BYTES (8 + 4 + NONCE_BYTES)
 
-static void put_aad(struct buf *aad, struct slice td)
+static void put_aad(struct buf *aad, uint32_t version, struct slice td)
 {
 	buf_put_str(aad, MAGIC);
-	buf_put_u32(aad, VERSION);
+	buf_put_u32(aad, version);
 	buf_put_slice(aad, td);
 }
 
-/* Key material must not touch an ordinary buffer, so this one is filled by hand on the secure heap. */
+/* Key material must not touch an ordinary buffer, so this one grows on the secure heap. Sticky as struct buf is. */
 struct plain {
 	struct secbytes bytes;
-	size_t at;
+	size_t len;
+	int err;
 };
 
-static void plain_put(struct plain *p, const void *from, size_t n)
+static void plain_autoclean(struct plain *p)
 {
-	memcpy(p->bytes.p + p->at, from, n);
-	p->at += n;
+	secbytes_done(&p->bytes);
+}
+
+static uint8_t *plain_reserve(struct plain *p, size_t n)
+{
+	size_t cap = p->bytes.len ? p->bytes.len : PLAIN_MIN;
+	struct secbytes more;
+
+	while (cap < p->len + n)
+		cap *= 2;
+	if (!p->err && cap != p->bytes.len) {
+		p->err = secbytes_new(cap, &more);
+		if (p->err)
+			return NULL;
+		if (p->len)
+			memcpy(more.p, p->bytes.p, p->len);
+		secbytes_done(&p->bytes);
+		p->bytes = more;
+	}
+	return p->err ? NULL : p->bytes.p + p->len;
+}
+
+static void plain_put(struct plain *p, struct slice s)
+{
+	uint8_t *to = plain_reserve(p, s.len);
+
+	if (!to)
+		return;
+	if (s.len)
+		memcpy(to, s.p, s.len);
+	p->len += s.len;
 }
 
 static void plain_put_le(struct plain *p, uint64_t v, size_t n)
 {
+	uint8_t le[8];
+
 	for (size_t i = 0; i < n; i++)
-		p->bytes.p[p->at++] = (uint8_t)(v >> (8 * i));
+		le[i] = (uint8_t)(v >> (8 * i));
+	plain_put(p, slice_of(le, n));
 }
 
 static void plain_put_blob(struct plain *p, struct slice s)
 {
 	plain_put_le(p, s.len, 4);
-	plain_put(p, s.p, s.len);
+	plain_put(p, s);
 }
 
-static int plain_of(const struct authority *a, struct secbytes *ret_plain)
+static int put_signer(struct plain *p, enum signer_use use, const struct signer *s)
 {
 	AUTO(secbytes) struct secbytes pkcs8 = { 0 };
 	AUTO(buf) struct buf der = BUF_INIT(LIM_CHAIN);
-	struct slice td = slice_str(a->trust_domain);
-	struct plain p = { .at = 0 };
-	int err = pkey_encode(a->key, &pkcs8);
+	int err = pkey_encode(s->key, &pkcs8);
 
-	if (!err)
-		err = cert_put_der(a->cert, &der);
-	if (!err)
-		err = secbytes_new(4 + td.len + 8 + 4 + pkcs8.len + 4 + der.len, &p.bytes);
+	if (!err && s->cert)
+		err = cert_put_der(s->cert, &der);
 	if (err)
 		return err;
-	plain_put_blob(&p, td);
-	plain_put_le(&p, (uint64_t)a->last_signature, 8);
-	plain_put_blob(&p, secbytes_slice(&pkcs8));
-	plain_put_blob(&p, buf_slice(&der));
-	*ret_plain = p.bytes;
-	return 0;
+	plain_put_le(p, use, 4);
+	plain_put_le(p, (uint64_t)s->born, 8);
+	plain_put_le(p, (uint64_t)s->active, 8);
+	plain_put_le(p, (uint64_t)s->not_after, 8);
+	plain_put_blob(p, secbytes_slice(&pkcs8));
+	plain_put_blob(p, buf_slice(&der));
+	return p->err;
+}
+
+static int put_plain(struct plain *p, const struct authority *a)
+{
+	int err = 0;
+
+	plain_put_blob(p, slice_str(a->trust_domain));
+	plain_put_le(p, (uint64_t)a->last_signature, 8);
+	for (unsigned int use = 0; use < SIGN_USES; use++)
+		for (size_t i = 0; i < a->rings[use].n && !err; i++)
+			err = put_signer(p, use, a->rings[use].of[i]);
+	return err ? err : p->err;
 }
 
 static int encrypt(struct slice plain, struct slice key, struct slice aad, const uint8_t *nonce, uint8_t *out)
@@ -82,7 +128,7 @@ static int encrypt(struct slice plain, struct slice key, struct slice aad, const
 
 int seal_write(const struct authority *a, struct slice key, struct buf *ret_sealed)
 {
-	AUTO(secbytes) struct secbytes plain = { 0 };
+	AUTO(plain) struct plain plain = { .len = 0 };
 	AUTO(buf) struct buf aad = BUF_INIT(64 + LIM_TRUST_DOMAIN);
 	uint8_t nonce[NONCE_BYTES];
 	uint8_t *out;
@@ -90,12 +136,12 @@ int seal_write(const struct authority *a, struct slice key, struct buf *ret_seal
 
 	if (key.len != SEAL_KEY_BYTES)
 		return -ERR_SEALED;
-	err = plain_of(a, &plain);
+	err = put_plain(&plain, a);
 	if (err)
 		return err;
 	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
 		return ossl_failed();
-	put_aad(&aad, slice_str(a->trust_domain));
+	put_aad(&aad, VERSION, slice_str(a->trust_domain));
 	err = buf_ok(&aad);
 	if (err)
 		return err;
@@ -105,7 +151,7 @@ int seal_write(const struct authority *a, struct slice key, struct buf *ret_seal
 	out = buf_reserve(ret_sealed, plain.len + TAG_BYTES);
 	if (!out)
 		return buf_ok(ret_sealed);
-	err = encrypt(secbytes_slice(&plain), key, buf_slice(&aad), nonce, out);
+	err = encrypt(slice_of(plain.bytes.p, plain.len), key, buf_slice(&aad), nonce, out);
 	if (!err)
 		buf_added(ret_sealed, plain.len + TAG_BYTES);
 	return err;
@@ -139,17 +185,61 @@ static int decrypt(struct slice cipher, struct slice key, struct slice aad, cons
 	return 0;
 }
 
-static int parse(struct slice plain, struct slice td, struct authority **ret_authority)
+/* The only key of version 1: its life began when its certificate was made. */
+static int parse_one_ca(struct slice *plain, struct authority *a)
+{
+	struct slice pkcs8 = slice_get_blob(plain, LIM_KEY_DER);
+	struct slice der = slice_get_blob(plain, LIM_CHAIN);
+	AUTO(EVP_PKEY) EVP_PKEY *key = NULL;
+	AUTO(X509) X509 *cert = NULL;
+	int64_t not_before, not_after;
+	int err;
+
+	if (slice_end(plain) || pkey_decode(pkcs8, &key))
+		return -ERR_SEALED;
+	err = root_parse(a->trust_domain, key, der, &cert);
+	if (!err)
+		err = cert_times(cert, &not_before, &not_after);
+	if (err)
+		return err;
+	a->changed = true; /* to be sealed as it is done now */
+	return authority_restore(a, SIGN_CA, take(&key), der, not_before + CERT_BACKDATE_S, not_before + CERT_BACKDATE_S,
+				 not_after);
+}
+
+static int parse_signer(struct slice *plain, struct authority *a)
+{
+	uint32_t use = slice_get_u32(plain);
+	int64_t born = (int64_t)slice_get_u64(plain), active = (int64_t)slice_get_u64(plain);
+	int64_t not_after = (int64_t)slice_get_u64(plain);
+	struct slice pkcs8 = slice_get_blob(plain, LIM_KEY_DER);
+	struct slice der = slice_get_blob(plain, LIM_CHAIN);
+	EVP_PKEY *key;
+
+	if (!slice_ok(plain) || use >= SIGN_USES || pkey_decode(pkcs8, &key))
+		return -ERR_SEALED;
+	return authority_restore(a, use, key, der, born, active, not_after);
+}
+
+static int parse(struct slice plain, uint32_t version, struct slice td, struct authority **ret_authority)
 {
 	struct slice name = slice_get_blob(&plain, LIM_TRUST_DOMAIN);
 	int64_t last = (int64_t)slice_get_u64(&plain);
-	struct slice pkcs8 = slice_get_blob(&plain, LIM_KEY_DER);
-	struct slice der = slice_get_blob(&plain, LIM_CHAIN);
-	EVP_PKEY *key;
+	AUTO(authority) struct authority *a = NULL;
+	int err;
 
-	if (slice_end(&plain) || !slice_eq(name, td) || pkey_decode(pkcs8, &key))
+	if (!slice_ok(&plain) || !slice_eq(name, td))
 		return -ERR_SEALED;
-	return authority_restore(td, key, der, last, ret_authority);
+	err = authority_new(td, &a);
+	if (!err && version == VERSION_ONE_CA)
+		err = parse_one_ca(&plain, a);
+	while (!err && plain.len)
+		err = parse_signer(&plain, a);
+	if (err)
+		return err;
+	a->last_signature = last;
+	*ret_authority = take(&a);
+	return 0;
 }
 
 int seal_open(struct slice sealed, struct slice key, struct slice td, struct authority **ret_authority)
@@ -158,16 +248,18 @@ int seal_open(struct slice sealed, struct slice key, struct slice td, struct aut
 	AUTO(buf) struct buf aad = BUF_INIT(64 + LIM_TRUST_DOMAIN);
 	struct slice head = slice_get_bytes(&sealed, HEAD_BYTES);
 	const uint8_t *nonce = head.p + 8 + 4;
+	uint32_t version;
 	int err;
 
 	if (!slice_ok(&sealed) || key.len != SEAL_KEY_BYTES || sealed.len <= TAG_BYTES ||
-	    sealed.len > LIM_SEALED)
+	    sealed.len > LIM_SEALED || !slice_eq_str(slice_get_bytes(&head, 8), MAGIC))
 		return -ERR_SEALED;
-	if (!slice_eq_str(slice_get_bytes(&head, 8), MAGIC) || slice_get_u32(&head) != VERSION)
+	version = slice_get_u32(&head);
+	if (version != VERSION && version != VERSION_ONE_CA)
 		return -ERR_SEALED;
-	put_aad(&aad, td);
+	put_aad(&aad, version, td);
 	err = buf_ok(&aad);
 	if (!err)
 		err = decrypt(sealed, key, buf_slice(&aad), nonce, &plain);
-	return err ? err : parse(secbytes_slice(&plain), td, ret_authority);
+	return err ? err : parse(secbytes_slice(&plain), version, td, ret_authority);
 }

@@ -1,14 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds the workloads of tests/e2e into build/e2e, once: go-workload (go-spiffe) and rust-workload (crate spiffe).
-# Usage: clients.sh go|rust
+# Builds the workloads of tests/e2e into build/e2e, once, with what their registries' own clients fetch: go-workload
+# (go-spiffe), rust-workload (crate spiffe), python/ (PyPI spiffe), node/ (npm @grpc/grpc-js), java/ (Maven io.spiffe).
+# Usage: clients.sh go|rust|rust-tests|python|node|java
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(cd "$here/../.." && pwd)/build/e2e
 mkdir -p "$out"
 
-# Whether $1 is newer than every source of folder $2.
-is_fresh() { [ -x "$1" ] && [ -z "$(find "$2" -type f -newer "$1")" ]; }
+# Whether $1 is newer than every source in the other places.
+is_fresh() {
+	made=$1
+	shift
+	[ -e "$made" ] && [ -z "$(find "$@" -type f -newer "$made")" ]
+}
 
 case ${1:-} in
 go)
@@ -24,8 +29,45 @@ rust)
 	CARGO_TARGET_DIR=$out/cargo nice "$cargo" build -q --release --locked
 	cp "$out/cargo/release/rust-workload" "$out/rust-workload"
 	;;
+rust-tests)
+	# The crate brings tests that want a live Workload API; they are compiled as they are, against the crate.
+	! is_fresh "$out/rust-tests/built" "$here/rust" || exit 0
+	cargo=$("$here/toolchain.sh" cargo)
+	cd "$here/rust"
+	crate=$("$cargo" metadata -q --locked --format-version 1 | tr , '\n' |
+		sed -nE 's|.*"manifest_path":"([^"]*/spiffe-[0-9.]*)/Cargo.toml".*|\1|p' | head -n 1)
+	rm -rf "$out/rust-tests" && mkdir -p "$out/rust-tests/tests"
+	cp -r Cargo.toml Cargo.lock src "$out/rust-tests/"
+	for test in workload_api_client x509_source jwt_source; do cp "$crate/tests/$test.rs" "$out/rust-tests/tests/"; done
+	cd "$out/rust-tests"
+	CARGO_TARGET_DIR=$out/cargo nice "$cargo" test -q --no-run --release --locked --tests --message-format json |
+		tr , '\n' | sed -nE 's@.*"executable":"([^"]*/(workload_api_client|x509_source|jwt_source)-[0-9a-f]+)".*@\1@p' >built.new
+	[ -s built.new ] && mv built.new built
+	;;
+python)
+	! is_fresh "$out/python/venv/bin/python" "$here/python" || exit 0
+	rm -rf "$out/python" && mkdir -p "$out/python"
+	/usr/bin/python3 -m venv "$out/python/venv"
+	nice "$out/python/venv/bin/pip" -q install --disable-pip-version-check -r "$here/python/requirements.txt"
+	cp "$here/python/workload.py" "$out/python/"
+	touch -h "$out/python/venv/bin/python"
+	;;
+node)
+	! is_fresh "$out/node/workload.js" "$here/node" "$here/../../workloadapi/workload.proto" || exit 0
+	rm -rf "$out/node" && mkdir -p "$out/node"
+	cp "$here/node/package.json" "$here/node/package-lock.json" "$here/../../workloadapi/workload.proto" "$out/node/"
+	cd "$out/node"
+	nice npm ci --silent --ignore-scripts --no-audit --no-fund --cache "$out/npm" >&2
+	cp "$here/node/workload.js" .
+	;;
+java)
+	! is_fresh "$out/java/java-workload.jar" "$here/java" || exit 0
+	cd "$here/java"
+	rm -rf "$out/java"
+	nice mvn -q -B -Dout="$out/java" -Dmaven.repo.local="$out/m2" package >&2
+	;;
 *)
-	sed -n '3,4s/^# //p' "$0" >&2
+	sed -n '3,5s/^# //p' "$0" >&2
 	exit 2
 	;;
 esac

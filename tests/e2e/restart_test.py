@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
 import clients  # noqa: E402  pylint: disable=wrong-import-position
-from agent import until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import BIN, until  # noqa: E402  pylint: disable=wrong-import-position
 from service import Service  # noqa: E402  pylint: disable=wrong-import-position
 
 WORKLOADS, STREAMS = 10, 100
@@ -98,6 +98,37 @@ def test_a_restarted_svidd_keeps_listener_and_kernel_side():
         holder.wait("update", 2, 20)
         if agent.status()["tier"] != "socket":
             assert "reused=1" in agent.log().split("\n[", 1)[-1], agent.explain()
+
+
+def other_build(agent):
+    """A svidd whose BPF programs count as others: one byte of padding in their ELF header differs."""
+    with open(os.path.join(BIN, "svidd"), "rb") as f:
+        program = bytearray(f.read())
+    at = program.index(b"\x7fELF", 4)
+    program[at + 15] ^= 1
+    path = os.path.join(agent.top, "svidd-next")
+    with open(path, "wb") as f:
+        f.write(program)
+    os.chmod(path, 0o755)
+    return path
+
+
+def test_replaced_programs_keep_the_records_of_older_processes():
+    """An upgrade brings other BPF programs. argv never matches for a process that was only scanned."""
+    with Service("upgrade") as agent:
+        app = agent.program("app", clients.go())
+        agent.document("app", "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: app\nspec:\n"
+                       f"  workloadID: app\n  selectors:\n    - unix:path: {app}\n      process:cmdline: {app} stream\n")
+        agent.start()
+        if agent.status()["tier"] == "socket":
+            case.skip("no kernel evidence here")
+        player = agent.play(app, "stream", "-again", "20", "-for", "60s")
+        player.wait("message")
+        agent.svidd, before = other_build(agent), len(agent.log())
+        agent.restart()
+        assert "reused=0" in agent.log()[before:], agent.explain()
+        player.wait("message", 2, 20)
+        assert [e["code"] for e in player.of("ended")] == ["Unavailable"], player.said()
 
 
 def test_a_switch_to_socket_attestation_needs_the_flag():

@@ -133,19 +133,22 @@ class Lines:
 class Agent:
     count = 0
 
-    def __init__(self, name="e2e", audit="required", tier=None, more_settings=""):
+    def __init__(self, name="e2e", audit="required", tier=None, more_settings="", trust_domain=TRUST_DOMAIN):
         Agent.count += 1
         self.instance = f"{name}-{os.getpid()}-{Agent.count}"[:32]
+        self.trust_domain = trust_domain
         self.tier = tier or os.environ.get("TIER", "auto")
         self.top = tempfile.mkdtemp(prefix=f"svidd-{name}-", dir="/tmp")
         os.chmod(self.top, 0o755)
         self.policy_dir, self.bin = os.path.join(self.top, "policy.d"), os.path.join(self.top, "bin")
-        self.run_dir, self.state_dir = os.path.join(self.top, "run"), os.path.join(self.top, "state")
+        self.state_dir = os.path.join(self.top, "state")
         self.config, self.audit = os.path.join(self.top, "svid.yaml"), os.path.join(self.top, "audit.jsonl")
         self.log_path = os.path.join(self.top, "log")
+        self.run_dir = os.path.join(self.top, "run")
         self.socket = os.path.join(self.run_dir, "public", "api.sock")
         self.admin = os.path.join(self.run_dir, "private", "admin.sock")
         self.endpoint = "unix://" + self.socket
+        self.svidd = os.path.join(BIN, "svidd")
         self.extra = []
         self.process, self.players = None, []
         for d in (self.policy_dir, self.bin):
@@ -156,7 +159,7 @@ class Agent:
 
     def settings(self, audit="required", more=""):
         self.replace(self.config, "apiVersion: svid/v1alpha1\nkind: Agent\nmetadata:\n  name: agent\nspec:\n"
-                    f"  trustDomain: {TRUST_DOMAIN}\n  audit: {audit}\n{more}")
+                    f"  trustDomain: {self.trust_domain}\n  audit: {audit}\n{more}")
 
     def document(self, name, text):
         """A policy file, written aside and renamed, as tools do."""
@@ -165,13 +168,15 @@ class Agent:
     def remove(self, name):
         os.unlink(os.path.join(self.policy_dir, name + ".yaml"))
 
-    def identity(self, name, path, workload=None, x509_ttl=None, more=""):
-        """A WorkloadIdentity for the program at path; its SPIFFE ID."""
+    def identity(self, name, program, workload=None, x509_ttl=None, more=""):
+        """A WorkloadIdentity for a program: a path, or what self.app() placed. Its SPIFFE ID."""
         workload = workload or name
         svid = f"  svid:\n    x509:\n      ttl: {x509_ttl}\n" if x509_ttl else ""
+        selectors = getattr(program, "selectors", {"unix:path": program})
+        lines = "".join(f"      {key}: {value}\n" for key, value in selectors.items())
         self.document(name, f"apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: {name}\nspec:\n"
-                      f"  workloadID: {workload}\n  selectors:\n    - unix:path: {path}\n{svid}{more}")
-        return f"spiffe://{TRUST_DOMAIN}/{workload}"
+                      f"  workloadID: {workload}\n  selectors:\n    - {lines.lstrip()}{svid}{more}")
+        return f"spiffe://{self.trust_domain}/{workload}"
 
     @staticmethod
     def replace(path, text):
@@ -184,7 +189,7 @@ class Agent:
     # svidd
 
     def command(self):
-        argv = [os.path.join(BIN, "svidd"), "--config", self.config, "--policy-dir", self.policy_dir, "--run-dir",
+        argv = [self.svidd, "--bin-dir", BIN, "--config", self.config, "--policy-dir", self.policy_dir, "--run-dir",
                 self.run_dir, "--state-dir", self.state_dir, "--audit", self.audit, "--instance", self.instance,
                 "--ids", str(IDS_BASE), "--attestation", self.tier, *self.extra]
         if self.tier == "socket":
@@ -322,23 +327,29 @@ class Agent:
         os.chmod(copy, 0o644)
         return copy
 
-    def play(self, path, *words, user=CALLER_UID):
+    def app(self, name, client):
+        """A client (tests/lib/clients.py) installed under a name of its own, as self.program() does for one binary."""
+        return client.install(self.bin, name)
+
+    def play(self, program, *words, user=CALLER_UID, env=()):
         """Start a program under test in the background."""
-        process = subprocess.Popen([path, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        argv = getattr(program, "argv", [program])
+        process = subprocess.Popen([*argv, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, cwd="/", user=user, group=user, extra_groups=[],
-                                   env={"SPIFFE_ENDPOINT_SOCKET": self.endpoint, "PATH": "/usr/bin:/bin"})
+                                   env={"SPIFFE_ENDPOINT_SOCKET": self.endpoint, "PATH": "/usr/bin:/bin", **dict(env)})
         player = Lines(process)
         self.players.append(player)
         return player
 
-    def run(self, path, *words, seconds=20, user=CALLER_UID):
+    def run(self, program, *words, seconds=20, user=CALLER_UID, env=()):
         """Run a program under test to its end: its events, then its exit code."""
-        player = self.play(path, *words, user=user)
+        player = self.play(program, *words, user=user, env=env)
         code = player.finish(seconds)
         return player.events, code
 
-    def one(self, path, *words, seconds=20):
+    def one(self, program, *words, seconds=20, env=()):
         """The last event of a run: what a test that wants one answer looks at."""
-        events, _ = self.run(path, *words, seconds=seconds)
-        assert events, f"{path} {words} said nothing"
-        return events[-1]
+        player = self.play(program, *words, env=env)
+        player.finish(seconds)
+        assert player.events, f"{program} {words} said no event, but {player.other[-20:]}"
+        return player.events[-1]

@@ -36,6 +36,17 @@ def often(quick, full):
     return full if ALL else quick
 
 
+def each(items, module_globals):
+    """Decorator: the function is the test test_NAME_function for every item, which it gets as its argument."""
+    def register(function):
+        for item in items:
+            def test(item=item):
+                function(item)
+            module_globals[f"test_{item.name}_{function.__name__}"] = test
+        return function
+    return register
+
+
 def run_one(name, function):
     start = time.monotonic()
     try:

@@ -166,8 +166,8 @@ static int key_fd(void)
 int rig_key(int keys, const struct msg_FK_GET *get)
 {
 	int fd = key_fd();
-	int err = ipc_put_fds(keys, FK_KEY, 0, &fd, 1, .identity = get->identity, .generation = get->generation,
-			      .len = 64);
+	int err = ipc_put_fds(keys, FK_KEY, 0, &fd, 1, .identity = get->identity, .kind = get->kind,
+			      .generation = get->generation, .len = 64);
 
 	close(fd);
 	return err;

@@ -28,13 +28,16 @@ class Service(Agent):
         path = os.path.join(self.top, "notify")
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(path)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self):
         while True:
             try:
                 text, ancillary, _, _ = self._notify.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(4 * array.array("i").itemsize))
             except OSError:
+                return
+            if not text:
                 return
             fds = array.array("i")
             for _, _, data in ancillary:
@@ -76,6 +79,9 @@ class Service(Agent):
 
     def close(self):
         super().close()
+        # Closing alone would leave the thread reading whatever gets the number next.
+        self._notify.shutdown(socket.SHUT_RD)
+        self._listener.join()
         self._notify.close()
         for fd in self.store.values():
             os.close(fd)

@@ -104,7 +104,7 @@ static void make_session(struct peer *p, bool manual_windows)
 	nghttp2_option_del(opt);
 }
 
-struct peer *peer_new(const struct api *api, bool manual_windows)
+struct peer *peer_new(struct api *api, bool manual_windows)
 {
 	struct peer *p = mem_new(struct peer);
 	struct message *whoami = NULL;

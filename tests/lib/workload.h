@@ -46,7 +46,7 @@ struct fields {
  * peer_new() - a connection between a client session and our engine on @api.
  * @manual_windows: the client gives no window back by itself.
  */
-struct peer *peer_new(const struct api *api, bool manual_windows);
+struct peer *peer_new(struct api *api, bool manual_windows);
 
 /** peer_free() - both ends. */
 void peer_free(struct peer *p);

@@ -58,6 +58,16 @@ sed -nE 's/^MSG\(([A-Z0-9_]+), *[0-9]+.*/\1/p' agent/ipc/msg.def | while read -r
 	grep -q "\`$m\`" agent/ipc/PROTOCOL.md 2>/dev/null || echo "agent/ipc/PROTOCOL.md does not name $m"; done |
 	check "PROTOCOL.md names each message"
 
+# What SECURITY.md says is shown by a test is shown by one: `file:test`, and rows of attacks.
+grep -oE '`[a-z_]+_(test|fuzz)(:[a-z0-9_]+)?`' SECURITY.md | tr -d '`' | sort -u | while IFS=: read -r file name; do
+	found=$(git ls-files --cached --others --exclude-standard "tests/**/$file.*")
+	if [ -z "$found" ]; then echo "SECURITY.md: no $file"; continue; fi
+	# shellcheck disable=SC2086 # one word per file
+	[ -z "$name" ] || grep -qE "\\b$name\\(" $found || echo "SECURITY.md: no $name in $found"; done |
+	check "SECURITY.md names tests that exist"
+grep -oE '\bA[0-9]+\b' SECURITY.md | sort -u | while read -r row; do
+	grep -q "Case(\"$row\"" tests/attack/*.py || echo "SECURITY.md: no attack $row"; done | check "SECURITY.md names attacks that run"
+
 # The words are spelled apart so that this file does not find itself.
 grep -nE '\b(TO''DO|FIX''ME|X''XX|HA''CK)\b' "${code[@]}" | check "no unfinished work marked in code"
 grep -nE '(^|[[:space:]"'"'"'=:(])/(root|home|work)/[a-z.]' "${code[@]}" | check "no path of a machine"

@@ -43,7 +43,9 @@ const char *world_path(const struct world *w, const char *name)
 
 void world_new(struct world *w)
 {
-	*w = (struct world){ .svidd = -1, .keys = -1, .attest = { -1, -1 }, .undertakers = { -1, -1 }, .compiler = -1,
+	*w = (struct world){ .bundle = "bundle", .sealed = "sealed", .jwks = "{\"keys\":[{\"kid\":\"kid-1\"}]}",
+			     .svidd = -1, .keys = -1, .attest = { -1, -1 },
+			     .undertakers = { -1, -1 }, .compiler = -1,
 			     .agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}",
 			     .documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}" };
 	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
@@ -347,21 +349,63 @@ static void on_issue(struct world *w, struct chan_msg *m)
 	w->issues++;
 	if (w->ways.keys_silent)
 		return;
-	assert_int_equal(ipc_put(w->keys, KY_ISSUED, m->id, .identity = ask.identity, .err = w->ways.keys_issue_err,
+	assert_int_equal(ipc_put(w->keys, KY_ISSUED, m->id, .identity = ask.identity, .kind = ask.kind,
+				 .err = w->ways.keys_issue_err,
 				 .generation = ++w->generation, .not_before = now - 30,
 				 .not_after = now + (w->ways.svid_life ? w->ways.svid_life : 3600),
 				 .serial = slice_str("0123456789"), .chain = slice_str("chain")), 0);
+}
+
+void world_say_loaded(struct world *w)
+{
+	assert_int_equal(ipc_put(w->keys, KY_LOADED, 0, .err = w->ways.keys_load_err, .bundle = slice_str(w->bundle),
+				 .not_after = clock_wall_s() + 86400, .jwks = slice_str(w->jwks),
+				 .wit_jwks = slice_str(w->load.wit ? "{\"keys\":[]}" : ""),
+				 .sealed = slice_str(w->sealed)), 0);
+}
+
+static void on_load(struct world *w, struct chan_msg *m)
+{
+	assert_int_equal(msg_get_KY_LOAD(m->body, &w->load), 0);
+	w->load.trust_domain = w->load.sealed = slice_of(NULL, 0); /* they borrow */
+	w->loads++;
+	if (!w->ways.keys_silent)
+		world_say_loaded(w);
+}
+
+/* As svid-keys does it: the token to the front, then the word to svid-core. */
+static void on_jwt(struct world *w, struct chan_msg *m)
+{
+	struct world_jwt *j = &w->jwts[w->n_jwts++ % WORLD_JWTS];
+	struct msg_KY_JWT ask;
+
+	assert_int_equal(msg_get_KY_JWT(m->body, &ask), 0);
+	*j = (struct world_jwt){ .id = m->id, .front = ask.front, .order = ask.order, .identity = ask.identity,
+				 .ttl = ask.ttl, .alg = ask.alg };
+	snprintf(j->spiffe_id, sizeof(j->spiffe_id), "%.*s", (int)ask.spiffe_id.len, (const char *)ask.spiffe_id.p);
+	snprintf(j->issuer, sizeof(j->issuer), "%.*s", (int)ask.issuer.len, (const char *)ask.issuer.p);
+	while (ask.audiences.len && slice_ok(&ask.audiences)) {
+		(void)list_get_str(&ask.audiences, LIM_AUDIENCE);
+		j->audiences++;
+	}
+	if (!w->ways.keys_keep_jwts)
+		world_say_jwt(w, j, w->ways.keys_jwt_err);
+}
+
+void world_say_jwt(struct world *w, const struct world_jwt *j, int err)
+{
+	assert_int_equal(ipc_put(w->keys, KY_JWT_DONE, j->id, .err = err, .jti = slice_str("jti-1"),
+				 .kid = slice_str("kid-1"), .not_after = clock_wall_s() + 300), 0);
 }
 
 static void on_keys(struct world *w, struct chan_msg *m)
 {
 	switch (m->type) {
 	case MSG_KY_LOAD:
-		w->loads++;
-		if (!w->ways.keys_silent)
-			assert_int_equal(ipc_put(w->keys, KY_LOADED, m->id, .err = w->ways.keys_load_err,
-						 .bundle = slice_str("bundle"), .not_after = clock_wall_s() + 86400,
-						 .sealed = slice_str("sealed")), 0);
+		on_load(w, m);
+		break;
+	case MSG_KY_JWT:
+		on_jwt(w, m);
 		break;
 	case MSG_KY_BIND:
 		on_bind(w, m);
@@ -438,17 +482,41 @@ static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
 	}
 }
 
-static void on_set(struct world_front *f, struct chan_msg *m)
+static void on_set(struct world_front *f, struct chan_msg *m, int set_err)
 {
 	struct msg_F_SET set;
 
 	assert_int_equal(msg_get_F_SET(m->body, &set), 0);
 	f->version = set.version;
 	f->bundle = set.bundle.len;
-	for (f->entries = 0; set.entries.len; f->entries++)
-		(void)list_get_entry(&set.entries);
+	f->jwks = set.jwks.len;
+	f->wit = set.wit;
+	for (f->entries = f->wits = 0; set.entries.len; f->entries++) {
+		struct set_entry e = list_get_entry(&set.entries);
+
+		f->identities[f->entries % ARRAY_SIZE(f->identities)] = e.identity;
+		f->wits += e.wit.len > 0 && e.wit_generation > 0;
+	}
 	assert_true(slice_ok(&set.entries));
-	front_answers(ipc_put(f->fd, FR_SET, 0, .version = set.version));
+	f->federated[0] = 0;
+	while (set.federated.len && slice_ok(&set.federated)) {
+		struct fed_bundle fed = list_get_fed(&set.federated);
+
+		snprintf(f->federated + strlen(f->federated), sizeof(f->federated) - strlen(f->federated), "%.*s=%zu+%zu ",
+			 (int)fed.trust_domain_id.len, (const char *)fed.trust_domain_id.p, fed.bundle.len, fed.jwks.len);
+	}
+	assert_true(slice_ok(&set.federated));
+	front_answers(ipc_put(f->fd, FR_SET, 0, .version = set.version, .err = set_err));
+}
+
+static void on_nojwt(struct world_front *f, struct chan_msg *m)
+{
+	struct msg_F_NOJWT no;
+
+	assert_int_equal(msg_get_F_NOJWT(m->body, &no), 0);
+	f->nojwts++;
+	f->nojwt_order = no.order;
+	f->nojwt_err = no.err;
 }
 
 static void on_front(struct world *w, struct world_front *f, struct chan_msg *m)
@@ -457,13 +525,16 @@ static void on_front(struct world *w, struct world_front *f, struct chan_msg *m)
 
 	switch (m->type) {
 	case MSG_F_SET:
-		on_set(f, m);
+		on_set(f, m, w->ways.front_set_err);
 		break;
 	case MSG_F_CONN:
 		on_conn(w, f, m);
 		break;
 	case MSG_F_WHOAMI:
 		on_whoami(w, f, m);
+		break;
+	case MSG_F_NOJWT:
+		on_nojwt(f, m);
 		break;
 	case MSG_F_END:
 		on_end(w, f, m);

@@ -12,6 +12,7 @@
 #define WORLD_IDS 48670
 #define WORLD_FRONTS 64
 #define WORLD_CONNS 64
+#define WORLD_JWTS 128
 
 struct world_front {
 	uint32_t number; /* 0: not used */
@@ -23,6 +24,14 @@ struct world_front {
 	uint64_t version; /* of the last F_SET */
 	size_t entries;	  /* in it */
 	size_t bundle;	  /* bytes of it */
+	size_t jwks;	  /* likewise */
+	uint32_t wit;
+	size_t wits; /* entries with a WIT-SVID */
+	uint32_t identities[8];
+	char federated[512]; /* "spiffe://td=BUNDLE+JWKS ", bytes of each */
+	unsigned int nojwts;
+	uint32_t nojwt_order; /* of the last F_NOJWT */
+	int nojwt_err;
 	int state;	  /* of the last F_STATE */
 	size_t conns;
 };
@@ -36,6 +45,13 @@ struct world_conn {
 	char whoami[LIM_WHOAMI + 1];
 };
 
+/* A KY_JWT. */
+struct world_jwt {
+	uint32_t id, front, order, identity, ttl, alg;
+	char spiffe_id[64], issuer[64];
+	size_t audiences;
+};
+
 /* What to do instead of what is right; 0 is right. */
 struct world_ways {
 	bool front_never_ready;
@@ -44,8 +60,11 @@ struct world_ways {
 	bool keys_silent;
 	bool undertakers_hang; /* each takes one and never answers */
 	bool restart; /* svidd starts what it killed again */
+	bool keys_keep_jwts; /* world_say_jwt() comes later */
 	int keys_load_err;
 	int keys_issue_err;
+	int keys_jwt_err;
+	int front_set_err;
 	uint32_t svid_life; /* seconds; 0 = 3600 */
 };
 
@@ -68,6 +87,10 @@ struct world {
 	const char *documents; /* WorkloadIdentity documents, one a line: "name {json}" */
 	const char *agent;     /* spec of the Agent document */
 	uint64_t generation;
+	const char *bundle, *jwks, *sealed; /* what svid-keys says next */
+	struct msg_KY_LOAD load; /* the last one, numbers only */
+	struct world_jwt jwts[WORLD_JWTS];
+	size_t n_jwts;
 	bool keep; /* stop leaves the directory: for a restart */
 };
 
@@ -114,6 +137,12 @@ bool world_is_closed(struct world *w, int fd, int ms);
 
 /** world_new_keys() - svid-keys restarted. */
 void world_new_keys(struct world *w);
+
+/** world_say_loaded() - svid-keys says KY_LOADED, asked or not. */
+void world_say_loaded(struct world *w);
+
+/** world_say_jwt() - svid-keys says how @j ended. */
+void world_say_jwt(struct world *w, const struct world_jwt *j, int err);
 
 /** world_new_attest() - worker @i restarted. */
 void world_new_attest(struct world *w, unsigned int i);

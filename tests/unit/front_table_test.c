@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* front_table_test.c - which process serves which set; with this test as svidd and as the fronts.
- * links: agent/core/front.c agent/core/front_chan.c agent/core/frontlog.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
+ * links: agent/core/front.c agent/core/front_chan.c agent/core/front_set.c agent/core/front_jwt.c agent/core/bundles.c agent/core/state_bundles.c agent/core/frontlog.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +24,7 @@ static struct state *st;
 static struct authority *auth;
 static struct audit audit;
 static struct identities *ids;
+static struct bundles *bundles;
 static struct fronts *fronts;
 static struct buf scratch;
 static uint32_t last_spawn;
@@ -91,10 +92,12 @@ static void nothing(void *owner)
 	(void)owner;
 }
 
-static void nothing_issued(void *owner, uint32_t identity, uint32_t id, int err, const struct svid_issued *svid)
+static void nothing_issued(void *owner, uint32_t identity, enum svid_kind kind, uint32_t id, int err,
+			   const struct svid_issued *svid)
 {
 	(void)owner;
 	(void)identity;
+	(void)kind;
 	(void)id;
 	(void)err;
 	(void)svid;
@@ -106,7 +109,8 @@ static void nothing_changed(void *owner, uint32_t number)
 	(void)number;
 }
 
-static const struct authority_ops authority_ops = { nothing, nothing_issued, nothing, nothing };
+static const struct authority_ops authority_ops = { .changed = nothing, .issued = nothing_issued, .lost = nothing,
+						    .kill = nothing };
 static const struct identities_ops identities_ops = { nothing_changed };
 
 static int setup(void **unused)
@@ -120,9 +124,9 @@ static int setup(void **unused)
 		return -1;
 	audit_init(&audit, -1, AUDIT_BEST_EFFORT);
 	if (authority_new(loop, st, &authority_ops, NULL, &auth) ||
-	    identities_new(loop, auth, &audit, &identities_ops, NULL, &ids))
+	    identities_new(loop, auth, &audit, &identities_ops, NULL, &ids) || bundles_new(st, &bundles))
 		return -1;
-	return fronts_new(loop, ids, auth, &ops, NULL, &fronts);
+	return fronts_new(loop, ids, auth, bundles, &ops, NULL, &fronts);
 }
 
 static int teardown(void **unused)
@@ -131,6 +135,7 @@ static int teardown(void **unused)
 
 	(void)unused;
 	fronts_free(fronts);
+	bundles_free(bundles);
 	identities_free(ids);
 	authority_free(auth);
 	state_close(st);

@@ -27,8 +27,9 @@ static struct audit audit;
 static struct identities *ids;
 static struct buf scratch;
 static int keys; /* our end as svid-keys */
-static unsigned int changes, killed, authority_changes;
+static unsigned int changes, killed, authority_changes, jwts_done;
 static bool stored_before_use;
+static struct authority_config config;
 
 static struct identity doc = { .number = 7, .name = (char *)"app", .spiffe_id = (char *)"spiffe://example.org/app",
 			       .hint = (char *)"", .x509_ttl = 3600, .key_type = KEY_EC_P256 };
@@ -52,10 +53,20 @@ static void on_authority(void *owner)
 	identities_ready(ids);
 }
 
-static void on_issued(void *owner, uint32_t identity, uint32_t id, int err, const struct svid_issued *svid)
+static void on_issued(void *owner, uint32_t identity, enum svid_kind kind, uint32_t id, int err,
+		      const struct svid_issued *svid)
 {
 	(void)owner;
-	identities_issued(ids, identity, id, err, svid);
+	identities_issued(ids, identity, kind, id, err, svid);
+}
+
+static void on_jwt_done(void *owner, uint32_t id, int err, const struct jwt_issued *jwt)
+{
+	(void)owner;
+	(void)id;
+	(void)err;
+	(void)jwt;
+	jwts_done++;
 }
 
 static void on_lost(void *owner)
@@ -70,7 +81,7 @@ static void on_kill(void *owner)
 	killed++;
 }
 
-static const struct authority_ops authority_ops = { on_authority, on_issued, on_lost, on_kill };
+static const struct authority_ops authority_ops = { on_authority, on_issued, on_jwt_done, on_lost, on_kill };
 static const struct identities_ops identities_ops = { on_changed };
 
 static void new_keys(void)
@@ -88,7 +99,8 @@ static int setup(void **unused)
 {
 	(void)unused;
 	log_init("test", LOG_ERROR);
-	changes = killed = authority_changes = 0;
+	changes = killed = authority_changes = jwts_done = 0;
+	config = (struct authority_config){ "example.org", 1000, 2000, false };
 	stored_before_use = false;
 	keys = -1;
 	doc.x509_ttl = 3600;
@@ -152,7 +164,7 @@ static void say_loaded(int err)
 static void make_ready(void)
 {
 	new_keys();
-	authority_configure(auth, "example.org", 1000);
+	authority_configure(auth, &config);
 	next(MSG_KY_LOAD);
 	say_loaded(0);
 	assert_int_equal(authority_err(auth), 0);
@@ -320,11 +332,11 @@ static void a_refusal_of_keys_is_no_new_authority(void **state)
 {
 	(void)state;
 	new_keys();
-	authority_configure(auth, "example.org", 1000);
+	authority_configure(auth, &config);
 	next(MSG_KY_LOAD);
 	say_loaded(-ERR_SEALED);
 	assert_int_equal(authority_err(auth), -ERR_SEALED);
-	authority_configure(auth, "example.org", 1000);
+	authority_configure(auth, &config);
 	assert_true(nothing_said());
 }
 
@@ -335,7 +347,7 @@ static void a_new_authority_may_be_made_only_where_none_was_stored(void **state)
 
 	(void)state;
 	new_keys();
-	authority_configure(auth, "example.org", 1000);
+	authority_configure(auth, &config);
 	m = next(MSG_KY_LOAD);
 	assert_int_equal(msg_get_KY_LOAD(m.body, &load), 0);
 	assert_int_equal(load.may_create, 1);
@@ -352,7 +364,7 @@ static void state_of_another_trust_domain_is_not_loaded(void **state)
 	(void)state;
 	assert_int_equal(state_put_blob(st, STATE_TRUST_DOMAIN, slice_str("other.org")), 0);
 	new_keys();
-	authority_configure(auth, "example.org", 1000);
+	authority_configure(auth, &config);
 	assert_true(nothing_said());
 	assert_int_equal(authority_err(auth), -ERR_EXISTS);
 }

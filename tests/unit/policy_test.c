@@ -14,7 +14,7 @@
 #include "tests/unit/policy_facts.h"
 
 static char *groups[] = { (char *)"demo" };
-static const struct policy_env env = { "example.org", groups, 1, 3600 };
+static const struct policy_env env = { "example.org", groups, 1, 3600, 300 };
 
 #define SETS(list) "{\"workloadID\":\"a\",\"selectors\":[" list "]}"
 #define PATH_SET "\"selectors\":[{\"unix:path\":[\"/usr/bin/app\"]}]"

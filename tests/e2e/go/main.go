@@ -2,7 +2,8 @@
 
 // go-workload: one workload that speaks to a Workload API through go-spiffe, as its users do. Each
 // thing it sees is one JSON line on stdout, so that tests written in Python read facts, not text.
-// Modes: fetch, bundles, watch, source, stream (raw gRPC, no retry), serve and dial (mTLS).
+// Modes: fetch, bundles, watch, source, stream (raw gRPC, no retry), serve and dial (mTLS), those of
+// jwt.go and wit.go.
 package main
 
 import (
@@ -27,9 +28,13 @@ var (
 	count  = flag.Int("count", 0, "watch, source, stream: stop after this many updates (0: never)")
 	listen = flag.String("listen", "127.0.0.1:0", "serve: address")
 	peer   = flag.String("peer", "", "serve, dial: the SPIFFE ID that the other side must have")
-	target = flag.String("target", "", "dial: address")
+	target = flag.String("target", "", "dial: address; bundle-source: trust domain")
 	conns  = flag.Int("conns", 1, "stream: connections opened side by side")
-	again  = flag.Int("again", 0, "stream: open a stream anew when it ends, this many times")
+
+	audience = flag.String("audience", "", "jwt, validate: audience, more of them after commas")
+	subject  = flag.String("subject", "", "jwt, wit: only this SPIFFE ID")
+	token    = flag.String("token", "", "validate: JWT-SVID")
+	again    = flag.Int("again", 0, "stream: open a stream anew when it ends, this many times")
 )
 
 var outMu sync.Mutex
@@ -173,10 +178,11 @@ func source(ctx context.Context) error {
 func main() {
 	modes := map[string]func(context.Context) error{
 		"fetch": fetch, "bundles": bundles, "watch": watch, "source": source,
-		"stream": stream, "serve": serve, "dial": dial,
+		"stream": stream, "serve": serve, "dial": dial, "jwt": jwt, "jwt-bundles": jwtBundles,
+		"jwt-watch": jwtWatch, "validate": validate, "bundle-source": bundleSource, "wit": wit,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: go-workload fetch|bundles|watch|source|stream|serve|dial [flags]")
+		fmt.Fprintln(os.Stderr, "usage: go-workload MODE [flags], modes in main.go")
 		os.Exit(2)
 	}
 	err := flag.CommandLine.Parse(os.Args[2:])

@@ -2,14 +2,16 @@
 
 //! rust-workload: one workload that speaks to a Workload API through the crate `spiffe`, which
 //! checks more than any other client. Prints what it sees as JSON lines, like tests/e2e/go.
-//! Usage: rust-workload fetch|source SOCKET [SECONDS] [UPDATES]
+//! Usage: rust-workload fetch|source SOCKET [SECONDS] [UPDATES], or a mode of jwt.rs with its words.
+
+mod jwt;
 
 use spiffe::{WorkloadApiClient, X509Source, X509Svid};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// A JSON string literal; enough for error texts and SPIFFE IDs.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -94,6 +96,8 @@ async fn source(socket: &str, updates: u32) -> Result<(), String> {
     Ok(())
 }
 
+const MODES: [&str; 6] = ["fetch", "source", "jwt", "jwt-bundles", "jwt-watch", "validate"];
+
 fn number(args: &[String], at: usize, otherwise: u32) -> u32 {
     args.get(at)
         .and_then(|text| text.parse().ok())
@@ -103,15 +107,20 @@ fn number(args: &[String], at: usize, otherwise: u32) -> u32 {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
-    if args.len() < 3 || !["fetch", "source"].contains(&args[1].as_str()) {
-        eprintln!("usage: rust-workload fetch|source SOCKET [SECONDS] [UPDATES]");
+    if args.len() < 3 || !MODES.contains(&args[1].as_str()) {
+        eprintln!("usage: rust-workload MODE SOCKET [WORD...], modes: {MODES:?}");
         return ExitCode::from(2);
     }
-    let limit = Duration::from_secs(u64::from(number(&args, 3, 10)));
+    let limit = Duration::from_secs(u64::from(number(&args, 3, 20)));
+    let words: Vec<&str> = args[3..].iter().map(String::as_str).collect();
     let run = async {
         match args[1].as_str() {
             "fetch" => fetch(&args[2]).await,
-            _ => source(&args[2], number(&args, 4, 1)).await,
+            "source" => source(&args[2], number(&args, 4, 1)).await,
+            "jwt" => jwt::fetch(&args[2], &words).await,
+            "jwt-bundles" => jwt::bundles(&args[2]).await,
+            "jwt-watch" => jwt::watch(&args[2], number(&args, 4, 1)).await,
+            _ => jwt::validate(&args[2], &words).await,
         }
     };
     let outcome = match tokio::time::timeout(limit, run).await {

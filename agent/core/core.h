@@ -13,6 +13,7 @@
 #include "agent/core/bury.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/decide.h"
+#include "agent/core/digest.h"
 #include "agent/core/docs.h"
 #include "agent/core/jwt.h"
 #include "agent/core/provider.h"
@@ -55,6 +56,7 @@ struct core {
 	struct audit audit;
 	struct cgroups *cgroups; /* NULL: no v2 hierarchy; cgroup selectors do not match */
 	struct attest *attest;
+	struct digests *digests;
 	struct authority *auth;
 	struct identities *ids;
 	struct bundles *bundles; /* of foreign trust domains */

@@ -1,4 +1,5 @@
-/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_case.c */
+/* links: agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core_siblings_test.c - a sibling of svid-core that breaks the rules, or dies, is killed or replaced while svid-core

@@ -156,4 +156,12 @@ int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_
 /** world_recompile() - tell svid-core by a change in the policy directory; returns when it asked for a run. */
 void world_recompile(struct world *w);
 
+/* Between core_world.c and core_fronts.c. */
+
+/** world_on_front() - @m came from svid-core to @f. */
+void world_on_front(struct world *w, struct world_front *f, struct chan_msg *m);
+
+/** world_close_fd() - close *@fd unless it is -1, which it is then. */
+void world_close_fd(int *fd);
+
 #endif

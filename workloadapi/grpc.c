@@ -133,10 +133,15 @@ void call_fail_err(struct call *c, int err)
 	call_fail(c, err_status(err), err_text(err));
 }
 
-void call_answer(struct call *c, struct message *m)
+void call_reply(struct call *c, struct message *m)
 {
 	send_head(c);
 	h2_message(&c->s, m);
+}
+
+void call_answer(struct call *c, struct message *m)
+{
+	call_reply(c, m);
 	end_with(c, (struct outcome){ .status = GRPC_OK });
 }
 
@@ -272,13 +277,64 @@ static size_t declared(const struct buf *b)
 	return slice_get_be32(&s);
 }
 
+/* The next message, not compressed. -ERR_SHORT: it is not all there; other errors: the call was ended. */
+static int get_message(struct call *c, struct slice *s, struct slice *ret_message)
+{
+	uint8_t compressed = slice_get_u8(s);
+	uint32_t len = slice_get_be32(s);
+
+	if (!slice_ok(s) || s->len < len)
+		return -ERR_SHORT;
+	*ret_message = slice_get_bytes(s, len);
+	if (!compressed)
+		return 0;
+	if (compressed > 1)
+		call_fail(c, GRPC_INTERNAL, "malformed request prefix");
+	else if (!c->req.encoding)
+		call_fail(c, GRPC_INTERNAL, "compressed flag without grpc-encoding");
+	else
+		call_fail_err(c, -ERR_COMPRESSED);
+	return -ERR_REQUEST;
+}
+
+static void drop_message(struct call *c, size_t bytes)
+{
+	buf_consume(&c->body, bytes);
+	call_conn(c)->buffered -= (uint32_t)bytes;
+	if (!c->body.len)
+		buf_done(&c->body);
+}
+
+/* A method with many requests: one at a time, the next when the answer before it is framed whole. */
+static void serve_next(struct call *c)
+{
+	struct slice s = buf_slice(&c->body);
+	struct slice message;
+	int err;
+
+	if (c->s.msg)
+		return;
+	err = get_message(c, &s, &message);
+	if (!err) {
+		call_conn(c)->requests++;
+		c->state = CALL_MANY;
+		c->req.method->serve(c, message);
+		if (c->state == CALL_MANY)
+			drop_message(c, c->body.len - s.len);
+	} else if (err == -ERR_SHORT && c->s.remote_end && c->body.len) {
+		call_fail(c, GRPC_INTERNAL, "request message is not complete");
+	} else if (err == -ERR_SHORT && c->s.remote_end) {
+		end_with(c, (struct outcome){ .status = GRPC_OK });
+	}
+}
+
 static void on_data(struct h2_stream *s, struct slice bytes)
 {
 	struct call *c = call_of(s);
 	struct grpc_conn *g = call_conn(c);
 	int err;
 
-	if (c->state != CALL_REQUEST || c->refused)
+	if ((c->state != CALL_REQUEST && c->state != CALL_MANY) || c->refused)
 		return;
 	buf_put_slice(&c->body, bytes);
 	err = buf_ok(&c->body);
@@ -288,27 +344,20 @@ static void on_data(struct h2_stream *s, struct slice bytes)
 	}
 	if (err)
 		call_fail_err(c, err);
+	else if (c->req.method->kind == MANY)
+		serve_next(c);
 }
 
-/* Exactly one message, whole, not compressed. */
+/* Exactly one message, whole. */
 static int check_body(struct call *c, struct slice *ret_message)
 {
 	struct slice s = buf_slice(&c->body);
-	uint8_t compressed = slice_get_u8(&s);
-	uint32_t len = slice_get_be32(&s);
+	int err = get_message(c, &s, ret_message);
 
-	if (!slice_ok(&s) || s.len < len)
+	if (err == -ERR_SHORT)
 		call_fail(c, GRPC_INTERNAL, "request message is not complete");
-	else if (compressed > 1)
-		call_fail(c, GRPC_INTERNAL, "malformed request prefix");
-	else if (compressed && !c->req.encoding)
-		call_fail(c, GRPC_INTERNAL, "compressed flag without grpc-encoding");
-	else if (compressed)
-		call_fail_err(c, -ERR_COMPRESSED);
-	else if (s.len > len)
+	else if (!err && s.len)
 		call_fail(c, GRPC_INTERNAL, "more than one request message");
-	else
-		*ret_message = s;
 	return c->state == CALL_END ? -ERR_REQUEST : 0;
 }
 
@@ -318,9 +367,9 @@ static void serve(struct call *c, struct slice message)
 	const struct method *m = c->req.method;
 	const struct api *api = call_conn(c)->api;
 
-	if (m->needs_set && api->state_err) {
+	if (m->kind == NEEDS_SET && api->state_err) {
 		call_fail_err(c, api->state_err);
-	} else if (m->needs_set && !api->set) {
+	} else if (m->kind == NEEDS_SET && !api->set) {
 		c->state = CALL_HELD;
 	} else {
 		m->serve(c, message);
@@ -333,14 +382,15 @@ static void on_end(struct h2_stream *s)
 	struct call *c = call_of(s);
 	struct slice message;
 
-	call_conn(c)->requests++;
-	if (c->state != CALL_REQUEST)
+	if (c->state != CALL_MANY)
+		call_conn(c)->requests++;
+	if (c->state != CALL_REQUEST && c->state != CALL_MANY)
 		return;
-	if (c->refused) {
+	if (c->refused)
 		end_with(c, c->outcome);
-		return;
-	}
-	if (!check_body(c, &message))
+	else if (c->req.method->kind == MANY)
+		serve_next(c);
+	else if (!check_body(c, &message))
 		serve(c, message);
 }
 
@@ -354,6 +404,8 @@ static void on_idle(struct h2_stream *s)
 		send_outcome(c, slice_of(NULL, 0));
 	else if (c->state == CALL_WATCH)
 		follow(c);
+	else if (c->state == CALL_MANY)
+		serve_next(c);
 	else if (c->state == CALL_SELF && g->whoami)
 		call_answer(c, g->whoami);
 	else if (c->state == CALL_HELD && (g->api->set || g->api->state_err) && !check_body(c, &message))

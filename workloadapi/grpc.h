@@ -4,7 +4,7 @@
  *
  * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
  * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self() and
- * call_wait().
+ * call_wait(). A method with many requests answers each with call_fail() or call_reply().
  */
 #ifndef FRONT_GRPC_H
 #define FRONT_GRPC_H
@@ -35,6 +35,7 @@ enum call_state {
 	CALL_HELD,    /* its method needs the first identity set */
 	CALL_WATCH,   /* follows a feed */
 	CALL_SELF,    /* waits for whoami */
+	CALL_MANY,    /* its requests are served one by one, as they come */
 	CALL_WAIT,    /* waits for what another program has to say: wait */
 	CALL_END,     /* ends with outcome once nothing is being sent */
 };
@@ -100,6 +101,9 @@ void call_fail_err(struct call *c, int err);
 
 /** call_answer() - send one message, then OK. */
 void call_answer(struct call *c, struct message *m);
+
+/** call_reply() - send one message; of a method with many requests, to each of them. */
+void call_reply(struct call *c, struct message *m);
 
 /** call_self() - answer with what svid-core knows of the caller, once it has said so. */
 void call_self(struct call *c);

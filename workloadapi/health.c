@@ -28,7 +28,7 @@ static void watch(struct call *c, struct slice body)
 }
 
 const struct method health_methods[] = {
-	{ "/grpc.health.v1.Health/Check", check, false },
-	{ "/grpc.health.v1.Health/Watch", watch, false },
-	{ NULL, NULL, false },
+	{ "/grpc.health.v1.Health/Check", check, AT_ONCE },
+	{ "/grpc.health.v1.Health/Watch", watch, AT_ONCE },
+	{ NULL, NULL, AT_ONCE },
 };

@@ -5,16 +5,23 @@
 
 #include "workloadapi/grpc.h"
 
+enum method_kind {
+	AT_ONCE,
+	NEEDS_SET, /* waits for the first identity set, and fails as F_STATE says: api->set is there in serve() */
+	MANY,	   /* the client streams: serve() is called for each request, and the call ends when there is none left */
+};
+
 struct method {
 	const char *path;
 	void (*serve)(struct call *c, struct slice body); /* body: the request's protobuf */
-	bool needs_set; /* waits for the first identity set, and fails as F_STATE says: api->set is there in serve() */
+	enum method_kind kind;
 };
 
 /* Each ends with an empty row. */
 extern const struct method workload_methods[]; /* workload.c */
 extern const struct method health_methods[];   /* health.c */
 extern const struct method self_methods[];     /* self.c */
+extern const struct method reflection_methods[]; /* reflection.c */
 
 /** fetch_jwt_svid() - FetchJWTSVID; fetch_jwt.c. */
 void fetch_jwt_svid(struct call *c, struct slice body);

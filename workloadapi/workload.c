@@ -29,12 +29,12 @@ static void fetch_jwt_bundles(struct call *c, struct slice body)
 }
 
 const struct method workload_methods[] = {
-	{ "/SpiffeWorkloadAPI/FetchX509SVID", fetch_x509_svid, false },
-	{ "/SpiffeWorkloadAPI/FetchX509Bundles", fetch_x509_bundles, false },
-	{ "/SpiffeWorkloadAPI/FetchJWTSVID", fetch_jwt_svid, true },
-	{ "/SpiffeWorkloadAPI/FetchJWTBundles", fetch_jwt_bundles, false },
-	{ "/SpiffeWorkloadAPI/ValidateJWTSVID", validate_jwt_svid, true },
-	{ "/SpiffeWorkloadAPI/FetchWITSVID", fetch_wit_svid, true },
-	{ "/SpiffeWorkloadAPI/FetchWITBundles", fetch_wit_bundles, false },
-	{ NULL, NULL, false },
+	{ "/SpiffeWorkloadAPI/FetchX509SVID", fetch_x509_svid, AT_ONCE },
+	{ "/SpiffeWorkloadAPI/FetchX509Bundles", fetch_x509_bundles, AT_ONCE },
+	{ "/SpiffeWorkloadAPI/FetchJWTSVID", fetch_jwt_svid, NEEDS_SET },
+	{ "/SpiffeWorkloadAPI/FetchJWTBundles", fetch_jwt_bundles, AT_ONCE },
+	{ "/SpiffeWorkloadAPI/ValidateJWTSVID", validate_jwt_svid, NEEDS_SET },
+	{ "/SpiffeWorkloadAPI/FetchWITSVID", fetch_wit_svid, NEEDS_SET },
+	{ "/SpiffeWorkloadAPI/FetchWITBundles", fetch_wit_bundles, AT_ONCE },
+	{ NULL, NULL, AT_ONCE },
 };

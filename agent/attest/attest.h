@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attest.h - svid-attest: looks at processes and user databases, where a call may hang. One request at
- * a time, no loop: svid-core has svidd kill a worker that does not answer. Start reading at main.c.
+ * attest.h - svid-attest: looks at processes and user databases, or hashes executables, where a call may hang. One
+ * request at a time, no loop: svid-core has svidd kill a worker that does not answer. Start reading at main.c.
  */
 #ifndef ATTEST_ATTEST_H
 #define ATTEST_ATTEST_H
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/base/limits.h"
 #include "agent/ipc/chan.h"
 #include "agent/sandbox/sandbox.h"
 
 #define LIM_ATTEST_GROUPS 1024 /* groups in one request: 4096 bytes of u32 */
+
+static inline void fd_autoclean(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
 
 /* Where the executable is, for one A_IDENTIFY. */
 struct exe_answer {
@@ -28,6 +37,32 @@ struct exe_answer {
  * recorded one; -ENOENT the file has no name any more; other -errno.
  */
 void exe_identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out);
+
+/**
+ * exe_open() - the executable of a process as an O_PATH descriptor, for a worker that may read it. With @ask->dev only if
+ * process, file, size and times are those of the record.
+ * Errors: -ESRCH, -ERR_CHANGED, -ERR_MOUNT as above, -errno.
+ */
+MUST int exe_open(const struct msg_A_OPEN *ask, int *ret_fd);
+
+/** stat_is() - a regular file of that size with those times. */
+bool stat_is(const struct stat *st, uint64_t size, int64_t mtime_sec, uint32_t mtime_nsec, int64_t ctime_sec,
+	     uint32_t ctime_nsec);
+
+#define DIGEST_LEN 32
+
+struct digest_answer {
+	int err; /* 0; -ERR_CHANGED, -ERR_SIZE (longer than asked for), -ERR_CRYPTO, -errno */
+	bool settled; /* the change time was old enough when hashing began: another write would have moved it */
+	size_t len;   /* 0 with err */
+	uint8_t sha256[DIGEST_LEN];
+};
+
+/** digest_warm_up() - load libcrypto's SHA-256 before the sandbox is on. Errors: -ERR_CRYPTO. */
+MUST int digest_warm_up(void);
+
+/** digest_make() - hash the file that @path_fd (O_PATH) stands for. */
+void digest_make(const struct msg_A_DIGEST *ask, int path_fd, struct digest_answer *out);
 
 /** exe_argv() - /proc/PID/cmdline, cut at the buffer's maximum. For `attestation: socket` only. Errors: -errno. */
 MUST int exe_argv(uint32_t pid, struct buf *out);
@@ -73,6 +108,11 @@ int canary_probe(const struct canary *c);
 /** canary_end() - child and socket are gone when this returns; nothing happens without one. */
 void canary_end(struct canary *c);
 
-extern const struct sandbox_plan attest_plan;
+/* What each kind of worker may call; sandbox.c. */
+extern const struct sandbox_plan looker_plan;
+extern const struct sandbox_plan hasher_plan;
+
+/** keep_capability() - give up every capability but @cap. Errors: -errno. */
+MUST int keep_capability(unsigned int cap);
 
 #endif

@@ -22,12 +22,6 @@
 #define MOUNTINFO_BYTES (1u << 20)
 #define DELETED " (deleted)"
 
-static void fd_autoclean(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 static int read_file(int dir, const char *name, struct buf *out)
 {
 	AUTO(fd) int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -147,11 +141,57 @@ static int mount_dev(int proc, int fd, uint64_t *ret_dev)
 	return first < 0 ? -errno : find_mount(first, sx.stx_mnt_id, ret_dev);
 }
 
-/* -ERR_CHANGED when they differ; 0 when equal, or when this file system tells nobody (tmpfs, overlayfs). */
-static int same_generation(int fd, uint32_t want)
+/* Forms of file handle whose generation we can read; the inode number in them proves that we read them right. */
+#define HANDLE_INO32_GEN 0x01 /* ext4, f2fs and others: u32 inode, u32 generation. tmpfs: generation first, u64 inode */
+#define HANDLE_XFS_INO64 0x81 /* u64 inode, u32 generation */
+#define HANDLE_BTRFS 0x4d     /* u64 inode, u64 tree, u32 generation */
+
+static bool generation_in_handle(const struct file_handle *h, uint64_t ino, uint32_t *ret_generation)
+{
+	struct slice s = slice_of(h->f_handle, h->handle_bytes);
+	uint64_t got_ino = 0;
+	uint32_t gen = 0;
+
+	if (h->handle_type == HANDLE_INO32_GEN && s.len == 8) {
+		got_ino = slice_get_u32(&s);
+		gen = slice_get_u32(&s);
+		ino = (uint32_t)ino;
+	} else if (h->handle_type == HANDLE_INO32_GEN && s.len == 12) {
+		gen = slice_get_u32(&s);
+		got_ino = slice_get_u64(&s);
+	} else if (h->handle_type == HANDLE_XFS_INO64 && s.len == 12) {
+		got_ino = slice_get_u64(&s);
+		gen = slice_get_u32(&s);
+	} else if (h->handle_type == HANDLE_BTRFS && s.len == 20) {
+		got_ino = slice_get_u64(&s);
+		(void)slice_get_u64(&s);
+		gen = slice_get_u32(&s);
+	}
+	*ret_generation = gen;
+	return slice_ok(&s) && got_ino && got_ino == ino;
+}
+
+/* Without opening the file: no permission is needed, and a file system that hangs is not asked. */
+static bool handle_generation(int fd, uint64_t ino, uint32_t *ret_generation)
+{
+	union {
+		struct file_handle h;
+		uint8_t room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mount;
+
+	return name_to_handle_at(fd, "", &u.h, &mount, AT_EMPTY_PATH) == 0 && generation_in_handle(&u.h, ino, ret_generation);
+}
+
+/* -ERR_CHANGED when they differ; 0 when equal, or when this file system tells nobody (overlayfs). */
+static int same_generation(int fd, uint64_t ino, uint32_t want)
 {
 	char name[32];
+	uint32_t in_handle;
 	long got = 0;
+
+	if (handle_generation(fd, ino, &in_handle))
+		return in_handle == want ? 0 : -ERR_CHANGED;
 
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	AUTO(fd) int readable = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -186,7 +226,7 @@ static int same_file(int proc, int fd, const struct msg_A_IDENTIFY *ask, struct 
 		out->dev = dev;
 	if (out->dev != ask->dev || out->ino != ask->ino)
 		return -ERR_CHANGED;
-	return ask->generation ? same_generation(fd, ask->generation) : 0;
+	return ask->generation ? same_generation(fd, out->ino, ask->generation) : 0;
 }
 
 /* A file may really be called "x (deleted)"; then that name leads to the same inode. */
@@ -239,20 +279,75 @@ int proc_open(uint32_t pid, uint64_t start, int *ret_fd)
 	return 0;
 }
 
-static int identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out)
+/* O_PATH: no access to a file system that may hang, and no permission of the file is needed. */
+static int open_exe(uint32_t pid, uint64_t start, int *ret_proc, int *ret_exe)
 {
 	AUTO(fd) int proc = -1;
-	int err = proc_open(ask->pid, ask->start, &proc);
+	int exe, err = proc_open(pid, start, &proc);
 
 	if (err)
 		return err;
-	/* O_PATH: no access to a file system that may hang, and no permission of the file is needed. */
-	AUTO(fd) int exe = openat(proc, "exe", O_PATH | O_CLOEXEC);
-
+	exe = openat(proc, "exe", O_PATH | O_CLOEXEC);
 	if (exe < 0)
 		return errno == ENOENT ? -ESRCH : -errno; /* no executable: ended, or a kernel thread */
-	err = same_file(proc, exe, ask, out);
+	*ret_exe = exe;
+	*ret_proc = proc;
+	proc = -1;
+	return 0;
+}
+
+static int identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out)
+{
+	AUTO(fd) int proc = -1;
+	AUTO(fd) int exe = -1;
+	int err = open_exe(ask->pid, ask->start, &proc, &exe);
+
+	if (!err)
+		err = same_file(proc, exe, ask, out);
 	return err ? err : path_of(exe, out->path);
+}
+
+/* The content counts here, not the name, so any mount of that file will do. */
+static int same_inode(int proc, int fd, const struct msg_A_OPEN *ask)
+{
+	uint64_t dev;
+	struct stat st;
+	int err = 0;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	dev = (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev);
+	if (st.st_ino != ask->ino)
+		return -ERR_CHANGED;
+	if (dev != ask->dev)
+		err = mount_dev(proc, fd, &dev);
+	if (err)
+		return err == -ENOENT ? -ERR_MOUNT : err;
+	if (dev != ask->dev || !stat_is(&st, ask->size, ask->mtime_sec, ask->mtime_nsec, ask->ctime_sec, ask->ctime_nsec))
+		return -ERR_CHANGED;
+	return ask->generation ? same_generation(fd, st.st_ino, ask->generation) : 0;
+}
+
+int exe_open(const struct msg_A_OPEN *ask, int *ret_fd)
+{
+	AUTO(fd) int proc = -1;
+	AUTO(fd) int exe = -1;
+	int err = open_exe(ask->pid, ask->start, &proc, &exe);
+
+	if (!err && ask->dev)
+		err = same_inode(proc, exe, ask);
+	if (err)
+		return err;
+	*ret_fd = exe;
+	exe = -1;
+	return 0;
+}
+
+bool stat_is(const struct stat *st, uint64_t size, int64_t mtime_sec, uint32_t mtime_nsec, int64_t ctime_sec,
+	     uint32_t ctime_nsec)
+{
+	return S_ISREG(st->st_mode) && (uint64_t)st->st_size == size && st->st_mtim.tv_sec == mtime_sec &&
+	       st->st_mtim.tv_nsec == mtime_nsec && st->st_ctim.tv_sec == ctime_sec && st->st_ctim.tv_nsec == ctime_nsec;
 }
 
 void exe_identify(const struct msg_A_IDENTIFY *ask, struct exe_answer *out)

@@ -2,16 +2,19 @@
 /*
  * main.c - svid-attest: wait, do one thing, answer. svidd is on descriptor 3 and hands over the pair
  * with svid-core. A message that does not fit ends the worker; svidd starts another.
+ * The first LIM_ATTEST_LOOKERS workers look, the others hash: each kind has the capability and the calls of its own.
  */
 #include "agent/attest/attest.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include "agent/ipc/plan.h"
 
 struct worker {
+	bool hashes;
 	int core; /* -1 until A_CORE, and after svid-core's end */
 	struct canary canary;
 	struct buf scratch;
@@ -69,6 +72,35 @@ static int on_identify(struct worker *w, struct chan_msg *m)
 		       .argv = buf_slice(&argv), .around_err = around_err, .around = around);
 }
 
+static int on_open(struct worker *w, struct chan_msg *m)
+{
+	AUTO(fd) int fd = -1;
+	struct msg_A_OPEN ask;
+	int err = msg_get_A_OPEN(m->body, &ask);
+
+	if (err)
+		return err;
+	if (ask.pid == 0 || ask.pid > INT32_MAX)
+		return -ERR_FORMAT;
+	err = exe_open(&ask, &fd);
+	if (err)
+		return ipc_put(w->core, A_NOT_OPENED, m->id, .err = err);
+	return ipc_put_fds(w->core, A_OPENED, m->id, &fd, 1);
+}
+
+static int on_digest(struct worker *w, struct chan_msg *m)
+{
+	struct digest_answer answer;
+	struct msg_A_DIGEST ask;
+	int err = msg_get_A_DIGEST(m->body, &ask);
+
+	if (err)
+		return err;
+	digest_make(&ask, m->fds[0], &answer);
+	return ipc_put(w->core, A_DIGESTED, m->id, .err = answer.err, .settled = answer.settled,
+		       .sha256 = slice_of(answer.sha256, answer.len));
+}
+
 static int on_canary(struct worker *w, struct chan_msg *m)
 {
 	const int not_for_child[] = { FD_CHANNEL, w->core };
@@ -100,10 +132,14 @@ static int on_probe(struct worker *w, struct chan_msg *m)
 
 static int from_core(struct worker *w, struct chan_msg *m)
 {
+	if (w->hashes)
+		return m->type == MSG_A_DIGEST ? on_digest(w, m) : -ERR_PERMIT;
 	/* While a canary sings nothing else is permitted: it would hold the child's exit up. */
 	switch (m->type) {
 	case MSG_A_IDENTIFY:
 		return w->canary.pid ? -ERR_PERMIT : on_identify(w, m);
+	case MSG_A_OPEN:
+		return w->canary.pid ? -ERR_PERMIT : on_open(w, m);
 	case MSG_A_CANARY:
 		return on_canary(w, m);
 	case MSG_A_CANARY_PROBE:
@@ -155,14 +191,28 @@ static int serve_once(struct worker *w)
 	return err == -ERR_CLOSED ? set_core(w, -1) : err;
 }
 
+/* Capabilities first: what comes next loads NSS modules and libcrypto. */
+static int lock_in(const struct worker *w)
+{
+	int err = keep_capability(w->hashes ? CAP_DAC_READ_SEARCH : CAP_SYS_PTRACE);
+
+	if (err)
+		return err;
+	if (!w->hashes) {
+		names_warm_up();
+		return sandbox_enter(&looker_plan);
+	}
+	err = digest_warm_up();
+	return err ? err : sandbox_enter(&hasher_plan);
+}
+
 int main(int argc, char **argv)
 {
 	struct worker w = { .core = -1, .canary = { -1, -1, 0 }, .scratch = BUF_INIT(LIM_IPC_BODY) };
 	int err;
 
-	(void)role_start(argc, argv, "svid-attest", 1);
-	names_warm_up();
-	err = sandbox_enter(&attest_plan);
+	w.hashes = role_start(argc, argv, "svid-attest", 1).index >= LIM_ATTEST_LOOKERS;
+	err = lock_in(&w);
 	if (err)
 		log_fatal("sandbox", err);
 	err = ipc_put(FD_CHANNEL, A_READY, 0);

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * sandbox.c - what svid-attest may call: reading files and talking to local name services, nothing
+ * sandbox.c - what svid-attest may call and do: reading files and talking to local name services, nothing
  * that writes, executes, or opens a network socket. NSS modules are loaded before (names_warm_up), so
  * not even here can executable memory be made; a changed nsswitch.conf costs one restart.
+ *
+ * The two capabilities are never in one worker. /proc/PID/mem of another user takes both: CAP_SYS_PTRACE for the
+ * process, CAP_DAC_READ_SEARCH for the file, whose mode is 0600. A worker that looks has the first, one that hashes the other.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/attest/attest.h"
 
@@ -17,12 +24,12 @@
 /* What fork(3) of glibc is, and no other clone. */
 #define FORK_FLAGS (CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD)
 
-static const struct sandbox_call calls[] = {
+static const struct sandbox_call looker_calls[] = {
 	SANDBOX_BASE,
 	/* /proc, executables, user databases */
 	CALL_IF("openat", 2, OPEN_WRITES, 0), CALL_IF("open", 1, OPEN_WRITES, 0),
 	CALL("newfstatat"), CALL("stat"), CALL("lstat"), CALL("statx"), CALL("readlink"), CALL("readlinkat"),
-	CALL("lseek"), CALL("pread64"), CALL("getdents64"), CALL("access"), CALL("faccessat"), CALL("faccessat2"),
+	CALL("name_to_handle_at"), CALL("lseek"), CALL("pread64"), CALL("getdents64"), CALL("access"), CALL("faccessat"), CALL("faccessat2"),
 	CALL_IF("ioctl", 1, SB_INT, FS_IOC_GETVERSION), CALL_IF("ioctl", 1, SB_INT, NS_GET_USERNS),
 	CALL("poll"), CALL("ppoll"),
 	/* name services listen on AF_UNIX; so does svid-core for the canary */
@@ -36,8 +43,35 @@ static const struct sandbox_call calls[] = {
 	CALL("pipe2"),
 };
 
-const struct sandbox_plan attest_plan = {
-	.calls = calls,
-	.n_calls = ARRAY_SIZE(calls),
+/* It opens what came as a descriptor and reads it. */
+static const struct sandbox_call hasher_calls[] = {
+	SANDBOX_BASE,
+	CALL_IF("openat", 2, OPEN_WRITES, 0), CALL_IF("open", 1, OPEN_WRITES, 0), CALL("poll"), CALL("ppoll"),
+};
+
+const struct sandbox_plan looker_plan = {
+	.calls = looker_calls,
+	.n_calls = ARRAY_SIZE(looker_calls),
 	.no_landlock = "a Landlock domain may not look into processes outside of it (ptrace check)",
 };
+
+const struct sandbox_plan hasher_plan = {
+	.calls = hasher_calls,
+	.n_calls = ARRAY_SIZE(hasher_calls),
+	.no_landlock = "executables of other mount namespaces are below no directory that a rule could name",
+};
+
+int keep_capability(unsigned int cap)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	for (unsigned int i = 0; i < 2; i++) {
+		data[i].permitted &= cap / 32 == i ? 1u << cap % 32 : 0;
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0; /* the ambient set follows */
+	}
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}

@@ -101,11 +101,23 @@
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
 
 /* attestation */
-#define LIM_ATTEST_WORKERS 2	/* svid-attest processes */
+#define LIM_ATTEST_LOOKERS 2	/* svid-attest processes that look at processes and names: the first ones */
+#define LIM_ATTEST_HASHERS 2	/* svid-attest processes that hash executables: the others */
+#define LIM_ATTEST_WORKERS (LIM_ATTEST_LOOKERS + LIM_ATTEST_HASHERS)
 #define LIM_ATTEST_MS 2000	/* deadline of one attest request; then the worker is killed */
 #define LIM_ATTEST_QUEUE 256	/* attest requests waiting */
 #define LIM_PATH 4096		/* bytes of a path */
 #define LIM_ATTEST_PER_UID 32	/* attest requests waiting or running for callers of one uid */
+#define LIM_DIGEST_FILE (1u << 30) /* bytes of an executable that is hashed */
+#define LIM_DIGEST_MS 10000	/* one digest; then the worker is killed. Waiting for a worker: the same again */
+#define LIM_DIGESTS 4096	/* digests remembered */
+#define LIM_DIGEST_FAILED_MS 10000 /* a file that could not be hashed is not tried again */
+#define LIM_DIGEST_BURST_MS 5000 /* hashing for callers of one uid at once */
+#define LIM_DIGEST_SHARE 4	/* the same in the long run: this fraction of one worker's time */
+#define LIM_DIGEST_UIDS 64	/* users whose share is remembered */
+#define LIM_DIGEST_SETTLE_MS 1000 /* a digest is remembered when the file's change time is that old */
+#define LIM_DIGEST_EXEC_MS 20	/* the same at exec: two clock ticks at the least, or what runs may be other content */
+#define LIM_DIGEST_COARSE_MS 3000 /* the same, both, where the file system keeps whole seconds */
 #define LIM_DECISIONS 1024	/* decisions remembered beyond those in use (4 KB each) */
 #define LIM_FACTS_MS 60000	/* a decision is made from facts at most this old */
 #define LIM_FACTS_FAILED_MS 1000 /* the same when a source of facts failed */

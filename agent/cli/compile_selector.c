@@ -88,13 +88,15 @@ static unsigned int key_id(struct ctx *x, const struct ynode *key)
 
 static void judge_set(struct ctx *x, const struct ynode *n, unsigned int flags)
 {
-	if ((flags & TERM_F_INTENT) && !(flags & TERM_F_PATH))
+	const unsigned int program = TERM_F_PATH | TERM_F_DIGEST;
+
+	if ((flags & TERM_F_INTENT) && !(flags & program))
 		ctx_error(x, n->mark,
-			  "kernel:script is a statement of intent: it counts only beside process:binary:path of the interpreter");
-	if ((flags & TERM_F_PATH) && !(flags & TERM_F_UNIT))
+			  "kernel:script is a statement of intent: it counts only beside path or digest of the interpreter");
+	if ((flags & TERM_F_PATH) && !(flags & (TERM_F_UNIT | TERM_F_DIGEST)))
 		warn(x, n,
 		     "a path without a digest, unit or container selector: whoever may write that file is this identity");
-	if ((flags & TERM_F_ARGV) && !(flags & TERM_F_PATH))
+	if ((flags & TERM_F_ARGV) && !(flags & program))
 		warn(x, n, "arguments without a path: whoever starts a program chooses them");
 }
 

@@ -16,7 +16,9 @@
 /* States of a worker's channel: which answer is permitted. */
 enum {
 	W_IDLE,
-	W_IDENTIFY,
+	W_IDENTIFY, /* this and the next two: 1 + enum attest_kind */
+	W_OPEN,
+	W_HASH,
 	W_CANARY_UP,
 	W_CANARY_HELD, /* the child is connected, nothing was asked */
 	W_CANARY_PROBE,
@@ -93,7 +95,7 @@ void attest_free(struct attest *a)
 	mem_free(a);
 }
 
-static void job_finish(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
+static void job_finish(struct attest_job *job, const struct attest_answer *answer, int err)
 {
 	struct attest *a = job->pool;
 
@@ -106,13 +108,20 @@ static void job_finish(struct attest_job *job, const struct msg_A_IDENTITY *m, i
 	job->pool = NULL;
 	list_del(&job->node);
 	a->stats.answered += !err;
-	job->done(job, m, err);
+	job->done(job, answer, err);
+}
+
+/* @answer is NULL when the worker said that it cannot, and why. */
+static void worker_answered(struct attest_worker *w, const struct attest_answer *answer, int err)
+{
+	set_state(w, W_IDLE);
+	if (w->job) /* else it was cancelled meanwhile */
+		job_finish(w->job, answer, err);
+	dispatch(w->pool);
 }
 
 static int on_identity(struct chan *c, struct chan_msg *m)
 {
-	struct attest_worker *w = chan_owner(c);
-	struct attest *a = w->pool;
 	struct msg_A_IDENTITY answer;
 	int err = msg_get_A_IDENTITY(m->body, &answer);
 
@@ -120,10 +129,43 @@ static int on_identity(struct chan *c, struct chan_msg *m)
 		return err;
 	if (answer.path_err > 0 || answer.names_err > 0)
 		return -ERR_FORMAT;
-	set_state(w, W_IDLE);
-	if (w->job) /* else it was cancelled meanwhile */
-		job_finish(w->job, &answer, 0);
-	dispatch(a);
+	worker_answered(chan_owner(c), &(struct attest_answer){ .identity = &answer }, 0);
+	return 0;
+}
+
+static int on_opened(struct chan *c, struct chan_msg *m)
+{
+	struct msg_A_OPENED opened;
+	int err = msg_get_A_OPENED(m->body, &opened);
+
+	if (!err)
+		worker_answered(chan_owner(c), &(struct attest_answer){ .fd = &m->fds[0] }, 0);
+	return err;
+}
+
+static int on_not_opened(struct chan *c, struct chan_msg *m)
+{
+	struct msg_A_NOT_OPENED answer;
+	int err = msg_get_A_NOT_OPENED(m->body, &answer);
+
+	if (err)
+		return err;
+	if (answer.err >= 0)
+		return -ERR_FORMAT;
+	worker_answered(chan_owner(c), NULL, answer.err);
+	return 0;
+}
+
+static int on_digested(struct chan *c, struct chan_msg *m)
+{
+	struct msg_A_DIGESTED answer;
+	int err = msg_get_A_DIGESTED(m->body, &answer);
+
+	if (err)
+		return err;
+	if (answer.err > 0 || answer.sha256.len != (answer.err ? 0 : 32))
+		return -ERR_FORMAT;
+	worker_answered(chan_owner(c), &(struct attest_answer){ .digested = &answer }, 0);
 	return 0;
 }
 
@@ -209,6 +251,9 @@ static void on_dead(struct chan *c, int err)
 
 static const struct chan_rule rules[] = {
 	{ MSG_A_IDENTITY, 1u << W_IDENTIFY, on_identity },
+	{ MSG_A_OPENED, 1u << W_OPEN, on_opened },
+	{ MSG_A_NOT_OPENED, 1u << W_OPEN, on_not_opened },
+	{ MSG_A_DIGESTED, 1u << W_HASH, on_digested },
 	{ MSG_A_CANARY_UP, 1u << W_CANARY_UP, on_canary_up },
 	{ MSG_A_CANARY_DONE, 1u << W_CANARY_PROBE, on_canary_done },
 };
@@ -241,9 +286,16 @@ int attest_peer(struct attest *a, uint32_t index, int fd)
 	return 0;
 }
 
-static struct attest_worker *idle_worker(struct attest *a)
+static bool hashes(const struct attest_job *job)
 {
-	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++) {
+	return job->kind == ATTEST_HASH;
+}
+
+static struct attest_worker *idle_worker(struct attest *a, bool hasher)
+{
+	size_t end = hasher ? LIM_ATTEST_WORKERS : LIM_ATTEST_LOOKERS;
+
+	for (size_t i = hasher ? LIM_ATTEST_LOOKERS : 0; i < end; i++) {
 		struct attest_worker *w = &a->workers[i];
 
 		if (w->chan && w->state == W_IDLE && !w->condemned)
@@ -254,29 +306,38 @@ static struct attest_worker *idle_worker(struct attest *a)
 
 static int send_job(struct attest_worker *w, struct attest_job *job)
 {
+	static const uint16_t types[] = { MSG_A_IDENTIFY, MSG_A_OPEN, MSG_A_DIGEST };
 	AUTO(buf) struct buf b = BUF_INIT(LIM_IPC_INLINE);
 	int err;
 
-	msg_put_A_IDENTIFY(&b, &job->ask);
+	if (job->kind == ATTEST_IDENTIFY)
+		msg_put_A_IDENTIFY(&b, &job->ask);
+	else if (job->kind == ATTEST_OPEN)
+		msg_put_A_OPEN(&b, &job->open);
+	else
+		msg_put_A_DIGEST(&b, &job->digest);
 	err = buf_ok(&b);
-	return err ? err : chan_send(w->chan, MSG_A_IDENTIFY, 0, buf_slice(&b), NULL, 0);
+	return err ? err : chan_send(w->chan, types[job->kind], 0, buf_slice(&b), &job->fd, hashes(job));
 }
 
-/* One worker at least is there for others: a uid whose executables hang keeps one busy, not all. */
-static bool has_worker(const struct attest *a, uint32_t caller)
+/* One worker of each kind at least is there for others: a uid whose executables hang keeps one busy, not all. */
+static bool has_worker(const struct attest *a, const struct attest_job *job)
 {
-	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
-		if (a->workers[i].job && a->workers[i].job->caller == caller)
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++) {
+		const struct attest_job *other = a->workers[i].job;
+
+		if (other && other->caller == job->caller && hashes(other) == hashes(job))
 			return true;
+	}
 	return false;
 }
 
-static struct attest_job *next_job(struct attest *a)
+static struct attest_job *next_job(struct attest *a, bool hasher)
 {
 	struct attest_job *job;
 
 	list_for_each(job, &a->queue, node)
-		if (LIM_ATTEST_WORKERS == 1 || !has_worker(a, job->caller))
+		if (hashes(job) == hasher && !has_worker(a, job))
 			return job;
 	return NULL;
 }
@@ -295,25 +356,41 @@ static void start_canary(struct attest *a, struct attest_worker *w)
 	set_state(w, W_CANARY_UP);
 }
 
+static void job_start(struct attest_worker *w, struct attest_job *job)
+{
+	struct attest *a = w->pool;
+
+	list_del(&job->node);
+	if (send_job(w, job)) {
+		list_add_tail(&a->queue, &job->node);
+		worker_kill(w);
+		return;
+	}
+	a->stats.waiting--;
+	job->worker = w;
+	job->started = clock_boot_ns();
+	w->job = job;
+	set_state(w, W_IDENTIFY + job->kind);
+	/* A queue of others' files must not count against this one; no memory: the time of before stays. */
+	if (hashes(job))
+		(void)!loop_timer_in(a->loop, &job->deadline, LIM_DIGEST_MS * NS_PER_MS);
+}
+
 static void dispatch(struct attest *a)
 {
 	struct attest_worker *w;
 	struct attest_job *job;
 
-	while (a->wanted && (w = idle_worker(a)))
+	while (a->wanted && (w = idle_worker(a, false)))
 		start_canary(a, w);
-	while ((job = next_job(a)) && (w = idle_worker(a))) {
-		list_del(&job->node);
-		if (send_job(w, job)) {
-			list_add_tail(&a->queue, &job->node);
-			worker_kill(w);
-			continue;
-		}
-		a->stats.waiting--;
-		job->worker = w;
-		w->job = job;
-		set_state(w, W_IDENTIFY);
-	}
+	for (int hasher = 0; hasher < 2; hasher++)
+		while ((job = next_job(a, hasher)) && (w = idle_worker(a, hasher)))
+			job_start(w, job);
+}
+
+static uint64_t time_of(const struct attest_job *job)
+{
+	return (hashes(job) ? LIM_DIGEST_MS : LIM_ATTEST_MS) * NS_PER_MS;
 }
 
 /* The time of a question runs from when it was asked, waiting included. */
@@ -325,7 +402,8 @@ static void on_deadline(struct loop_timer *t)
 	a->stats.deadlines++;
 	if (job->worker)
 		worker_kill(job->worker);
-	log_warn(EV_ATTEST, KV("pid", V_U(job->ask.pid)), KV("err", V_S("deadline")));
+	log_warn(EV_ATTEST, KV("uid", V_U(job->caller)), KV("what", V_S(hashes(job) ? "digest" : "process")),
+		 KV("err", V_S("deadline")));
 	job_finish(job, NULL, -ERR_DEADLINE);
 }
 
@@ -348,6 +426,7 @@ void attest_about(struct attest_job *job, const struct svid_conn *r, pid_t pid, 
 	uint32_t n = r->creds.ngroups < SVID_GROUPS_MAX ? r->creds.ngroups : SVID_GROUPS_MAX;
 
 	memcpy(job->groups, r->creds.groups, n * sizeof(job->groups[0]));
+	job->kind = ATTEST_IDENTIFY;
 	job->ask = (struct msg_A_IDENTIFY){
 		.pid = (uint32_t)pid,
 		.start = compare ? r->image.key.start : 0,
@@ -358,6 +437,25 @@ void attest_about(struct attest_job *job, const struct svid_conn *r, pid_t pid, 
 		.gid = r->creds.ids.egid,
 		.groups = slice_of(job->groups, n * sizeof(job->groups[0])),
 	};
+}
+
+void attest_about_file(struct attest_job *job, const struct svid_image *img, pid_t pid, bool compare)
+{
+	const struct svid_exe *exe = &img->exe;
+
+	job->kind = ATTEST_OPEN;
+	job->open = (struct msg_A_OPEN){ .pid = (uint32_t)pid };
+	if (!compare)
+		return;
+	job->open.start = img->key.start;
+	job->open.dev = exe->dev;
+	job->open.ino = exe->ino;
+	job->open.generation = exe->generation;
+	job->open.size = exe->size;
+	job->open.mtime_sec = exe->mtime_sec;
+	job->open.mtime_nsec = exe->mtime_nsec;
+	job->open.ctime_sec = exe->ctime_sec;
+	job->open.ctime_nsec = exe->ctime_nsec;
 }
 
 void attest_take_proc(struct svid_image *img, const struct msg_A_IDENTITY *m)
@@ -380,12 +478,13 @@ int attest_ask(struct attest *a, struct attest_job *job)
 	job->pool = NULL;
 	job->worker = NULL;
 	job->again = false;
+	job->started = 0;
 	if (over_share(a, job->caller)) {
 		a->stats.refused++;
 		return -ERR_LIMIT;
 	}
 	job->deadline.cb = on_deadline;
-	err = loop_timer_in(a->loop, &job->deadline, LIM_ATTEST_MS * NS_PER_MS);
+	err = loop_timer_in(a->loop, &job->deadline, time_of(job));
 	if (err)
 		return err;
 	job->pool = a;
@@ -405,7 +504,7 @@ void attest_cancel(struct attest_job *job)
 		job->pool->stats.waiting--;
 	} else { /* its answer will come and go nowhere */
 		job->worker->job = NULL;
-		if (loop_timer_in(job->pool->loop, &job->worker->watchdog, LIM_ATTEST_MS * NS_PER_MS))
+		if (loop_timer_in(job->pool->loop, &job->worker->watchdog, time_of(job)))
 			worker_kill(job->worker);
 	}
 	list_del(&job->node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attest.h - the pool of svid-attest workers as svid-core sees it: a bounded queue, one request per worker, a
- * deadline after which svidd kills the worker.
+ * deadline after which svidd kills the worker. The first workers look, the others hash: neither waits for the other.
  *
  * What a worker answers is believed only after the caller's words were found unchanged (decide.c).
  */
@@ -19,15 +19,38 @@ struct attest_ops {
 	void (*kill)(void *owner, uint32_t index);
 };
 
+/* What is asked: A_IDENTIFY, A_OPEN, A_DIGEST. */
+enum attest_kind {
+	ATTEST_IDENTIFY,
+	ATTEST_OPEN,
+	ATTEST_HASH,
+};
+
+/* The member of the question's kind is set; it lives until done() returns. */
+struct attest_answer {
+	const struct msg_A_IDENTITY *identity;
+	int *fd; /* ATTEST_OPEN: O_PATH; taken by setting it to -1 */
+	const struct msg_A_DIGESTED *digested;
+};
+
 /* One question; embedded in its owner, who may cancel it at any time. */
 struct attest_job {
 	struct list node; /* of the queue; initialised and alone otherwise */
-	struct msg_A_IDENTIFY ask;
-	uint32_t groups[SVID_GROUPS_MAX]; /* what ask.groups borrows */
+	enum attest_kind kind;
+	union {
+		struct msg_A_IDENTIFY ask;
+		struct msg_A_OPEN open;
+		struct msg_A_DIGEST digest;
+	};
+	union {
+		uint32_t groups[SVID_GROUPS_MAX]; /* what ask.groups borrows */
+		int fd;				  /* ATTEST_HASH: the owner's, open until done() */
+	};
 	uint32_t caller; /* uid that the work is charged to */
 	bool again;	 /* it was tried on a worker that died of something else */
-	void (*done)(struct attest_job *job, const struct msg_A_IDENTITY *answer, int err); /* answer is NULL on error */
+	void (*done)(struct attest_job *job, const struct attest_answer *answer, int err); /* answer is NULL on error */
 	struct loop_timer deadline;
+	uint64_t started; /* CLOCK_BOOTTIME ns when a worker got it; 0 before */
 	struct attest *pool;
 	struct attest_worker *worker; /* NULL while it waits */
 };
@@ -62,11 +85,14 @@ MUST int attest_peer(struct attest *a, uint32_t index, int fd);
  */
 void attest_about(struct attest_job *job, const struct svid_conn *r, pid_t pid, bool compare);
 
+/** attest_about_file() - the same for ATTEST_OPEN: a descriptor of the executable of @pid. */
+void attest_about_file(struct attest_job *job, const struct svid_image *img, pid_t pid, bool compare);
+
 /** attest_take_proc() - where no exec was recorded, what /proc says now is all there is: @m becomes the image. */
 void attest_take_proc(struct svid_image *img, const struct msg_A_IDENTITY *m);
 
 /**
- * attest_ask() - queue @job (ask, caller and done are set). done() is called from the loop, never from here.
+ * attest_ask() - queue @job (kind, its question, caller and done are set). done() is called from the loop, never from here.
  * Errors: -ERR_LIMIT (the queue or the caller's share of it is full), -ENOMEM. Then done() is not called.
  */
 MUST int attest_ask(struct attest *a, struct attest_job *job);

@@ -12,6 +12,7 @@
 #include "agent/core/bounds.h"
 #include "agent/core/cgroup.h"
 #include "agent/core/decide.h"
+#include "agent/core/digest.h"
 #include "agent/core/docs.h"
 #include "agent/core/jwt.h"
 #include "agent/core/provider.h"
@@ -54,6 +55,7 @@ struct core {
 	struct audit audit;
 	struct cgroups *cgroups; /* NULL: no v2 hierarchy; cgroup selectors do not match */
 	struct attest *attest;
+	struct digests *digests;
 	struct authority *auth;
 	struct identities *ids;
 	struct bundles *bundles; /* of foreign trust domains */

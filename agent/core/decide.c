@@ -22,6 +22,7 @@ void decisions_init(struct decisions *d)
 static void decision_free(struct decision *d)
 {
 	attest_cancel(&d->job);
+	digest_cancel(&d->digest);
 	list_del(&d->in_hash);
 	list_del(&d->in_lru);
 	d->core->decisions.n--;
@@ -84,6 +85,8 @@ struct facts decision_facts(const struct decision *d)
 		.groups = buf_slice(&d->groups),
 		.cgroup_err = d->cgroup_err,
 		.cgroup = buf_slice(&d->cgroup),
+		.sha256_why = d->sha256_why,
+		.sha256 = slice_str(d->digest.hex),
 	};
 
 	if (!d->cgroup_err)
@@ -162,19 +165,56 @@ static void take_answer(struct decision *d, const struct msg_A_IDENTITY *m)
 		attest_take_proc(&d->record.image, m); /* there was no exec to record */
 }
 
-static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
+static void complete(struct decision *d)
+{
+	set_expiry(d, d->path_err || d->names_err || d->cgroup_err || d->digest.err);
+	if (list_empty(&d->conns))
+		decision_free(d);
+	else
+		settle(d);
+}
+
+static void on_digest(struct digest_want *w)
+{
+	struct decision *d = container_of(w, struct decision, digest);
+
+	d->sha256_why = w->err ? digest_why(w->err) : NULL;
+	complete(d);
+}
+
+static bool wants_digest(const struct decision *d)
+{
+	struct facts f = decision_facts(d);
+
+	return !d->hashed && policy_wants_digest(docs_policy(d->core->docs), &f);
+}
+
+/* Only where it can make a difference, and where it would say what runs. */
+static void find_digest(struct decision *d)
+{
+	bool compare = d->core->plan.tier != TIER_SOCKET;
+
+	d->hashed = true;
+	d->sha256_why = digest_doubt(&d->record);
+	d->digest.done = on_digest;
+	if (d->sha256_why)
+		complete(d);
+	else if (digest_ask(d->core->digests, &d->digest, &d->record, d->pid, compare))
+		on_digest(&d->digest);
+}
+
+static void on_attested(struct attest_job *job, const struct attest_answer *answer, int err)
 {
 	struct decision *d = container_of(job, struct decision, job);
 
 	if (err)
 		d->path_err = d->names_err = err;
 	else
-		take_answer(d, m);
-	set_expiry(d, d->path_err || d->names_err || d->cgroup_err);
-	if (list_empty(&d->conns))
-		decision_free(d);
+		take_answer(d, answer->identity);
+	if (!list_empty(&d->conns) && wants_digest(d))
+		find_digest(d);
 	else
-		settle(d);
+		complete(d);
 }
 
 static int ask(struct decision *d)
@@ -302,7 +342,9 @@ static void rematch(struct decision *d, void (*different)(struct conn *conn, boo
 
 	memcpy(before, d->ids, n * sizeof(before[0]));
 	match(d);
-	if (n == d->n && memcmp(before, d->ids, n * sizeof(before[0])) == 0)
+	if (wants_digest(d))
+		d->shared = false; /* it must come again to be hashed, which nobody wanted before */
+	else if (n == d->n && memcmp(before, d->ids, n * sizeof(before[0])) == 0)
 		return;
 	d->busy = true;
 	list_for_each_safe(conn, tmp, &d->conns, in_decision)

@@ -10,6 +10,7 @@
 #define CORE_DECIDE_H
 
 #include "agent/core/attest.h"
+#include "agent/core/digest.h"
 #include "agent/core/policy.h"
 
 #define DECISION_BUCKETS 1024
@@ -24,6 +25,9 @@ struct decision {
 	struct core *core;
 	struct svid_conn record; /* of the first connection; slots and times in it are that one's */
 	struct attest_job job;
+	struct digest_want digest;
+	bool hashed; /* a digest was wanted: there is one, or sha256_why */
+	const char *sha256_why;
 	pid_t pid;    /* in our pid namespace */
 	bool done;    /* facts are there and were matched */
 	bool shared;  /* may be found by another connection */

@@ -23,9 +23,24 @@ struct explain {
 	pid_t pid;
 	struct svid_conn record;
 	struct attest_job job;
+	struct digest_want digest;
+	struct facts facts;
+	struct buf path, user, group, groups; /* what facts borrow from while the executable is hashed */
+	char source[256];
 	char cgroup[LIM_PATH];
 	bool image_known; /* the record's image is the kernel's, not /proc's */
 };
+
+static void explain_free(struct explain *x)
+{
+	attest_cancel(&x->job);
+	digest_cancel(&x->digest);
+	buf_done(&x->path);
+	buf_done(&x->user);
+	buf_done(&x->group);
+	buf_done(&x->groups);
+	mem_free(x);
+}
 
 static void answer(struct admin_client *cl, uint32_t id, const struct facts *f, const char *source)
 {
@@ -181,30 +196,71 @@ static void put_source(const struct explain *x, int around_err, char *text, size
 		snprintf(text, size, "%s; credentials, cgroup and namespaces as of now", image);
 }
 
-static void on_attested(struct attest_job *job, const struct msg_A_IDENTITY *m, int err)
+static void finish(struct explain *x)
+{
+	x->client->explain = NULL;
+	answer(x->client, x->id, &x->facts, x->source);
+	explain_free(x);
+}
+
+static void on_digest(struct digest_want *w)
+{
+	struct explain *x = container_of(w, struct explain, digest);
+
+	x->facts.sha256_why = w->err ? digest_why(w->err) : NULL;
+	x->facts.sha256 = slice_str(w->hex);
+	finish(x);
+}
+
+static int keep(struct buf *b, struct slice from, struct slice *ret_kept)
+{
+	buf_put_slice(b, from);
+	if (buf_ok(b))
+		return -ENOMEM;
+	*ret_kept = buf_slice(b);
+	return 0;
+}
+
+static void take_answer(struct explain *x, const struct msg_A_IDENTITY *m)
+{
+	struct facts *f = &x->facts;
+	int err;
+
+	x->record.creds.flags |= m->around_err ? 0 : m->around & AROUND_FLAGS;
+	err = keep(&x->path, m->path, &f->path);
+	f->path_err = m->path_err ? m->path_err : err;
+	err = keep(&x->user, m->user, &f->user);
+	if (!err)
+		err = keep(&x->group, m->group, &f->group);
+	if (!err)
+		err = keep(&x->groups, m->groups, &f->groups);
+	f->names_err = m->names_err ? m->names_err : err;
+	if (!x->image_known)
+		attest_take_proc(&x->record.image, m);
+}
+
+static void on_attested(struct attest_job *job, const struct attest_answer *answer, int err)
 {
 	struct explain *x = container_of(job, struct explain, job);
-	struct facts f = { .conn = &x->record, .tier = x->client->core->plan.tier, .path_err = err, .names_err = err };
-	char source[256];
+	struct facts *f = &x->facts;
 
-	put_source(x, m ? m->around_err : err, source, sizeof(source));
-	if (m) {
-		x->record.creds.flags |= m->around_err ? 0 : m->around & AROUND_FLAGS;
-		f.path_err = m->path_err;
-		f.path = m->path;
-		f.names_err = m->names_err;
-		f.user = m->user;
-		f.group = m->group;
-		f.groups = m->groups;
-		if (!x->image_known)
-			attest_take_proc(&x->record.image, m);
+	put_source(x, err ? err : answer->identity->around_err, x->source, sizeof(x->source));
+	*f = (struct facts){ .conn = &x->record, .tier = x->client->core->plan.tier, .path_err = err, .names_err = err };
+	if (!err)
+		take_answer(x, answer->identity);
+	f->cgroup_err = x->cgroup[0] ? 0 : -ENODATA;
+	f->cgroup = slice_str(x->cgroup);
+	f->unit = cgroup_unit(f->cgroup);
+	if (!policy_wants_digest(docs_policy(x->client->core->docs), f)) {
+		finish(x);
+		return;
 	}
-	f.cgroup_err = x->cgroup[0] ? 0 : -ENODATA;
-	f.cgroup = slice_str(x->cgroup);
-	f.unit = cgroup_unit(f.cgroup);
-	x->client->explain = NULL;
-	answer(x->client, x->id, &f, source);
-	mem_free(x);
+	f->sha256_why = digest_doubt(&x->record);
+	x->digest.done = on_digest;
+	if (f->sha256_why)
+		finish(x);
+	else if (digest_ask(x->client->core->digests, &x->digest, &x->record, x->pid, x->image_known))
+		on_digest(&x->digest);
 }
 
 static int ask(struct explain *x)
@@ -261,10 +317,11 @@ int explain_start(struct admin_client *cl, uint32_t id, pid_t pid)
 	x = mem_new(struct explain);
 	if (!x)
 		return -ENOMEM;
-	*x = (struct explain){ .client = cl, .id = id, .pid = pid };
+	*x = (struct explain){ .client = cl, .id = id, .pid = pid, .path = BUF_INIT(LIM_PATH), .user = BUF_INIT(256),
+			       .group = BUF_INIT(256), .groups = BUF_INIT(LIM_IPC_INLINE) };
 	err = begin(x);
 	if (err)
-		mem_free(x);
+		explain_free(x);
 	else
 		cl->explain = x;
 	return err;
@@ -272,8 +329,6 @@ int explain_start(struct admin_client *cl, uint32_t id, pid_t pid)
 
 void explain_cancel(struct explain *x)
 {
-	if (!x)
-		return;
-	attest_cancel(&x->job);
-	mem_free(x);
+	if (x)
+		explain_free(x);
 }

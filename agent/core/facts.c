@@ -200,10 +200,23 @@ static void put_group_names(struct json *j, const struct facts *f)
 	json_close(j, ']');
 }
 
+static void put_digest(struct json *j, const struct facts *f)
+{
+	if (!f->sha256_why && !f->sha256.len)
+		return; /* nobody wanted to know */
+	json_open(j, "sha256", '{');
+	if (f->sha256_why)
+		json_str(j, "unknown", f->sha256_why);
+	else
+		json_bytes(j, "value", f->sha256);
+	json_close(j, '}');
+}
+
 void facts_put(struct json *j, const struct facts *f)
 {
 	json_str(j, "tier", tier_name(f->tier));
 	put_fact(j, "path", f->path_err, f->path);
+	put_digest(j, f);
 	put_fact(j, "user", f->names_err, f->user);
 	put_fact(j, "group", f->names_err, f->group);
 	if (!f->names_err)
@@ -217,6 +230,7 @@ void facts_put(struct json *j, const struct facts *f)
 	put_ancestors(j, &f->conn->image);
 }
 
+/* A24: a source that failed is named, so that a caller without identity need not guess why. */
 void facts_put_short(struct json *j, const struct facts *f)
 {
 	const struct svid_conn *c = f->conn;
@@ -230,7 +244,15 @@ void facts_put_short(struct json *j, const struct facts *f)
 		json_str(j, "path_unknown", err_name(f->path_err));
 	else
 		json_bytes(j, "path", slice_of(f->path.p, least(f->path.len, AUDIT_PATH)));
-	if (!f->cgroup_err)
+	if (f->sha256_why)
+		json_str(j, "sha256_unknown", f->sha256_why);
+	else if (f->sha256.len)
+		json_bytes(j, "sha256", f->sha256);
+	if (f->names_err)
+		json_str(j, "names_unknown", err_name(f->names_err));
+	if (f->cgroup_err)
+		json_str(j, "cgroup_unknown", err_name(f->cgroup_err));
+	else
 		json_bytes(j, "cgroup", slice_of(f->cgroup.p, least(f->cgroup.len, AUDIT_PATH)));
 	put_flags(j, "flags", c->image.flags, image_flags, ARRAY_SIZE(image_flags));
 }

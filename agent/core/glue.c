@@ -151,6 +151,8 @@ int core_make_parts(struct core *c)
 
 	jwts_init(&c->jwts);
 	if (!err)
+		err = digests_new(c->loop, c->attest, &c->digests);
+	if (!err)
 		err = authority_new(c->loop, c->state, &authority_ops, c, &c->auth);
 	if (!err)
 		err = identities_new(c->loop, c->auth, &c->audit, &identities_ops, c, &c->ids);

@@ -218,3 +218,37 @@ void policy_match(const struct policy *p, const struct facts *f, struct match *r
 	if (j)
 		json_close(j, ']');
 }
+
+static bool set_wants_digest(const struct selector_set *set, struct eval *e)
+{
+	bool wants = false;
+
+	for (size_t i = 0; i < set->n; i++) {
+		if (term_selector(set->selectors[i].id)->flags & TERM_F_DIGEST)
+			wants = true;
+		else if (!selector_eval(&set->selectors[i], e, NULL).ok)
+			return false;
+	}
+	return wants;
+}
+
+static bool identity_wants_digest(const struct identity *id, struct eval *e)
+{
+	bool waived;
+
+	for (size_t i = 0; i < id->rules->n_sets; i++)
+		if (set_wants_digest(&id->rules->sets[i], e))
+			return rules_ok(id->rules, e->f, NULL, &waived);
+	return false;
+}
+
+bool policy_wants_digest(const struct policy *p, const struct facts *f)
+{
+	struct eval e;
+
+	eval_init(&e, f);
+	for (size_t i = 0; f->conn && i < p->n; i++)
+		if (p->ids[i]->rules->digest && identity_wants_digest(p->ids[i], &e))
+			return true;
+	return false;
+}

@@ -26,6 +26,8 @@ struct facts {
 	int cgroup_err;
 	struct slice cgroup; /* v2 path, "/system.slice/app.service" */
 	struct slice unit;   /* systemd unit of that path, empty when none */
+	const char *sha256_why; /* static: why there is no digest; NULL: there is, or it was not looked for */
+	struct slice sha256;	/* of the executable, 64 digits of hex; empty: not looked for */
 };
 
 struct rules;
@@ -70,6 +72,12 @@ struct match {
  *         (f->conn NULL) matches nothing. Pointers in @ret_match live as long as @p.
  */
 void policy_match(const struct policy *p, const struct facts *f, struct match *ret_match, struct buf *explain);
+
+/**
+ * policy_wants_digest() - whether the digest of its executable could decide: some document asks for one, and nothing else
+ * in it speaks against this caller. Hashing is not done for anybody else.
+ */
+bool policy_wants_digest(const struct policy *p, const struct facts *f);
 
 /**
  * policy_new() - a policy of @n identities, which it takes over (their pointers in @ids become NULL).

@@ -125,11 +125,12 @@ static int build_sets(struct rules *r, json_t *list)
 		if (err)
 			return err;
 		flags = set_flags(&r->sets[i]);
-		if ((flags & TERM_F_INTENT) && !(flags & TERM_F_PATH))
+		if ((flags & TERM_F_INTENT) && !(flags & (TERM_F_PATH | TERM_F_DIGEST)))
 			return -ERR_FORMAT;
 		all |= flags;
 	}
-	if (all & (TERM_F_PATH | TERM_F_ARGV))
+	r->digest = all & TERM_F_DIGEST;
+	if (all & (TERM_F_PATH | TERM_F_ARGV | TERM_F_DIGEST))
 		r->defaults = 1u << RULE_NOT_TRACED | 1u << RULE_NO_PRELOAD;
 	return 0;
 }

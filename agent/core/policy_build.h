@@ -20,6 +20,7 @@ struct rules {
 	size_t n_sets;
 	uint32_t require;  /* bit mask of 1u << enum rule_id, written in the document */
 	uint32_t defaults; /* likewise, not written but on by default */
+	bool digest;	   /* some set asks for the digest of the executable */
 	char *agent_group; /* "" when the document is for every node */
 };
 

@@ -106,6 +106,16 @@ static struct fact get_filename(struct eval *e, size_t i)
 	return fact_text(slice_of(slash + 1, (size_t)(path.text.p + path.text.len - slash - 1)));
 }
 
+/* digest.c says when a digest tells what runs; here it is there or it is not. */
+static struct fact get_sha256(struct eval *e, size_t i)
+{
+	if (i)
+		return fact_end();
+	if (e->f->sha256_why)
+		return fact_unknown(e->f->sha256_why);
+	return e->f->sha256.len ? fact_text(e->f->sha256) : fact_unknown("not hashed: nothing else that is asked for matches");
+}
+
 /*
  * A space of a document stands between arguments. One inside an argument becomes NUL, which no document holds: else
  * argv[0], which the caller makes up, could carry all the words that are wanted, and argv[1] what is really done.
@@ -331,6 +341,7 @@ static struct fact (*const getters[SEL_COUNT])(struct eval *e, size_t i) = {
 	[SEL_UNIX_SUPPLEMENTARY_GID] = get_supplementary_gid,
 	[SEL_UNIX_SUPPLEMENTARY_GROUP] = get_supplementary_group,
 	[SEL_UNIX_PATH] = get_path,
+	[SEL_UNIX_SHA256] = get_sha256,
 	[SEL_PROCESS_PATH] = get_path,
 	[SEL_PROCESS_BINARY_NAME] = get_filename,
 	[SEL_PROCESS_NAME] = get_filename,

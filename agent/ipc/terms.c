@@ -222,6 +222,16 @@ static const char *filesystem_why(struct slice v)
 	return term_filesystem(v, &magic) ? "not a file system known here; 0xMAGIC in lower case hex is possible" : NULL;
 }
 
+/* Bytes are compared, so the spelling is the one that SPIRE and sha256sum print. */
+static const char *sha256_why(struct slice v)
+{
+	bool ok = v.len == 64;
+
+	for (size_t i = 0; ok && i < v.len; i++)
+		ok = (v.p[i] >= '0' && v.p[i] <= '9') || (v.p[i] >= 'a' && v.p[i] <= 'f');
+	return ok ? NULL : "64 digits in lower-case hex are wanted, as sha256sum prints them";
+}
+
 static const char *kind_why(const struct selector_term *t, struct slice v, bool glob)
 {
 	switch (t->kind) {
@@ -243,6 +253,8 @@ static const char *kind_why(const struct selector_term *t, struct slice v, bool 
 		return v.len > NAME_MAX_BYTES ? "longer than 255 bytes" : NULL;
 	case TERM_FILESYSTEM:
 		return filesystem_why(v);
+	case TERM_SHA256:
+		return sha256_why(v);
 	case TERM_LABEL:
 	case TERM_CMDLINE:
 		return NULL;

@@ -9,7 +9,8 @@
 #define TERM_F_ARGV (1u << 1)	/* identity by argv: likewise */
 #define TERM_F_UNIT (1u << 2)	/* names a unit or container */
 #define TERM_F_KERNEL (1u << 3) /* only the kernel's record knows it: never matches in attestation: socket */
-#define TERM_F_INTENT (1u << 4) /* counts only beside a selector with TERM_F_PATH */
+#define TERM_F_INTENT (1u << 4) /* counts only beside a selector with TERM_F_PATH or TERM_F_DIGEST */
+#define TERM_F_DIGEST (1u << 5) /* identity by content: brings the defaults; the executable must be hashed for it */
 
 #define TERM_GLOB "glob:" /* prefix of a value that is a pattern */
 #define TERM_LOGINUID_UNSET "unset"
@@ -26,6 +27,7 @@ enum term_kind {
 	TERM_COMM, /* at most 15 bytes */
 	TERM_LOGINUID,
 	TERM_FILESYSTEM,
+	TERM_SHA256, /* 64 digits, lower-case hex */
 };
 
 enum selector_id {

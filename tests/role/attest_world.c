@@ -25,13 +25,15 @@
 #include "tests/role/attest_world.h"
 
 /* As svidd does it: own user, two capabilities. */
-static pid_t start_worker(int channel)
+static pid_t start_worker(int channel, unsigned int index)
 {
-	static const char *const argv[] = { "svid-attest", "--index=1", "--log=warn", NULL };
+	char word[32];
+	const char *const argv[] = { "svid-attest", word, "--log=warn", NULL };
 	/* What it says when it refuses is expected; VERBOSE=1 shows it. */
 	struct launch l = { .role = ROLE_ATTEST, .who = { IDS, IDS }, .fds = &channel, .n_fds = 1, .argv = argv };
 	pid_t pid = 0;
 
+	snprintf(word, sizeof(word), "--index=%u", index);
 	l.exec_fd = open(SVID_BIN "/svid-attest", O_PATH | O_CLOEXEC);
 	l.log_fd = getenv("VERBOSE") ? 2 : open("/dev/null", O_WRONLY | O_CLOEXEC);
 	assert_true(l.exec_fd >= 0 && l.log_fd >= 0);
@@ -63,7 +65,7 @@ int world_receive(struct world *w, int fd, struct chan_msg *ret_m)
 	return ipc_recv(fd, &w->scratch, ret_m);
 }
 
-int world_setup(void **state)
+static int setup(void **state, unsigned int index)
 {
 	struct world *w = mem_new(struct world);
 	struct chan_msg m;
@@ -74,7 +76,7 @@ int world_setup(void **state)
 	w->core = -1;
 	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	w->worker = start_worker(pair[1]);
+	w->worker = start_worker(pair[1], index);
 	close(pair[1]);
 	w->svidd = pair[0];
 	assert_int_equal(world_receive(w, w->svidd, &m), 0);
@@ -82,6 +84,16 @@ int world_setup(void **state)
 	world_give_core(w);
 	*state = w;
 	return 0;
+}
+
+int world_setup(void **state)
+{
+	return setup(state, 1);
+}
+
+int world_setup_hasher(void **state)
+{
+	return setup(state, LIM_ATTEST_LOOKERS);
 }
 
 static void end(pid_t *pid)

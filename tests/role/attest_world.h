@@ -17,8 +17,10 @@ struct world {
 	pid_t victim; /* a process to be looked at */
 };
 
-/* For cmocka; -1 without root. */
+/* For cmocka, a worker that looks; -1 without root. */
 int world_setup(void **state);
+/* The same with one that hashes. */
+int world_setup_hasher(void **state);
 int world_teardown(void **state);
 
 /* A new pair with the worker; the one before is closed. */

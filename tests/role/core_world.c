@@ -44,7 +44,7 @@ const char *world_path(const struct world *w, const char *name)
 void world_new(struct world *w)
 {
 	*w = (struct world){ .bundle = "bundle", .sealed = "sealed", .jwks = "{\"keys\":[{\"kid\":\"kid-1\"}]}",
-			     .svidd = -1, .keys = -1, .attest = { -1, -1 }, .compiler = -1,
+			     .svidd = -1, .keys = -1, .compiler = -1,
 			     .agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}",
 			     .documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}" };
 	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
@@ -56,6 +56,8 @@ void world_new(struct world *w)
 	assert_int_equal(mkdir(world_path(w, "policy"), 0755), 0);
 	for (size_t i = 0; i < WORLD_FRONTS; i++)
 		w->fronts[i].fd = w->fronts[i].log = -1;
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
+		w->attest[i] = -1;
 }
 
 static int listener(const struct world *w, const char *name, int type)
@@ -546,10 +548,12 @@ static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
 	return err == 0;
 }
 
+#define FIRST_FRONT (2 + LIM_ATTEST_WORKERS) /* in the order of world_step() */
+
 static void handle(struct world *w, const struct pollfd *p, size_t i)
 {
-	struct world_front *f = i >= 4 ? &w->fronts[i - 4] : NULL;
-	int *fd = i == 0 ? &w->svidd : i == 1 ? &w->keys : i < 4 ? &w->attest[i - 2] : &f->fd;
+	struct world_front *f = i >= FIRST_FRONT ? &w->fronts[i - FIRST_FRONT] : NULL;
+	int *fd = i == 0 ? &w->svidd : i == 1 ? &w->keys : f ? &f->fd : &w->attest[i - 2];
 	struct chan_msg m;
 
 	if (!(p->revents & (POLLIN | POLLHUP)) || *fd != p->fd || !receive(w, fd, &m))
@@ -558,7 +562,7 @@ static void handle(struct world *w, const struct pollfd *p, size_t i)
 		on_svidd(w, &m);
 	else if (i == 1)
 		on_keys(w, &m);
-	else if (i < 4)
+	else if (!f)
 		on_attest(w, (unsigned int)i - 2, &m);
 	else
 		on_front(w, f, &m);
@@ -573,14 +577,14 @@ static void reap(struct world *w)
 
 void world_step(struct world *w, int ms)
 {
-	struct pollfd p[4 + WORLD_FRONTS];
+	struct pollfd p[FIRST_FRONT + WORLD_FRONTS];
 
 	p[0] = (struct pollfd){ .fd = w->svidd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = w->keys, .events = POLLIN };
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		p[2 + i] = (struct pollfd){ .fd = w->attest[i], .events = POLLIN };
 	for (size_t i = 0; i < WORLD_FRONTS; i++)
-		p[4 + i] = (struct pollfd){ .fd = w->fronts[i].fd, .events = POLLIN };
+		p[FIRST_FRONT + i] = (struct pollfd){ .fd = w->fronts[i].fd, .events = POLLIN };
 	if (poll(p, ARRAY_SIZE(p), ms) > 0)
 		for (size_t i = 0; i < ARRAY_SIZE(p); i++)
 			handle(w, &p[i], i);

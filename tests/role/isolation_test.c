@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "agent/base/compiler.h"
+#include "agent/base/limits.h"
 #include "tests/role/proc.h"
 
 #define IDS 48660
@@ -32,19 +33,20 @@
 #define WAIT_MS 15000
 
 #define NO_CAPS "\t0000000000000000"
-#define PTRACE_AND_READ "\t0000000000080004" /* CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH */
+#define PTRACE "\t0000000000080000" /* CAP_SYS_PTRACE */
+#define READ "\t0000000000000004"   /* CAP_DAC_READ_SEARCH */
 
 /* DESIGN.md 1, by hand and not from roles.c: the test must be able to disagree. */
 static const struct expected {
 	const char *program;
 	unsigned int uid;
-	const char *caps;
+	const char *caps;      /* NULL: by kind of worker, below */
 	bool may_fork;	      /* threads count too */
 	unsigned int dev_null; /* descriptors 0.. that lead nowhere */
 } table[] = {
 	{ "svid-core", IDS, NO_CAPS, false, 2 },
 	{ "svid-keys", IDS + 1, NO_CAPS, true, 2 },
-	{ "svid-attest", IDS + 2, PTRACE_AND_READ, true, 2 },
+	{ "svid-attest", IDS + 2, NULL, true, 2 },
 	{ "svid-front", IDS + 3, NO_CAPS, false, 2 },
 };
 
@@ -192,8 +194,40 @@ static void capabilities_equal_the_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		for (size_t s = 0; s < ARRAY_SIZE(sets); s++)
+		for (size_t s = 0; table[i].caps && s < ARRAY_SIZE(sets); s++)
 			proc_assert_status(running(&table[i]), sets[s], table[i].caps);
+}
+
+/* Who has both may read svid-keys' memory: no worker has. */
+static void workers_have_half_of_the_capabilities_each(void **state)
+{
+	unsigned int lookers = 0, hashers = 0, others = 0;
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+
+	(void)state;
+	while ((e = readdir(proc))) {
+		pid_t pid = (pid_t)strtoul(e->d_name, NULL, 10);
+		char name[128], permitted[128], effective[128];
+
+		if (!pid || !proc_runs_as(e->d_name, IDS + 2))
+			continue;
+		proc_status(pid, "Name:", name);
+		proc_status(pid, "CapPrm:", permitted);
+		proc_status(pid, "CapEff:", effective);
+		if (strcmp(name, "\tsvid-attest"))
+			continue;
+		assert_string_equal(permitted, effective);
+		proc_assert_status(pid, "CapInh:", NO_CAPS);
+		proc_assert_status(pid, "CapAmb:", NO_CAPS);
+		lookers += !strcmp(effective, PTRACE);
+		hashers += !strcmp(effective, READ);
+		others += strcmp(effective, PTRACE) && strcmp(effective, READ);
+	}
+	closedir(proc);
+	assert_int_equal(others, 0);
+	assert_true(lookers >= LIM_ATTEST_LOOKERS); /* a canary's child may be there */
+	assert_int_equal(hashers, LIM_ATTEST_HASHERS);
 }
 
 static void sandbox_is_on_everywhere(void **state)
@@ -336,6 +370,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(users_are_their_own),
 		cmocka_unit_test(capabilities_equal_the_table),
+		cmocka_unit_test(workers_have_half_of_the_capabilities_each),
 		cmocka_unit_test(sandbox_is_on_everywhere),
 		cmocka_unit_test(nobody_is_dumpable),
 		cmocka_unit_test(limits_are_tight),

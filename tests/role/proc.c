@@ -17,8 +17,7 @@
 
 #define WAIT_MS 8000
 
-/* Whether /proc/NAME is a process of that user; one that nobody has reaped yet is not. */
-static bool runs_as(const char *name, unsigned int uid)
+bool proc_runs_as(const char *name, unsigned int uid)
 {
 	char path[300], line[128];
 	bool alive = true, same = false;
@@ -45,7 +44,7 @@ pid_t proc_of_user(unsigned int uid)
 	pid_t found = 0;
 
 	while ((e = readdir(dir)) && !found)
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && runs_as(e->d_name, uid))
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && proc_runs_as(e->d_name, uid))
 			found = (pid_t)strtoul(e->d_name, NULL, 10);
 	closedir(dir);
 	return found;

@@ -3,7 +3,11 @@
 #ifndef TESTS_ROLE_PROC_H
 #define TESTS_ROLE_PROC_H
 
+#include <stdbool.h>
 #include <sys/types.h>
+
+/* Whether /proc/@name is a process of that user; one that nobody has reaped yet is not. */
+bool proc_runs_as(const char *name, unsigned int uid);
 
 /* A living process of that user; 0 when there is none. */
 pid_t proc_of_user(unsigned int uid);

@@ -144,7 +144,7 @@ $(O)/bin/$(2): $$(call objs,$(1)) $$(BASE) $(3)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TOOL_LIBS) -o $$@
 endef
-TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -luring -lpthread
+TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -ljansson -luring -lpthread
 $(eval $(call tool,conformance,svid-conformance,$$(PB)))
 $(eval $(call tool,tests/attack,svid-attack,$$(PB)))
 $(eval $(call tool,tests/bench,svid-bench,$$(PB)))

@@ -32,7 +32,7 @@ SANDBOX = $(call objs,agent/sandbox)
 PROTOS  = $(wildcard workloadapi/*.proto) workloadapi/google/protobuf/struct.proto
 PB      = $(PROTOS:workloadapi/%.proto=$(O)/gen/%.pb-c.o)
 
-PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid
+PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
 svidd_LIBS       = -lbpf
 svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(SANDBOX)
@@ -45,6 +45,9 @@ svid-front_OBJS  = $(call objs,workloadapi) $(PB) $(BASE) $(SANDBOX)
 svid-front_LIBS  = -lnghttp2 -lprotobuf-c -ljansson -lseccomp
 # The front is static: one front per identity set must stay small. Sanitizers need it dynamic.
 svid-front_LINK  = $(if $(SAN),-pie,-static-pie)
+svid-undertaker_OBJS = $(call objs,agent/undertaker) $(BASE) $(SANDBOX)
+svid-undertaker_LIBS = -lseccomp
+svid-undertaker_LINK = $(svid-front_LINK)
 svid_OBJS        = $(call objs,agent/cli) $(PB) $(BASE) $(SANDBOX)
 svid_LIBS        = -lyaml -ljansson -lnghttp2 -lprotobuf-c -lcrypto -lseccomp
 BINS             = $(PROGRAMS:%=$(O)/bin/%)
@@ -141,7 +144,7 @@ $(O)/bin/$(2): $$(call objs,$(1)) $$(BASE) $(3)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TOOL_LIBS) -o $$@
 endef
-TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -luring -lpthread
+TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -ljansson -luring -lpthread
 $(eval $(call tool,conformance,svid-conformance,$$(PB)))
 $(eval $(call tool,tests/attack,svid-attack,$$(PB)))
 $(eval $(call tool,tests/bench,svid-bench,$$(PB)))

@@ -11,7 +11,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("SVID_BIN", os.path.join(ROOT, "build/bin"))
 SLOW = float(os.environ.get("SLOW", "1"))  # an emulated machine: deadlines of the test, not of the product
-PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid")
+PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker", "svid")
 UID = 1000
 TRUST_DOMAIN = "attack.test"
 WAIT_MS = int(2000 * SLOW)
@@ -60,6 +60,15 @@ def processes():
             found = proc_stat(name)
             if found:
                 yield int(name), found[0], found[1]
+
+
+def resume(pids):
+    """After SIGSTOP. A front that svid-core gave up meanwhile is gone, which is right."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
 
 
 class Player:

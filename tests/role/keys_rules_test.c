@@ -110,7 +110,8 @@ static void core_breaking_the_rules_ends_the_process(void **state)
 	assert_dies(&r);
 
 	start_loaded(&r); /* a second authority */
-	assert_int_equal(ipc_put(r.core, KY_LOAD, 0, .trust_domain = slice_str("example.org"), .may_create = 1), 0);
+	assert_int_equal(ipc_put(r.core, KY_LOAD, 0, .trust_domain = slice_str("example.org"), .may_create = 1,
+				 .ca_ttl = 86400, .jwt_key_ttl = 86400), 0);
 	assert_dies(&r);
 
 	start_loaded(&r); /* a key type that is not */

@@ -43,7 +43,10 @@ struct rig {
 /** pair_with() - a SOCK_SEQPACKET pair: ours is returned. */
 int pair_with(int *ret_theirs);
 
-/** receive() - the next message on @fd, which must be of @type; the body lives until the next one. */
+/**
+ * receive() - the next message on @fd, which must be of @type; the body lives until the next one. A KY_LOADED that
+ * is not waited for is passed over.
+ */
 void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m);
 
 /** is_closed() - the other end is closed, now or soon; what was queued is dropped. */
@@ -66,6 +69,12 @@ void bind_front(struct rig *r, uint32_t front, const uint32_t *ids, size_t n);
 
 /** load() - core loads or creates the authority; the answer. */
 struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_create);
+
+/** load_with() - the same with everything but the trust domain as @order says. */
+struct msg_KY_LOADED load_with(struct rig *r, const struct msg_KY_LOAD *order);
+
+/** loaded_again() - the next KY_LOADED that nobody asked for. */
+struct msg_KY_LOADED loaded_again(struct rig *r);
 
 /** start_loaded() - start() with a new authority. */
 void start_loaded(struct rig *r);

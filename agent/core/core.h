@@ -12,6 +12,7 @@
 #include "agent/core/bounds.h"
 #include "agent/core/bury.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/compile.h"
 #include "agent/core/decide.h"
 #include "agent/core/digest.h"
 #include "agent/core/docs.h"
@@ -73,6 +74,7 @@ struct core {
 	bool ready;	       /* served once: C_READY was sent */
 	uint64_t started;      /* CLOCK_BOOTTIME ns */
 	enum log_level log_level; /* svidd's; the Agent document may say another */
+	unsigned int attestation_seen; /* of the first Agent document */
 	struct loop_timer start_hold;
 	struct loop_timer ready_late;
 	struct loop_timer alive;
@@ -147,18 +149,6 @@ void canary_stop(struct core *c);
 void canary_gone(struct core *c, const struct conn *conn);
 /** canary_put_status() - members "canaries", "failures", "last". */
 void canary_put_status(const struct core *c, struct json *j);
-
-/* compile.c */
-/** compiler_start() - watch the policy files and have them compiled now. Errors: -ENOMEM. */
-MUST int compiler_start(struct core *c);
-/** compiler_watch() - inotify on directory and file; before the sandbox closes. Errors: -errno. */
-MUST int compiler_watch(struct core *c);
-/** compiler_peer() - svidd started one; takes over @fd. Errors: -ENOMEM, -errno. */
-MUST int compiler_peer(struct core *c, int fd);
-/** compiler_exit() - svidd says that a run ended with @status, or could not begin. */
-void compiler_exit(struct core *c, uint32_t status);
-/** compiler_run() - compile soon. */
-void compiler_run(struct core *c);
 
 /* admin.c, status.c, explain.c */
 /** admin_start() - answer on admin.sock. Errors: -ENOMEM, -errno. */

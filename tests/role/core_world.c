@@ -353,7 +353,7 @@ static void on_issue(struct world *w, struct chan_msg *m)
 	if (w->ways.keys_silent)
 		return;
 	assert_int_equal(ipc_put(w->keys, KY_ISSUED, m->id, .identity = ask.identity, .kind = ask.kind,
-				 .err = w->ways.keys_issue_err,
+				 .err = ask.kind == SVID_WIT ? w->ways.keys_wit_err : w->ways.keys_issue_err,
 				 .generation = ++w->generation, .not_before = now - 30,
 				 .not_after = now + (w->ways.svid_life ? w->ways.svid_life : 3600),
 				 .serial = slice_str("0123456789"), .chain = slice_str("chain")), 0);

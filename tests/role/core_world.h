@@ -63,6 +63,7 @@ struct world_ways {
 	bool keys_keep_jwts; /* world_say_jwt() comes later */
 	int keys_load_err;
 	int keys_issue_err;
+	int keys_wit_err;
 	int keys_jwt_err;
 	int front_set_err;
 	uint32_t svid_life; /* seconds; 0 = 3600 */
@@ -152,6 +153,9 @@ void world_new_undertaker(struct world *w, unsigned int i);
 
 /** world_admin() - ask on admin.sock; the JSON is in w->scratch until the next message. Returns AD_REPLY.err. */
 int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json);
+
+/** world_admin_msg() - the same with any message. */
+int world_admin_msg(struct world *w, uint16_t type, struct slice body, struct slice *ret_json);
 
 /** world_recompile() - tell svid-core by a change in the policy directory; returns when it asked for a run. */
 void world_recompile(struct world *w);

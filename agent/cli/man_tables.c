@@ -196,7 +196,7 @@ static const char daemon_rest[] =
 	".It Pa /etc/svid/policy.d\ndocuments,\n.Xr svid-policy 5\n"
 	".It Pa /run/svid\nsockets\n.It Pa /var/lib/svid\nstate, the sealed authority\n"
 	".It Pa /var/log/svid\\-audit.jsonl\naudit log, see\n.Ic svid audit\n.El\n"
-	".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid.yaml 5 ,\n.Xr svid-policy 5\n";
+	".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid-policy 5 ,\n.Xr svid.yaml 5\n";
 
 int man_svidd(void)
 {

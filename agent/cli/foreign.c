@@ -68,7 +68,7 @@ static int add_x509(struct foreign *f, struct slice trust_domain, const json_t *
 	    base64_get(&der, slice_of(json_string_value(first), json_string_length(first)), BASE64_PLAIN))
 		return refuse_key(f, i, "x5c is not standard base64");
 	err = foreign_cert_read(buf_slice(&der), trust_domain, &cert, &why);
-	if (!err)
+	if (!err && !why)
 		why = compare_key(jwk, cert);
 	if (why)
 		return refuse_key(f, i, why);

@@ -32,7 +32,7 @@ SANDBOX = $(call objs,agent/sandbox)
 PROTOS  = $(wildcard workloadapi/*.proto) workloadapi/google/protobuf/struct.proto
 PB      = $(PROTOS:workloadapi/%.proto=$(O)/gen/%.pb-c.o)
 
-PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid
+PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
 svidd_LIBS       = -lbpf
 svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(SANDBOX)
@@ -45,6 +45,9 @@ svid-front_OBJS  = $(call objs,workloadapi) $(PB) $(BASE) $(SANDBOX)
 svid-front_LIBS  = -lnghttp2 -lprotobuf-c -ljansson -lseccomp
 # The front is static: one front per identity set must stay small. Sanitizers need it dynamic.
 svid-front_LINK  = $(if $(SAN),-pie,-static-pie)
+svid-undertaker_OBJS = $(call objs,agent/undertaker) $(BASE) $(SANDBOX)
+svid-undertaker_LIBS = -lseccomp
+svid-undertaker_LINK = $(svid-front_LINK)
 svid_OBJS        = $(call objs,agent/cli) $(PB) $(BASE) $(SANDBOX)
 svid_LIBS        = -lyaml -ljansson -lnghttp2 -lprotobuf-c -lcrypto -lseccomp
 BINS             = $(PROGRAMS:%=$(O)/bin/%)
@@ -141,7 +144,7 @@ $(O)/bin/$(2): $$(call objs,$(1)) $$(BASE) $(3)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TOOL_LIBS) -o $$@
 endef
-TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -luring -lpthread
+TOOL_LIBS = -lnghttp2 -lprotobuf-c -lcrypto -ljansson -luring -lpthread
 $(eval $(call tool,conformance,svid-conformance,$$(PB)))
 $(eval $(call tool,tests/attack,svid-attack,$$(PB)))
 $(eval $(call tool,tests/bench,svid-bench,$$(PB)))
@@ -185,7 +188,28 @@ vm: all # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
 
-install: all # programs, unit, users and the example below DESTDIR
+# Manual pages and completion come out of the programs: their tables of verbs, options and documents.
+MAN = $(O)/man/svid.1 $(O)/man/svid.yaml.5 $(O)/man/svid-policy.5 $(O)/man/svidd.8 $(O)/man/completion.bash $(O)/man/completion.zsh
+
+$(O)/man/svidd.8: $(O)/bin/svid $(O)/bin/svidd
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(O)/bin/svidd --help | $(O)/bin/svid help --man svidd > $@
+
+$(O)/man/completion.%: $(O)/bin/svid
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< completion $* > $@
+
+$(O)/man/%: $(O)/bin/svid
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< help --man $(basename $*) > $@
+
+man: $(MAN) # manual pages and shell completion, into build/man
+.PHONY: man
+
+install: all man # programs, unit, users and the example below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/svid $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(O)/bin/svid $(DESTDIR)$(PREFIX)/bin/svid
 	install -m 0755 $(O)/bin/svidd $(DESTDIR)$(PREFIX)/sbin/svidd
@@ -194,6 +218,11 @@ install: all # programs, unit, users and the example below DESTDIR
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system agent/dist/svidd.service
 	install -D -m 0644 agent/dist/svid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/svid.conf
 	install -D -m 0644 agent/dist/svid.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/svid.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/man/svid.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(O)/man/svid.yaml.5 $(O)/man/svid-policy.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/man/svidd.8
+	install -D -m 0644 $(O)/man/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/svid
+	install -D -m 0644 $(O)/man/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_svid
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
 

@@ -8,6 +8,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
+#include "agent/ipc/plan.h"
 #include "workloadapi/encode.h"
 
 #define READ_BYTES (32u << 10)
@@ -58,21 +59,34 @@ static bool is_from(const struct conn *c, struct msghdr *mh)
 	return cred.pid > 0 && (uint32_t)cred.pid == c->pid;
 }
 
-/* One read into the engine. 1: there may be more; 0: not now; negative: the connection is over. */
-static int read_some(struct conn *c)
+/* What is there, proven to be the caller's: bytes in read_buffer, 0 for not now, negative: the connection is over. */
+static ssize_t take_in(struct conn *c, size_t len, int flags)
 {
 	union control control;
-	struct iovec iov = { .iov_base = read_buffer, .iov_len = sizeof(read_buffer) };
+	struct iovec iov = { .iov_base = read_buffer, .iov_len = len };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 			     .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(c->watch.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(c->watch.fd, &mh, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
 		return -ERR_CLOSED;
-	if (!is_from(c, &mh))
-		return -ERR_PERMIT;
+	return is_from(c, &mh) ? n : -ERR_PERMIT;
+}
+
+/*
+ * One read into the engine. 1: there may be more; 0: not now; negative: the connection is over. Whoever takes a message
+ * with descriptors closes them, for as long as the sender likes (A21): look first, then take no more than was seen.
+ */
+static int read_some(struct conn *c)
+{
+	ssize_t n = c->looks_first ? take_in(c, sizeof(read_buffer), MSG_PEEK) : (ssize_t)sizeof(read_buffer);
+
+	if (n > 0)
+		n = take_in(c, (size_t)n, 0);
+	if (n <= 0)
+		return (int)n;
 	if (h2_in(&c->g.h2, slice_of(read_buffer, (size_t)n)))
 		return 0; /* flush() says goodbye, then run() closes */
 	return (size_t)n == sizeof(read_buffer);
@@ -237,6 +251,22 @@ static void on_timer(struct loop_timer *t)
 		step(c, 0);
 }
 
+/*
+ * Whether messages with descriptors can be in this socket (before Linux 6.16, or where svidd could not refuse them).
+ * Urgent bytes are then taken in line: a plain read would drop them, and with them their descriptors, unseen.
+ */
+static bool may_carry(int fd)
+{
+	int on = 1;
+	socklen_t len = sizeof(on);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, &len) == 0 && !on)
+		return false;
+	on = 1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	return true;
+}
+
 static void fill(struct conn *c, const struct msg_F_CONN *m)
 {
 	c->number = m->conn;
@@ -260,6 +290,7 @@ int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct co
 	}
 	c->env = env;
 	c->watch = (struct loop_watch){ .fd = fd, .cb = on_ready };
+	c->looks_first = may_carry(fd);
 	fill(c, m);
 	grpc_init(&c->g, env->api);
 	*ret_c = c;

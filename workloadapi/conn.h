@@ -42,6 +42,7 @@ struct conn {
 	int end_err;
 	bool blocked; /* the socket takes no more now */
 	bool asked;   /* env->ask() was called */
+	bool looks_first; /* before it takes: a message may carry descriptors */
 };
 
 /**

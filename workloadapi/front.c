@@ -212,6 +212,7 @@ static int on_jwt(struct chan *c, struct chan_msg *m)
 	struct msg_FK_JWT k;
 	int err = msg_get_FK_JWT(m->body, &k);
 
+	f->api.now = clock_boot_ns();
 	return err ? err : tokens_answer(&f->api, &k);
 }
 

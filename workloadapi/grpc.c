@@ -204,7 +204,7 @@ static void follow(struct call *c)
 	if (c->gated && api->state_err) {
 		call_fail_err(c, api->state_err);
 	} else if (!f) {
-		call_fail_err(c, -ERR_NO_IDENTITY);
+		call_fail_err(c, api->feeds[c->feed].err ? api->feeds[c->feed].err : -ERR_NO_IDENTITY);
 	} else if (f->serial == c->serial) {
 		return;
 	} else if (!f->msg) {

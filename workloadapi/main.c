@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/base/limits.h"
@@ -30,6 +31,9 @@ static const struct sandbox_call calls[] = {
 	CALL("mlock"),
 	CALL("mlock2"),
 	CALL("munlock"),
+	/* may this connection bring descriptors? */
+	CALL_IF("getsockopt", 2, SB_INT, SO_PASSRIGHTS),
+	CALL_IF("setsockopt", 2, SB_INT, SO_OOBINLINE),
 };
 
 static const struct sandbox_limit limits[] = {

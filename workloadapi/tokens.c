@@ -370,7 +370,6 @@ int tokens_answer(struct api *api, const struct msg_FK_JWT *m)
 		refuse(t, k, err);
 		return 0;
 	}
-	api->now = clock_boot_ns();
 	life = life_of(m, api->now);
 	move_waits(&k->waits, &waits);
 	fill(t, k, message_ref(msg), life);

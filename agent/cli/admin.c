@@ -10,6 +10,7 @@
 #include "agent/base/slice.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/endpoint.h"
+#include "agent/cli/exec.h"
 #include "agent/cli/view.h"
 #include "agent/ipc/chan.h"
 
@@ -42,8 +43,7 @@ static int receive(int fd, struct buf *ret_json, int *ret_err)
 	return err;
 }
 
-int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned int timeout_ms,
-	       struct buf *ret_json, int *ret_err)
+int admin_ask(const char *path, uint16_t type, struct slice body, unsigned int timeout_ms, struct buf *ret_json, int *ret_err)
 {
 	int fd, err = endpoint_connect(path, 1, &fd);
 
@@ -51,11 +51,20 @@ int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned in
 		return err;
 	err = set_timeout(fd, timeout_ms);
 	if (!err)
-		err = ipc_put(fd, AD_REQUEST, 1, .what = what, .arg = arg);
+		err = ipc_send(fd, type, 1, body, NULL, 0);
 	if (!err)
 		err = receive(fd, ret_json, ret_err);
 	close(fd);
 	return err;
+}
+
+int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned int timeout_ms, struct buf *ret_json, int *ret_err)
+{
+	AUTO(buf) struct buf body = BUF_INIT(64);
+	const struct msg_AD_REQUEST m = { .what = what, .arg = arg };
+
+	msg_put_AD_REQUEST(&body, &m);
+	return buf_ok(&body) ? -ENOMEM : admin_ask(path, MSG_AD_REQUEST, buf_slice(&body), timeout_ms, ret_json, ret_err);
 }
 
 /* Whether everything that was configured is in force: stale documents are no accident to overlook. */
@@ -70,14 +79,8 @@ static int verdict(struct slice body, int code)
 	return code == CLI_DONE && bad ? CLI_NO : code;
 }
 
-static int show(const struct cli *c, enum admin_what what, uint32_t arg, const char *subject)
+static int report(const struct cli *c, int refused, struct slice json, bool caller, const char *subject)
 {
-	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
-	int refused = 0;
-	int err = admin_call(c->admin, what, arg, c->timeout_ms, &json, &refused);
-
-	if (err)
-		return cli_agent_error(c->admin, err);
 	if (refused == -ERR_NOT_FOUND || refused == -ESRCH) {
 		cli_error("nothing known of", subject, "no such process", "is the pid that of the host's namespace?");
 		return CLI_NO;
@@ -86,7 +89,18 @@ static int show(const struct cli *c, enum admin_what what, uint32_t arg, const c
 		cli_error("the agent refused", subject, err_text(refused), "see: svid status");
 		return CLI_AGENT;
 	}
-	err = view_show(buf_slice(&json), c->output == OUT_JSON, what == ADMIN_EXPLAIN, subject);
+	return view_show(json, c->output == OUT_JSON, caller, subject);
+}
+
+static int show(const struct cli *c, enum admin_what what, uint32_t arg, const char *subject)
+{
+	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
+	int refused = 0;
+	int err = admin_call(c->admin, what, arg, c->timeout_ms, &json, &refused);
+
+	if (err)
+		return cli_agent_error(c->admin, err);
+	err = report(c, refused, buf_slice(&json), what == ADMIN_EXPLAIN, subject);
 	return what == ADMIN_STATUS ? verdict(buf_slice(&json), err) : err;
 }
 
@@ -95,10 +109,41 @@ int admin_status(const struct cli *c)
 	return show(c, ADMIN_STATUS, 0, "status");
 }
 
+/* The path as the kernel resolves it and what is in it; the agent has no business opening files that people name. */
+static int explain_exec(const struct cli *c)
+{
+	AUTO(buf) struct buf path = BUF_INIT(LIM_PATH);
+	AUTO(buf) struct buf body = BUF_INIT(2 * LIM_PATH);
+	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
+	uint8_t digest[EXEC_DIGEST];
+	size_t len = 0;
+	struct msg_AD_EXEC m;
+	int refused = 0;
+	int err = exec_look(c->exec, &path, digest, &len);
+
+	if (err) {
+		cli_error("cannot look at", c->exec, err_text(err), "the path of an executable file is wanted");
+		return CLI_LOCAL;
+	}
+	m = (struct msg_AD_EXEC){ .path = buf_slice(&path), .sha256 = slice_of(digest, len) };
+	msg_put_AD_EXEC(&body, &m);
+	err = buf_ok(&body);
+	if (!err)
+		err = admin_ask(c->admin, MSG_AD_EXEC, buf_slice(&body), c->timeout_ms, &json, &refused);
+	return err ? cli_agent_error(c->admin, err) : report(c, refused, buf_slice(&json), true, buf_cstr(&path));
+}
+
 int admin_explain(const struct cli *c)
 {
 	uint64_t pid;
 
+	if (c->exec && !c->n_args)
+		return explain_exec(c);
+	if (c->exec || !c->n_args) {
+		cli_error("what to explain?", "", c->exec ? "a process or an executable, not both" : "a process or an executable is wanted",
+			  "svid explain 1234, or: svid explain --exec /usr/bin/app");
+		return CLI_USAGE;
+	}
 	if (slice_u64_dec(slice_str(c->args[0]), &pid) || !pid || pid > INT32_MAX) {
 		cli_error("not a process id:", c->args[0], "a number from 1 to 2147483647 is needed", "svid explain 1234");
 		return CLI_USAGE;

@@ -17,4 +17,11 @@
 MUST int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned int timeout_ms,
 		    struct buf *ret_json, int *ret_err);
 
+/**
+ * admin_ask() - the same with any message: @type (MSG_AD_x) and its @body.
+ * Errors: as admin_call().
+ */
+MUST int admin_ask(const char *path, uint16_t type, struct slice body, unsigned int timeout_ms, struct buf *ret_json,
+		   int *ret_err);
+
 #endif

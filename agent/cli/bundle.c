@@ -1,56 +1,18 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /*
- * bundle.c - `svid bundle show`: as root what the agent holds (admin.sock), else what the Workload API
- * gives to the caller, which needs an identity. svid, anybody.
+ * bundle.c - `svid bundle show`: as root what the agent holds (admin.sock), else what the Workload API gives to the caller,
+ * which needs an identity. svid, anybody. Next: bundle_out.c prints, bundle_set.c changes.
  */
-#include <jansson.h>
 #include <unistd.h>
 
-#include "agent/base/limits.h"
+#include "agent/base/err.h"
+#include "agent/base/pb.h"
 #include "agent/cli/admin.h"
+#include "agent/cli/bundle_out.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/dump.h"
 #include "agent/cli/grpc.h"
 #include "agent/cli/view.h"
-#include "agent/cli/x509.h"
-#include "gen/workload.pb-c.h"
-
-#define OUT_MAX (32u << 20)
-
-/* One trust domain. @id: its SPIFFE ID. */
-static int put_bundle(const struct cli *c, struct buf *out, struct slice id, struct slice der, bool first)
-{
-	AUTO(buf) struct buf pem = BUF_INIT(OUT_MAX);
-	int err = x509_put_pem(&pem, der);
-
-	if (err)
-		return err;
-	if (c->output == OUT_PEM) {
-		buf_put_slice(out, buf_slice(&pem));
-	} else if (c->output == OUT_JSON) {
-		buf_put_str(out, first ? "" : ",\n  ");
-		buf_put_str(out, "{\"trust_domain\": ");
-		buf_put_json(out, id);
-		buf_put_str(out, ", \"bundle_pem\": ");
-		buf_put_json(out, buf_slice(&pem));
-		buf_put_str(out, "}");
-	} else {
-		buf_put_str(out, first ? "" : "\n");
-		cli_field(out, 12, "trust domain", id);
-		err = x509_put_list(out, der);
-	}
-	return err ? err : buf_ok(out);
-}
-
-static void begin(const struct cli *c, struct buf *out)
-{
-	buf_put_str(out, c->output == OUT_JSON ? "{\"bundles\": [" : "");
-}
-
-static int end(const struct cli *c, struct buf *out, bool any)
-{
-	buf_put_str(out, c->output == OUT_JSON ? "]}\n" : "");
-	return cli_print(out, any ? CLI_DONE : CLI_NO);
-}
 
 static int from_hex(struct slice hex, struct buf *out)
 {
@@ -67,77 +29,118 @@ static int from_hex(struct slice hex, struct buf *out)
 	return buf_ok(out);
 }
 
-static int show_held(const struct cli *c, const json_t *held)
+static struct slice text_of(const json_t *object, const char *name)
 {
-	const json_t *td = json_object_get(held, "trust_domain");
-	const json_t *hex = json_object_get(held, "x509_authorities_der");
-	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
+	const json_t *v = json_object_get(object, name);
+
+	return slice_of(json_string_value(v), json_string_length(v));
+}
+
+/* A bundle as admin.sock has it. "jwks" may be an object or its text. */
+static int add_held(struct bundle_list *list, const json_t *held)
+{
 	AUTO(buf) struct buf der = BUF_INIT(LIM_BUNDLE);
 	AUTO(buf) struct buf id = BUF_INIT(LIM_SPIFFE_ID);
-	int err;
+	AUTO(buf) struct buf jwks = BUF_INIT(LIM_JWKS * 2);
+	const json_t *keys = json_object_get(held, "jwks");
+	int err = from_hex(text_of(held, "x509_authorities_der"), &der);
 
 	buf_put_str(&id, "spiffe://");
-	buf_put_slice(&id, slice_of(json_string_value(td), json_string_length(td)));
-	err = from_hex(slice_of(json_string_value(hex), json_string_length(hex)), &der);
-	begin(c, &out);
-	if (!err && der.len)
-		err = put_bundle(c, &out, buf_slice(&id), buf_slice(&der), true);
-	if (err)
-		return cli_agent_error(c->admin, err);
-	return end(c, &out, der.len > 0);
+	buf_put_slice(&id, text_of(held, "trust_domain"));
+	if (json_is_string(keys))
+		buf_put_slice(&jwks, text_of(held, "jwks"));
+	else if (keys)
+		json_put(&jwks, keys, JSON_ENSURE_ASCII);
+	if (!err)
+		err = bundle_list_x509(list, buf_slice(&id), buf_slice(&der));
+	if (!err && jwks.len)
+		err = bundle_list_jwks(list, buf_slice(&id), buf_slice(&jwks));
+	return err;
 }
 
-/* Root's way. Returns -1 when admin.sock gives no answer: then the other way may. */
-static int try_admin(const struct cli *c)
+static int ask_admin(const struct cli *c, enum admin_what what, json_t **ret_answer)
 {
 	AUTO(buf) struct buf body = BUF_INIT(VIEW_MAX);
-	int code = -1, refused = 0;
-	json_t *held = NULL;
+	int refused = 0;
+	int err = admin_call(c->admin, what, 0, c->timeout_ms, &body, &refused);
 
-	if (geteuid() == 0 && !admin_call(c->admin, ADMIN_BUNDLE, 0, c->timeout_ms, &body, &refused) && !refused)
-		held = json_loadb((const char *)body.data, body.len, 0, NULL);
-	if (held)
-		code = show_held(c, held);
-	json_decref(held);
-	return code;
+	if (err || refused)
+		return err ? err : refused;
+	*ret_answer = json_loadb((const char *)body.data, body.len, 0, NULL);
+	return *ret_answer ? 0 : -ERR_FORMAT;
 }
 
-static int show(const struct cli *c, const X509BundlesResponse *m)
+/* Root's way. -errno or -ERR_x when admin.sock gives no answer: then the other way may. */
+static int read_admin(const struct cli *c, struct bundle_list *list)
 {
-	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
+	json_t *own = NULL, *foreign = NULL;
+	const json_t *item;
+	size_t i;
+	int err = geteuid() == 0 ? ask_admin(c, ADMIN_BUNDLE, &own) : -ERR_NOT_FOUND;
 
-	begin(c, &out);
-	for (size_t i = 0; i < m->n_bundles; i++) {
-		const X509BundlesResponse__BundlesEntry *e = m->bundles[i];
-		int err = put_bundle(c, &out, slice_str(e->key), slice_of(e->value.data, e->value.len), i == 0);
+	if (!err)
+		err = add_held(list, own);
+	/* An agent that keeps none may have no word for them. */
+	if (!err && !ask_admin(c, ADMIN_BUNDLES, &foreign))
+		json_array_foreach(json_object_get(foreign, "bundles"), i, item)
+			if (!err && text_of(item, "x509_authorities_der").p)
+				err = add_held(list, item);
+	json_decref(own);
+	json_decref(foreign);
+	return err;
+}
 
-		if (err)
-			return cli_agent_error(c->socket, err);
+/* X509BundlesResponse has its map in field 2, JWTBundlesResponse in field 1. */
+static int read_map(struct bundle_list *list, struct slice message, uint32_t number)
+{
+	int err = 0;
+
+	for (struct pb_field f; !err && pb_next(&message, &f);) {
+		struct slice entry[2];
+
+		if (f.number != number)
+			continue;
+		err = f.wire == PB_BYTES ? pb_strings(f.bytes, entry, ARRAY_SIZE(entry)) : -ERR_FORMAT;
+		if (!err)
+			err = number == 2 ? bundle_list_x509(list, entry[0], entry[1]) : bundle_list_jwks(list, entry[0], entry[1]);
 	}
-	return end(c, &out, m->n_bundles > 0);
+	return err ? err : slice_ok(&message) ? 0 : -ERR_FORMAT;
+}
+
+/* Returns the exit code, after saying why. */
+static int read_api(const struct cli *c, struct bundle_list *list, const char *method, uint32_t number)
+{
+	AUTO(grpc_reply) struct grpc_reply reply = GRPC_REPLY_INIT;
+	int err = grpc_call(c->socket, method, slice_of(NULL, 0), true, c->timeout_ms, &reply);
+
+	if (!err && reply.status)
+		return cli_status_error(c->socket, reply.status, buf_slice(&reply.message));
+	if (!err)
+		err = read_map(list, reply.body, number);
+	return err ? cli_agent_error(c->socket, err) : CLI_DONE;
+}
+
+static int read_workload_api(const struct cli *c, struct bundle_list *list)
+{
+	int code = cli_env_error(c);
+
+	if (!code && c->output != OUT_JWKS)
+		code = read_api(c, list, "/SpiffeWorkloadAPI/FetchX509Bundles", 2);
+	if (!code && c->output != OUT_PEM)
+		code = read_api(c, list, "/SpiffeWorkloadAPI/FetchJWTBundles", 1);
+	return code;
 }
 
 int bundle_show(const struct cli *c)
 {
-	AUTO(grpc_reply) struct grpc_reply reply = GRPC_REPLY_INIT;
-	X509BundlesResponse *answer;
-	int code = try_admin(c), err;
+	AUTO(bundle_list) struct bundle_list list = { 0 };
+	int code = CLI_DONE;
 
-	if (code >= 0)
-		return code;
-	code = cli_env_error(c);
-	if (code)
-		return code;
-	err = grpc_call(c->socket, "/SpiffeWorkloadAPI/FetchX509Bundles", slice_of(NULL, 0), true, c->timeout_ms,
-			&reply);
-	if (err)
-		return cli_agent_error(c->socket, err);
-	if (reply.status)
-		return cli_status_error(c->socket, reply.status, buf_slice(&reply.message));
-	answer = x509_bundles_response__unpack(NULL, reply.body.len, reply.body.p);
-	if (!answer)
-		return cli_agent_error(c->socket, -ERR_FORMAT);
-	code = show(c, answer);
-	x509_bundles_response__free_unpacked(answer, NULL);
-	return code;
+	if (c->n_args && bundle_trust_domain(c->args[0], &(struct slice){ 0 }))
+		return CLI_USAGE;
+	if (read_admin(c, &list)) {
+		bundle_list_done(&list);
+		code = read_workload_api(c, &list);
+	}
+	return code ? code : bundle_print(c, &list);
 }

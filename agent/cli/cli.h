@@ -10,8 +10,9 @@
 #include <stddef.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/limits.h"
 
-/* Exit codes, documented in `svid help`. */
+/* Exit codes, documented in `svid help` and svid(1): exits.c has the words. */
 enum cli_exit {
 	CLI_DONE = 0,
 	CLI_NO = 1,	     /* the answer is no: no identity, a check failed, a document is refused */
@@ -21,7 +22,7 @@ enum cli_exit {
 	CLI_LOCAL = 5,	     /* this machine: a file cannot be written, memory is out */
 };
 
-enum cli_output { OUT_TEXT, OUT_JSON, OUT_PEM };
+enum cli_output { OUT_TEXT, OUT_JSON, OUT_PEM, OUT_TOKEN, OUT_JWKS, OUT_SPIFFE, OUT_COUNT };
 
 struct cli {
 	const char *socket;  /* path of the Workload API socket */
@@ -30,6 +31,14 @@ struct cli {
 	enum cli_output output;
 	const char *write_dir; /* NULL: do not write files */
 	unsigned int timeout_ms;
+	const char *audiences[LIM_AUDIENCES];
+	size_t n_audiences;
+	const char *spiffe_id; /* the one that is meant; NULL: all */
+	const char *exec;      /* explain: an executable instead of a process */
+	const char *since;     /* audit */
+	bool follow;
+	bool denied;
+	bool man; /* help: as a manual page */
 	const char **args; /* what follows the verb */
 	size_t n_args;
 };
@@ -42,20 +51,50 @@ struct cli {
 /** fetch_x509() - `svid fetch x509`. */
 int fetch_x509(const struct cli *c);
 
+/** fetch_jwt() - `svid fetch jwt`. */
+int fetch_jwt(const struct cli *c);
+
+/** fetch_jwt_request() - the JWTSVIDRequest that the options ask for. */
+void fetch_jwt_request(const struct cli *c, struct buf *out);
+
+/** fetch_wit() - `svid fetch wit`. */
+int fetch_wit(const struct cli *c);
+
+/** validate_jwt() - `svid validate jwt [TOKEN|-]`. */
+int validate_jwt(const struct cli *c);
+
+/** watch() - `svid watch KIND`. */
+int watch(const struct cli *c);
+
 /** who_am_i() - `svid whoami`. */
 int who_am_i(const struct cli *c);
 
 /** admin_status() - `svid status`. */
 int admin_status(const struct cli *c);
 
-/** admin_explain() - `svid explain PID`. */
+/** admin_explain() - `svid explain PID`, `svid explain --exec PATH`. */
 int admin_explain(const struct cli *c);
 
 /** bundle_show() - `svid bundle show`. */
 int bundle_show(const struct cli *c);
 
+/** bundle_list() - `svid bundle list`. */
+int bundle_list(const struct cli *c);
+
+/** bundle_set() - `svid bundle set TRUSTDOMAIN FILE|-`. */
+int bundle_set(const struct cli *c);
+
+/** bundle_delete() - `svid bundle delete TRUSTDOMAIN`. */
+int bundle_delete(const struct cli *c);
+
+/** audit() - `svid audit [FILE]`. */
+int audit(const struct cli *c);
+
 /** doctor() - `svid doctor`. */
 int doctor(const struct cli *c);
+
+/** completion() - `svid completion bash|zsh`. */
+int completion(const struct cli *c);
 
 /* out.c */
 
@@ -71,6 +110,18 @@ int cli_print(struct buf *out, int code);
 
 /** cli_field() - "name" padded to @width, the escaped value, a newline. */
 void cli_field(struct buf *out, size_t width, const char *name, struct slice value);
+
+/** cli_lines() - cli_field() for each line of @lines. */
+void cli_lines(struct buf *out, size_t width, const char *name, struct slice lines);
+
+/** cli_left() - "59 min left", what a person wants to know first; "expired". Seconds since 1970. */
+void cli_left(struct buf *out, int64_t until, int64_t now);
+
+/** cli_json() - a member of a JSON object that is not its first: , "name": "value". */
+void cli_json(struct buf *out, const char *name, struct slice value);
+
+/** cli_json_lines() - the same with an array, one string for each line of @lines. */
+void cli_json_lines(struct buf *out, const char *name, struct slice lines);
 
 /** cli_env_error() - say that SPIFFE_ENDPOINT_SOCKET names no socket; returns the exit code, CLI_DONE when it does. */
 int cli_env_error(const struct cli *c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.c - write beside, sync, rename: a reader sees the old file or the new one. svid; used by fetch.c. */
+/* files.c - write beside, sync, rename: a reader sees the old file or the new one; bounded reading. svid. */
 #include "agent/cli/files.h"
 
 #include <errno.h>
@@ -10,7 +10,10 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/clock.h"
+#include "agent/base/err.h"
 #include "agent/base/limits.h"
+
+#define READ_BYTES 16384
 
 static int fill(int fd, struct slice content, unsigned int mode)
 {
@@ -56,6 +59,41 @@ int file_replace(const char *dir, const char *name, struct slice content, unsign
 	if (fd < 0)
 		return -errno;
 	err = replace_at(fd, name, content, mode);
+	close(fd);
+	return err;
+}
+
+static int read_fd(int fd, struct buf *out)
+{
+	for (;;) {
+		size_t room = out->max - out->len, want = room < READ_BYTES ? room : READ_BYTES;
+		uint8_t extra; /* is there more than may be? */
+		uint8_t *to = room ? buf_reserve(out, want) : &extra;
+		ssize_t n = to ? read(fd, to, room ? want : 1) : 0;
+
+		if (!to)
+			return buf_ok(out);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return 0;
+		if (n > 0 && !room)
+			return -ERR_SIZE;
+		if (n > 0)
+			buf_added(out, (size_t)n);
+	}
+}
+
+int file_read(const char *path, struct buf *out)
+{
+	int fd, err;
+
+	if (strcmp(path, "-") == 0)
+		return read_fd(STDIN_FILENO, out);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	err = read_fd(fd, out);
 	close(fd);
 	return err;
 }

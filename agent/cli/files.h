@@ -3,12 +3,18 @@
 #ifndef CLI_FILES_H
 #define CLI_FILES_H
 
-#include "agent/base/slice.h"
+#include "agent/base/buf.h"
 
 /**
  * file_replace() - @dir/@name holds @content with @mode, or what it held before.
  * Errors: -errno; nothing half-written stays behind.
  */
 MUST int file_replace(const char *dir, const char *name, struct slice content, unsigned int mode);
+
+/**
+ * file_read() - all of the file at @path, "-" for standard input, into @out, whose maximum is the most it may be.
+ * Errors: -errno, -ERR_SIZE, -ENOMEM.
+ */
+MUST int file_read(const char *path, struct buf *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * grpc.c - a synchronous gRPC client over an nghttp2 client session: one connection, one call.
+ * grpc.c - a synchronous gRPC client over an nghttp2 client session: one connection, one call or watch.
  * nghttp2 does no I/O here; drive() moves bytes between it and the socket. svid.
  */
 #include "agent/cli/grpc.h"
@@ -24,6 +24,10 @@ struct call {
 	struct buf request; /* framed */
 	size_t sent;
 	bool stream;
+	/* A watch: takes each message, which ends when it returns; not 0 ends the watch. */
+	int (*on_message)(void *arg, struct slice message);
+	void *arg;
+	uint64_t deadline; /* CLOCK_BOOTTIME, ns */
 	bool grpc; /* the content type says so */
 	bool done;
 	int err;
@@ -70,26 +74,48 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8
 	return 0;
 }
 
+/* Every whole message of a watch; the first one is what its deadline is for. */
+static int take_messages(struct call *c)
+{
+	struct slice message;
+	int err;
+
+	while (!(err = frame_get(&c->reply->data, &message))) {
+		c->deadline = UINT64_MAX;
+		c->reply->has_body = true;
+		err = c->on_message(c->arg, message);
+		frame_drop(&c->reply->data, message);
+		if (err)
+			break;
+	}
+	return err == -EAGAIN ? 0 : err;
+}
+
+static int take_first(struct call *c)
+{
+	int err = frame_get(&c->reply->data, &c->reply->body);
+
+	if (err == -EAGAIN)
+		return 0;
+	c->reply->has_body = !err;
+	c->done = !err && c->stream;
+	return err;
+}
+
 static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *user)
 {
 	struct call *c = user;
-	int err;
 
 	(void)s;
 	(void)flags;
 	(void)id;
-	if (c->reply->has_body)
+	if (c->done || (c->reply->has_body && !c->on_message))
 		return 0;
 	buf_put(&c->reply->data, data, len);
-	err = buf_ok(&c->reply->data);
-	if (!err)
-		err = frame_get(&c->reply->data, &c->reply->body);
-	if (err == -EAGAIN)
-		return 0;
-	c->err = err;
-	c->reply->has_body = !err;
-	if (err || c->stream)
-		c->done = true;
+	c->err = buf_ok(&c->reply->data);
+	if (!c->err)
+		c->err = c->on_message ? take_messages(c) : take_first(c);
+	c->done = c->done || c->err;
 	return 0;
 }
 
@@ -143,12 +169,12 @@ static int submit(nghttp2_session *s, struct call *c, const char *method, unsign
 	nghttp2_nv with_timeout[ARRAY_SIZE(headers)];
 
 	memcpy(with_timeout, headers, sizeof(headers));
-	/* At most eight digits (gRPC over HTTP/2, "Timeout"). */
+	/* At most eight digits (gRPC over HTTP/2, "Timeout"). A watch has no end that the server should know. */
 	snprintf(timeout, sizeof(timeout), "%um", timeout_ms < 99999999u ? timeout_ms : 99999999u);
 	with_timeout[ARRAY_SIZE(headers) - 1].valuelen = strlen(timeout);
 	if (nghttp2_submit_settings(s, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) ||
 	    nghttp2_session_set_local_window_size(s, NGHTTP2_FLAG_NONE, 0, WINDOW_BYTES) ||
-	    nghttp2_submit_request(s, NULL, with_timeout, ARRAY_SIZE(headers), &body, NULL) < 0)
+	    nghttp2_submit_request(s, NULL, with_timeout, ARRAY_SIZE(headers) - !!c->on_message, &body, NULL) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -162,7 +188,7 @@ static int wait_for(int fd, short events, uint64_t deadline)
 
 	if (now >= deadline)
 		return -ERR_DEADLINE;
-	n = poll(&p, 1, (int)((deadline - now + NS_PER_MS - 1) / NS_PER_MS));
+	n = poll(&p, 1, deadline == UINT64_MAX ? -1 : (int)((deadline - now + NS_PER_MS - 1) / NS_PER_MS));
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	return n ? 0 : -ERR_DEADLINE;
@@ -211,12 +237,12 @@ static int receive_some(nghttp2_session *s, int fd, uint64_t deadline)
 	return nghttp2_session_mem_recv(s, to, (size_t)n) < 0 ? -ERR_FORMAT : 0;
 }
 
-static int drive(nghttp2_session *s, struct call *c, int fd, uint64_t deadline)
+static int drive(nghttp2_session *s, struct call *c, int fd)
 {
 	int err = 0;
 
 	while (!err && !c->done) {
-		err = send_pending(s, fd, deadline);
+		err = send_pending(s, fd, c->deadline);
 		/* A server that refuses may close while we still write: its answer is worth reading. */
 		if (err == -EPIPE)
 			err = 0;
@@ -224,25 +250,25 @@ static int drive(nghttp2_session *s, struct call *c, int fd, uint64_t deadline)
 		if (!err && !nghttp2_session_want_read(s))
 			err = -ERR_FORMAT;
 		if (!err)
-			err = receive_some(s, fd, deadline);
+			err = receive_some(s, fd, c->deadline);
 	}
 	return c->done ? c->err : err;
 }
 
 static int converse(struct call *c, int fd, const char *method, unsigned int timeout_ms)
 {
-	uint64_t deadline = clock_boot_ns() + timeout_ms * NS_PER_MS;
 	nghttp2_session *s;
 	int err = session_new(c, &s);
 
+	c->deadline = clock_boot_ns() + timeout_ms * NS_PER_MS;
 	if (err)
 		return err;
 	err = submit(s, c, method, timeout_ms);
 	if (!err)
-		err = drive(s, c, fd, deadline);
+		err = drive(s, c, fd);
 	/* A polite end: the server frees the connection at once. What it costs does not matter any more. */
 	if (!err && !nghttp2_session_terminate_session(s, NGHTTP2_NO_ERROR))
-		(void)!send_pending(s, fd, deadline);
+		(void)!send_pending(s, fd, c->deadline);
 	nghttp2_session_del(s);
 	return err;
 }
@@ -256,24 +282,43 @@ static int check(const struct call *c)
 	return r->status == GRPC_OK && !r->has_body ? -ERR_SHORT : 0;
 }
 
-int grpc_call(const char *socket, const char *method, struct slice request, bool stream,
-	      unsigned int timeout_ms, struct grpc_reply *reply)
+static int ask(const char *socket, const char *method, struct slice request, unsigned int timeout_ms, struct call *c)
 {
-	struct call c = { .reply = reply, .request = BUF_INIT(LIM_GRPC_MESSAGE), .stream = stream };
 	int fd, err;
 
-	frame_put(&c.request, request);
-	err = buf_ok(&c.request);
+	frame_put(&c->request, request);
+	err = buf_ok(&c->request);
 	if (!err)
 		err = endpoint_connect(socket, 0, &fd);
 	if (!err) {
-		err = converse(&c, fd, method, timeout_ms);
+		err = converse(c, fd, method, timeout_ms);
 		close(fd);
 	}
-	buf_done(&c.request);
+	buf_done(&c->request);
+	return err;
+}
+
+int grpc_call(const char *socket, const char *method, struct slice request, bool stream,
+	      unsigned int timeout_ms, struct grpc_reply *reply)
+{
+	struct call c = { .reply = reply, .request = BUF_INIT_SECRET(LIM_GRPC_MESSAGE + FRAME_HEAD), .stream = stream };
+	int err = ask(socket, method, request, timeout_ms, &c);
+
 	if (err)
 		return err;
 	if (stream && reply->has_body && reply->status < 0)
 		reply->status = GRPC_OK;
 	return check(&c);
+}
+
+int grpc_watch(const char *socket, const char *method, struct slice request, unsigned int first_ms,
+	       int (*on_message)(void *arg, struct slice message), void *arg, struct grpc_reply *reply)
+{
+	struct call c = { .reply = reply, .request = BUF_INIT_SECRET(LIM_GRPC_MESSAGE + FRAME_HEAD),
+			  .on_message = on_message, .arg = arg };
+	int err = ask(socket, method, request, first_ms, &c);
+
+	if (err)
+		return err;
+	return c.grpc ? 0 : -ERR_FORMAT;
 }

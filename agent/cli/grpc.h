@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc.h - one gRPC call on a Unix socket, waiting for it: svid is an ordinary Workload API client. */
+/* grpc.h - one gRPC call or watch on a Unix socket, waiting for it: svid is an ordinary Workload API client. */
 #ifndef CLI_GRPC_H
 #define CLI_GRPC_H
 
@@ -43,5 +43,15 @@ static inline void grpc_reply_autoclean(struct grpc_reply *r)
  */
 MUST int grpc_call(const char *socket, const char *method, struct slice request, bool stream,
 		   unsigned int timeout_ms, struct grpc_reply *reply);
+
+/**
+ * grpc_watch() - connect, ask, and give each message of the stream to @on_message until the stream ends.
+ * @first_ms: how long the first message may take; the others come when they come.
+ * @on_message: the message lives until it returns; not 0 ends the watch with that.
+ * @reply: status and message of the stream's end; has_body: at least one message came.
+ * Errors: as grpc_call(), and what @on_message returned. The end of the stream is no error.
+ */
+MUST int grpc_watch(const char *socket, const char *method, struct slice request, unsigned int first_ms,
+		    int (*on_message)(void *arg, struct slice message), void *arg, struct grpc_reply *reply);
 
 #endif

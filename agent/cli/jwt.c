@@ -7,6 +7,7 @@
 #include "agent/base/limits.h"
 #include "agent/base/spiffe_id.h"
 #include "agent/base/base64.h"
+#include "agent/cli/dump.h"
 #include "agent/cli/jwk.h"
 
 void jwt_report_done(struct jwt_report *r)
@@ -225,12 +226,6 @@ int jwt_inspect(struct slice token, const struct jwt_want *want, int64_t now, st
 	return buf_ok(&r->problems);
 }
 
-static int put_dump(const char *text, size_t n, void *out)
-{
-	buf_put(out, text, n);
-	return 0;
-}
-
 void jwt_claim(struct buf *out, const json_t *value)
 {
 	const json_t *item;
@@ -241,7 +236,7 @@ void jwt_claim(struct buf *out, const json_t *value)
 		return;
 	}
 	if (!json_is_array(value)) {
-		(void)json_dump_callback(value, put_dump, out, JSON_ENCODE_ANY | JSON_COMPACT);
+		json_put(out, value, JSON_COMPACT);
 		return;
 	}
 	json_array_foreach(value, i, item) {
@@ -249,6 +244,6 @@ void jwt_claim(struct buf *out, const json_t *value)
 		if (json_is_string(item))
 			buf_put(out, json_string_value(item), json_string_length(item));
 		else
-			(void)json_dump_callback(item, put_dump, out, JSON_ENCODE_ANY | JSON_COMPACT);
+			json_put(out, item, JSON_COMPACT);
 	}
 }

@@ -60,6 +60,53 @@ void cli_field(struct buf *out, size_t width, const char *name, struct slice val
 	buf_put_str(out, "\n");
 }
 
+/* The first line of @lines, which loses it. */
+static struct slice take_line(struct slice *lines)
+{
+	const uint8_t *end = memchr(lines->p, '\n', lines->len);
+	struct slice line = slice_get_bytes(lines, end ? (size_t)(end - lines->p) : lines->len);
+
+	if (end)
+		(void)slice_get_u8(lines);
+	return line;
+}
+
+void cli_lines(struct buf *out, size_t width, const char *name, struct slice lines)
+{
+	while (lines.len)
+		cli_field(out, width, name, take_line(&lines));
+}
+
+void cli_left(struct buf *out, int64_t until, int64_t now)
+{
+	int64_t s = until - now;
+
+	if (s < 0)
+		buf_put_str(out, "expired");
+	else if (s < 120)
+		buf_printf(out, "%lld s left", (long long)s);
+	else if (s < 7200)
+		buf_printf(out, "%lld min left", (long long)s / 60);
+	else
+		buf_printf(out, "%lld h left", (long long)s / 3600);
+}
+
+void cli_json(struct buf *out, const char *name, struct slice value)
+{
+	buf_printf(out, ", \"%s\": ", name);
+	buf_put_json(out, value);
+}
+
+void cli_json_lines(struct buf *out, const char *name, struct slice lines)
+{
+	buf_printf(out, ", \"%s\": [", name);
+	for (bool first = true; lines.len; first = false) {
+		buf_put_str(out, first ? "" : ", ");
+		buf_put_json(out, take_line(&lines));
+	}
+	buf_put_str(out, "]");
+}
+
 int cli_env_error(const struct cli *c)
 {
 	if (!c->bad_env)
@@ -113,7 +160,9 @@ int cli_status_error(const char *socket, int status, struct slice message)
 	else if (status == GRPC_UNAVAILABLE)
 		next = "the agent cannot answer now; see: svid status, then: svid doctor";
 	else if (status == GRPC_UNIMPLEMENTED)
-		next = "is this socket svidd's? another Workload API server may not know this call";
+		next = "an optional part that is off here (WIT: see svid.yaml(5)), or a server that does not know this call";
+	else if (status == GRPC_INVALID_ARGUMENT)
+		next = "the request is at fault, so asking again will not help; see: svid help";
 	buf_put_slice(&why, message);
 	buf_printf(&why, " (gRPC status %d)", status);
 	cli_error("refused by", socket, buf_cstr(&why), next);

@@ -7,6 +7,7 @@
 
 #include "agent/base/err.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/dump.h"
 #include "agent/cli/view_words.h"
 
 #define MAX_COLUMNS 8
@@ -281,12 +282,6 @@ void view_caller(struct buf *out, json_t *root)
 	put_value(out, root, 0);
 }
 
-static int put_json(const char *text, size_t len, void *out)
-{
-	buf_put(out, text, len);
-	return 0;
-}
-
 int view_show(struct slice body, bool as_json, bool caller, const char *what)
 {
 	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
@@ -299,7 +294,7 @@ int view_show(struct slice body, bool as_json, bool caller, const char *what)
 	}
 	if (as_json) {
 		/* Written again, so that what reaches a terminal or a script is ASCII and well-formed. */
-		(void)json_dump_callback(root, put_json, &out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		json_put(&out, root, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		buf_put_str(&out, "\n");
 	} else if (caller && json_is_object(root)) {
 		view_caller(&out, root);

@@ -3,17 +3,11 @@
 #include "agent/cli/x509.h"
 
 #include <errno.h>
-/* libcrypto has a type of the name of one of our error codes; it is never used here. */
-#define ERR_STATE OSSL_ERR_STATE
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
-#undef ERR_STATE
 #include <time.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/limits.h"
+#include "agent/cli/ossl.h"
 
 #define PEM_LINE 48 /* bytes of DER on one line of 64 characters */
 
@@ -22,11 +16,6 @@ typedef STACK_OF(X509) certs;
 static void certs_autoclean(certs **c)
 {
 	sk_X509_pop_free(*c, X509_free);
-}
-
-static void bio_autoclean(BIO **b)
-{
-	BIO_free(*b);
 }
 
 void x509_report_done(struct x509_report *r)
@@ -311,4 +300,11 @@ int x509_put_list(struct buf *out, struct slice der)
 	for (int i = 0; i < sk_X509_num(all); i++)
 		put_line(out, sk_X509_value(all, i));
 	return buf_ok(out);
+}
+
+size_t x509_count(struct slice der)
+{
+	AUTO(certs) certs *all = NULL;
+
+	return parse_certs(der, &all) ? 0 : (size_t)sk_X509_num(all);
 }

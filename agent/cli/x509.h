@@ -65,4 +65,7 @@ MUST int x509_put_key_pem(struct buf *out, struct slice der);
 /** x509_put_list() - a line for each certificate of @der: SPIFFE ID or subject, serial, expiry. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int x509_put_list(struct buf *out, struct slice der);
 
+/** x509_count() - how many certificates @der is; 0 when it is malformed. */
+size_t x509_count(struct slice der);
+
 #endif

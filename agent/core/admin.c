@@ -22,16 +22,6 @@ void admin_reply(struct admin_client *cl, uint32_t id, int err, struct slice jso
 		log_warn(EV_ADMIN, KV("what", V_S("reply not sent")));
 }
 
-static void put_bundle(const struct core *c, struct buf *out)
-{
-	struct json j = JSON_INIT(out);
-
-	json_open(&j, NULL, '{');
-	json_str(&j, "trust_domain", authority_trust_domain(c->auth));
-	json_hex(&j, "x509_authorities_der", authority_bundle(c->auth));
-	json_close(&j, '}');
-}
-
 static void put_reload(struct core *c, struct buf *out)
 {
 	compiler_run(c);
@@ -50,7 +40,10 @@ static int answer(struct admin_client *cl, uint32_t id, const struct msg_AD_REQU
 		policy_put(cl->core, &b);
 		break;
 	case ADMIN_BUNDLE:
-		put_bundle(cl->core, &b);
+		bundle_put_own(cl->core, &b);
+		break;
+	case ADMIN_BUNDLES:
+		bundle_put_foreign(cl->core, &b);
 		break;
 	case ADMIN_RELOAD:
 		put_reload(cl->core, &b);
@@ -79,6 +72,26 @@ static int on_request(struct chan *ch, struct chan_msg *m)
 	return 0;
 }
 
+static int on_bundle(struct chan *ch, struct chan_msg *m)
+{
+	struct msg_AD_BUNDLE ask;
+	int err = msg_get_AD_BUNDLE(m->body, &ask);
+
+	if (!err)
+		bundle_change(chan_owner(ch), m->id, &ask);
+	return err;
+}
+
+static int on_exec(struct chan *ch, struct chan_msg *m)
+{
+	struct msg_AD_EXEC ask;
+	int err = msg_get_AD_EXEC(m->body, &ask);
+
+	if (!err)
+		explain_exec(chan_owner(ch), m->id, &ask);
+	return err;
+}
+
 static void on_dead(struct chan *ch, int err)
 {
 	struct admin_client *cl = chan_owner(ch);
@@ -91,8 +104,18 @@ static void on_dead(struct chan *ch, int err)
 	mem_free(cl);
 }
 
-static const struct chan_rule rules[] = { { MSG_AD_REQUEST, 1, on_request } };
-static const struct chan_ops chan_ops = { .peer = "svid", .rules = rules, .n_rules = 1, .dead = on_dead };
+static const struct chan_rule rules[] = {
+	{ MSG_AD_REQUEST, 1, on_request },
+	{ MSG_AD_BUNDLE, 1, on_bundle },
+	{ MSG_AD_EXEC, 1, on_exec },
+};
+
+static const struct chan_ops chan_ops = {
+	.peer = "svid",
+	.rules = rules,
+	.n_rules = ARRAY_SIZE(rules),
+	.dead = on_dead,
+};
 
 static int take_client(struct admin *a, int fd)
 {

@@ -23,6 +23,16 @@ void admin_reply(struct admin_client *cl, uint32_t id, int err, struct slice jso
 /** explain_start() - find out about @pid and answer request @id of @cl. Errors: -ENOMEM, -ESRCH, -ERR_LIMIT, -errno. */
 MUST int explain_start(struct admin_client *cl, uint32_t id, pid_t pid);
 
+/** explain_exec() - answer request @id: which identities a process of that executable could get, and what else it needs. */
+void explain_exec(struct admin_client *cl, uint32_t id, const struct msg_AD_EXEC *ask);
+
+/** bundle_put_own() / bundle_put_foreign() - the documents that `svid bundle` shows. */
+void bundle_put_own(const struct core *c, struct buf *out);
+void bundle_put_foreign(const struct core *c, struct buf *out);
+
+/** bundle_change() - set or remove a foreign bundle and answer request @id: {"trust_domain", "error" when refused}. */
+void bundle_change(struct admin_client *cl, uint32_t id, const struct msg_AD_BUNDLE *ask);
+
 /** explain_cancel() - its client is gone; NULL is fine. */
 void explain_cancel(struct explain *x);
 

@@ -12,6 +12,7 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/core/core.h"
+#include "agent/core/settings.h"
 
 #define RERUN_NS (5 * NS_PER_S) /* while nothing is in force, for what inotify cannot see */
 #define EVENTS (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
@@ -25,17 +26,6 @@ struct compiler {
 	const char *config_name; /* the file in it */
 };
 
-static void settings_changed(struct core *c, const struct settings *s)
-{
-	uint32_t most = LIM_CONNS - LIM_CONNS_RESERVE;
-
-	c->audit.mode = s->audit_required ? AUDIT_REQUIRED : AUDIT_BEST_EFFORT;
-	c->max_conns = s->max_conns < most ? s->max_conns : most;
-	c->bounds.max[BOUND_UID] = s->max_conns_per_uid;
-	log_set_level(s->log_level == SETTINGS_LOG_UNSAID ? c->log_level : s->log_level);
-	authority_configure(c->auth, &(struct authority_config){ s->trust_domain, s->ca_ttl, s->jwt_key_ttl, s->wit });
-}
-
 /* The parts of svid-core that follow the documents. */
 static void documents_changed(struct core *c)
 {
@@ -45,7 +35,7 @@ static void documents_changed(struct core *c)
 
 	log_info(EV_POLICY, KV("generation", V_U(docs_generation(c->docs))), KV("identities", V_U(n)), KV("stale", V_U(stale)));
 	if (*s->trust_domain)
-		settings_changed(c, s);
+		settings_apply(c, s);
 	revoke_policy(c);
 	for (size_t at = identities_apply(c->ids, docs_policy(c->docs), 0); at;)
 		at = identities_apply(c->ids, docs_policy(c->docs), at);

@@ -9,8 +9,6 @@
 #include "agent/base/mem.h"
 #include "agent/core/core.h"
 
-#define FORGET_NS (2 * NS_PER_S) /* from the cut to forgetting a connection that the front never gives back */
-
 static void identify(struct conn *conn);
 
 int conns_new(struct core *c)
@@ -99,10 +97,21 @@ static void uncount(struct conn *conn)
 	conn->core->n_anon -= conn->anonymous;
 }
 
+/* A client whose connection is slow to close has it counted until then. */
+static void on_buried(struct grave *g)
+{
+	struct conn *conn = container_of(g, struct conn, grave);
+	struct core *c = conn->core;
+
+	uncount(conn);
+	c->free_conns[c->n_free++] = index_of(conn->number);
+	c->n_conns--;
+	mem_free(conn);
+}
+
 void conn_free(struct conn *conn)
 {
 	struct core *c = conn->core;
-	uint32_t i = index_of(conn->number);
 
 	canary_gone(c, conn);
 	fronts_remove(conn);
@@ -111,18 +120,13 @@ void conn_free(struct conn *conn)
 	list_del(&conn->in_wait);
 	if (conn->attached)
 		provider_detach(c->provider, &conn->ticket);
-	uncount(conn);
 	loop_del(&conn->watch);
 	loop_timer_stop(&conn->timer);
-	/* Whatever its front said: one that was taken over may have kept the descriptor, and nobody watches from now on. */
-	if (conn->state >= CONN_SERVED)
-		shutdown(conn->fd, SHUT_RDWR);
-	close(conn->fd);
-	mem_free(conn->record);
-	c->conns[i] = NULL;
-	c->free_conns[c->n_free++] = i;
-	c->n_conns--;
-	mem_free(conn);
+	mem_free(take(&conn->record));
+	c->conns[index_of(conn->number)] = NULL;
+	conn->grave = (struct grave){ .fd = conn->fd, .over = on_buried };
+	/* Whatever its front said, it is shut down: one that was taken over may have kept the descriptor. */
+	bury(&c->bury, &conn->grave);
 }
 
 bool conn_changed(const struct conn *conn)
@@ -451,8 +455,9 @@ static void cut(struct conn *conn)
 	c->cut++;
 	log_warn(EV_CONN_CUT, KV("connection", V_U(conn->number)), KV("pid", V_I(conn->pid)),
 		 KV("why", V_S(err_name(conn->end_err))));
-	if (loop_timer_in(c->loop, &conn->timer, FORGET_NS))
-		conn_free(conn);
+	/* Ours stays the last: a front that closes it later than we do would wait for what is queued in it (A21). */
+	if (loop_timer_in(c->loop, &conn->timer, LIM_FRONT_STALL_MS * NS_PER_MS))
+		fronts_overdue(conn);
 }
 
 static void on_timer(struct loop_timer *t)
@@ -461,8 +466,10 @@ static void on_timer(struct loop_timer *t)
 
 	if (conn->state == CONN_ENDING)
 		cut(conn);
+	else if (conn->state == CONN_CUT)
+		fronts_overdue(conn);
 	else
-		conn_free(conn); /* no first byte in time, or the front never said closed */
+		conn_free(conn); /* no first byte in time */
 }
 
 void conn_ending(struct conn *conn)

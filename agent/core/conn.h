@@ -14,6 +14,7 @@
 #include "agent/base/list.h"
 #include "agent/base/loop.h"
 #include "agent/base/slice.h"
+#include "agent/core/bury.h"
 #include "agent/core/provider.h"
 
 struct core;
@@ -33,7 +34,8 @@ enum conn_state {
 struct conn {
 	struct core *core;
 	uint64_t number; /* generation << 32 | index; never reused */
-	int fd;		 /* our duplicate */
+	int fd;		 /* our duplicate: closed after the front's */
+	struct grave grave; /* its end, when everything else is over */
 	enum conn_state state;
 	pid_t pid; /* SO_PEERCRED at connect, in our pid namespace */
 	uid_t uid;
@@ -57,5 +59,33 @@ struct conn {
 	struct loop_watch watch;
 	struct loop_timer timer; /* first byte, hold, cut */
 };
+
+/* conn.c: connections */
+/** conns_new() - the empty table. Errors: -ENOMEM. */
+MUST int conns_new(struct core *c);
+/** conn_new() - take over an accepted socket of (@pid, @uid). Errors: -ERR_LIMIT, -ENOMEM. */
+MUST int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_conn);
+/** conn_start() - identify it and so on; it may be gone when this returns. */
+void conn_start(struct conn *conn);
+/** conn_decided() - its decision is there; it may be gone when this returns. */
+void conn_decided(struct conn *conn);
+/** conn_go_on() - what it waited for (the agent, the canary) is over; it may be gone when this returns. */
+void conn_go_on(struct conn *conn);
+/** conn_revoke() - it ends with @err: the front is told, and LIM_CUT_MS later it is cut. */
+void conn_revoke(struct conn *conn, int err);
+/** conn_free() - forget it at once and close it (bury.h); it stays counted until it is closed. */
+void conn_free(struct conn *conn);
+/** conn_by_number() - NULL when it is gone. */
+struct conn *conn_by_number(const struct core *c, uint64_t number);
+/** conn_changed() - whether the kernel bumped one of its words. */
+bool conn_changed(const struct conn *conn);
+/** conn_was() - whether @number was given to a connection once. */
+bool conn_was(const struct core *c, uint64_t number);
+/** conn_ending() - its front was told to end it: start the clock of the cut. */
+void conn_ending(struct conn *conn);
+/** conns_of_key() - call @each for every connection of process @key; it may free the one it is given. */
+void conns_of_key(struct core *c, const struct svid_key *key, void (*each)(struct conn *conn, void *arg), void *arg);
+/** conns_each() - call @each for every connection; it may free the one it is given. */
+void conns_each(struct core *c, void (*each)(struct conn *conn, void *arg), void *arg);
 
 #endif

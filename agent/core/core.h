@@ -10,7 +10,9 @@
 #include "agent/core/attest.h"
 #include "agent/core/audit.h"
 #include "agent/core/bounds.h"
+#include "agent/core/bury.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/compile.h"
 #include "agent/core/decide.h"
 #include "agent/core/digest.h"
 #include "agent/core/docs.h"
@@ -25,7 +27,7 @@ struct plan_peer {
 
 /* What svidd said and gave before P_GO. */
 struct plan {
-	struct plan_peer peers[1 + LIM_ATTEST_WORKERS + 1];
+	struct plan_peer peers[1 + LIM_ATTEST_WORKERS + 1 + LIM_UNDERTAKERS];
 	size_t n_peers;
 	unsigned int tier; /* enum svid_tier */
 	char *instance, *public_path, *admin_path, *config_path, *policy_path, *state_path, *tier_notes;
@@ -63,6 +65,7 @@ struct core {
 	struct jwts jwts;
 	struct decisions decisions;
 	struct bounds bounds;
+	struct bury bury;
 	struct canary *canary;
 	struct compiler *compiler;
 	struct admin *admin;
@@ -71,6 +74,7 @@ struct core {
 	bool ready;	       /* served once: C_READY was sent */
 	uint64_t started;      /* CLOCK_BOOTTIME ns */
 	enum log_level log_level; /* svidd's; the Agent document may say another */
+	unsigned int attestation_seen; /* of the first Agent document */
 	struct loop_timer start_hold;
 	struct loop_timer ready_late;
 	struct loop_timer alive;
@@ -118,34 +122,6 @@ bool hold_is_starting(const struct core *c);
 /** server_start() - accept from now on. Errors: -ENOMEM, -errno. */
 MUST int server_start(struct core *c);
 
-/* conn.c: connections */
-/** conns_new() - the empty table. Errors: -ENOMEM. */
-MUST int conns_new(struct core *c);
-/** conn_new() - take over an accepted socket of (@pid, @uid). Errors: -ERR_LIMIT, -ENOMEM. */
-MUST int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_conn);
-/** conn_start() - identify it and so on; it may be gone when this returns. */
-void conn_start(struct conn *conn);
-/** conn_decided() - its decision is there; it may be gone when this returns. */
-void conn_decided(struct conn *conn);
-/** conn_go_on() - what it waited for (the agent, the canary) is over; it may be gone when this returns. */
-void conn_go_on(struct conn *conn);
-/** conn_revoke() - it ends with @err: the front is told, and LIM_CUT_MS later it is cut. */
-void conn_revoke(struct conn *conn, int err);
-/** conn_free() - close and forget at once. */
-void conn_free(struct conn *conn);
-/** conn_by_number() - NULL when it is gone. */
-struct conn *conn_by_number(const struct core *c, uint64_t number);
-/** conn_changed() - whether the kernel bumped one of its words. */
-bool conn_changed(const struct conn *conn);
-/** conn_was() - whether @number was given to a connection once. */
-bool conn_was(const struct core *c, uint64_t number);
-/** conn_ending() - its front was told to end it: start the clock of the cut. */
-void conn_ending(struct conn *conn);
-/** conns_of_key() - call @each for every connection of process @key; it may free the one it is given. */
-void conns_of_key(struct core *c, const struct svid_key *key, void (*each)(struct conn *conn, void *arg), void *arg);
-/** conns_each() - call @each for every connection; it may free the one it is given. */
-void conns_each(struct core *c, void (*each)(struct conn *conn, void *arg), void *arg);
-
 /* revoke.c: what the kernel and the policy take back */
 /** revoke_start() - read the ring, poll credentials where the tier needs it. Errors: -ENOMEM, -errno. */
 MUST int revoke_start(struct core *c);
@@ -173,18 +149,6 @@ void canary_stop(struct core *c);
 void canary_gone(struct core *c, const struct conn *conn);
 /** canary_put_status() - members "canaries", "failures", "last". */
 void canary_put_status(const struct core *c, struct json *j);
-
-/* compile.c */
-/** compiler_start() - watch the policy files and have them compiled now. Errors: -ENOMEM. */
-MUST int compiler_start(struct core *c);
-/** compiler_watch() - inotify on directory and file; before the sandbox closes. Errors: -errno. */
-MUST int compiler_watch(struct core *c);
-/** compiler_peer() - svidd started one; takes over @fd. Errors: -ENOMEM, -errno. */
-MUST int compiler_peer(struct core *c, int fd);
-/** compiler_exit() - svidd says that a run ended with @status, or could not begin. */
-void compiler_exit(struct core *c, uint32_t status);
-/** compiler_run() - compile soon. */
-void compiler_run(struct core *c);
 
 /* admin.c, status.c, explain.c */
 /** admin_start() - answer on admin.sock. Errors: -ENOMEM, -errno. */

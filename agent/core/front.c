@@ -374,6 +374,14 @@ int fronts_add(struct idset *set, struct conn *conn)
 	return 0;
 }
 
+void fronts_overdue(struct conn *conn)
+{
+	struct front *fr = conn->set->front;
+
+	log_warn(EV_FRONT, KV("front", V_U(fr->number)), KV("what", V_S("keeps a connection that was cut")));
+	front_kill(fr);
+}
+
 void fronts_remove(struct conn *conn)
 {
 	struct idset *set = conn->set;

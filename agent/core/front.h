@@ -90,6 +90,9 @@ MUST int fronts_add(struct idset *set, struct conn *conn);
 /** fronts_end() - tell the front to end @conn with @err; nothing when it was not handed over. */
 void fronts_end(struct conn *conn, int err);
 
+/** fronts_overdue() - @conn was cut and its front never gave it back: the front is ended, and @conn lost with it. */
+void fronts_overdue(struct conn *conn);
+
 /** fronts_remove() - @conn is gone. */
 void fronts_remove(struct conn *conn);
 

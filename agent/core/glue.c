@@ -145,6 +145,11 @@ static const struct fronts_ops fronts_ops = {
 	.jwt = on_front_jwt,
 };
 
+static void on_undertaker_kill(void *owner, uint32_t index)
+{
+	parent_kill(owner, ROLE_UNDERTAKER, index);
+}
+
 int core_make_parts(struct core *c)
 {
 	int err = attest_new(c->loop, &attest_ops, c, &c->attest);
@@ -166,5 +171,6 @@ int core_make_parts(struct core *c)
 		err = conns_new(c);
 	decisions_init(&c->decisions);
 	bounds_init(&c->bounds);
+	bury_init(&c->bury, c->loop, on_undertaker_kill, c);
 	return err;
 }

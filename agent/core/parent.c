@@ -143,6 +143,8 @@ static int take_peer(struct core *c, uint32_t role, uint32_t index, int fd)
 		return attest_peer(c->attest, index, fd);
 	case ROLE_POLICY:
 		return compiler_peer(c, fd);
+	case ROLE_UNDERTAKER:
+		return bury_peer(&c->bury, index, fd);
 	default:
 		close(fd);
 		return -ERR_FORMAT;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sandbox.c - what svid-core may still do once it runs: its state, the cgroup tree, /proc, its descriptors. */
 #include <linux/bpf.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "agent/core/core.h"
@@ -13,7 +14,7 @@ static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,
 	SANDBOX_LOOP,
 	/* clients: accept, ask who, take the record, cut */
-	CALL("accept4"), CALL("getsockopt"), CALL("recvfrom"),
+	CALL("accept4"), CALL("getsockopt"), CALL("recvfrom"), CALL_IF("ioctl", 1, SB_INT, FIONREAD),
 	/* evidence: look up, hold, let go, poll; nothing can be loaded or attached */
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_LOOKUP_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_UPDATE_ELEM),
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_DELETE_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_GET_NEXT_KEY),

@@ -6,9 +6,28 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/base/mem.h"
 #include "agent/core/core.h"
 
 #define PAUSE_NS (100 * NS_PER_MS)
+
+static void on_turned_away(struct grave *g)
+{
+	mem_free(g);
+}
+
+static void turn_away(struct core *c, int fd)
+{
+	struct grave *g = mem_new(struct grave);
+
+	c->refused++;
+	if (!g) {
+		close(fd);
+		return;
+	}
+	*g = (struct grave){ .fd = fd, .over = on_turned_away };
+	bury(&c->bury, g);
+}
 
 /* Over a bound the socket is closed at once: no answer is cheaper than any answer. */
 static void take_one(struct core *c, int fd)
@@ -25,8 +44,7 @@ static void take_one(struct core *c, int fd)
 		conn_start(conn);
 		return;
 	}
-	close(fd);
-	c->refused++;
+	turn_away(c, fd);
 	log_warn(EV_LIMIT, KV("what", V_S("connections")), KV("uid", V_U(uc.uid)), KV("err", V_S(err_name(err))));
 }
 
@@ -53,8 +71,13 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < LIM_ACCEPT_BATCH; i++) {
-		int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (bury_is_full(&c->bury)) {
+			pause_accepting(c, -ERR_LIMIT);
+			return;
+		}
+		fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			take_one(c, fd);
 			continue;

@@ -3,6 +3,7 @@
 #include "agent/base/clock.h"
 #include "agent/core/core.h"
 #include "agent/core/facts.h"
+#include "agent/core/settings.h"
 
 #ifndef SVID_VERSION
 #define SVID_VERSION "0"
@@ -250,6 +251,7 @@ void status_put(struct core *c, struct buf *out)
 	json_close(&j, '}');
 	if (!buf_ok(&documents))
 		json_raw(&j, "documents", buf_slice(&documents));
+	settings_put_pending(c, &j);
 	put_lists(&j, c);
 	put_conns(&j, c);
 	put_jwts(&j, c);

@@ -70,14 +70,19 @@ static void queued_free(struct queued *q)
 	mem_free(q);
 }
 
-static void release(struct chan *c)
+static void drop_queue(struct chan *c)
 {
 	struct queued *q, *tmp;
 
-	loop_del(&c->watch);
-	loop_timer_stop(&c->condemn);
 	list_for_each_safe(q, tmp, &c->queue, node)
 		queued_free(q);
+}
+
+static void release(struct chan *c)
+{
+	loop_del(&c->watch);
+	loop_timer_stop(&c->condemn);
+	drop_queue(c);
 	if (c->watch.fd >= 0)
 		close(c->watch.fd);
 	buf_done(&c->scratch);
@@ -88,10 +93,13 @@ void chan_free(struct chan *c)
 {
 	if (!c)
 		return;
-	if (c->busy)
-		c->freed = true;
-	else
+	if (!c->busy) {
 		release(c);
+		return;
+	}
+	/* Descriptors that wait are duplicates: whoever frees a channel must be able to know that they are gone. */
+	drop_queue(c);
+	c->freed = true;
 }
 
 /* Close now, tell the owner. The owner may free the channel inside dead(). */

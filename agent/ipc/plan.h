@@ -3,6 +3,11 @@
 #ifndef IPC_PLAN_H
 #define IPC_PLAN_H
 
+/* asm-generic; newer than Debian's headers. Off: nobody can send descriptors (Linux 6.16). */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /* The programs that svidd starts. Order is the index into its role table. */
 enum role_id {
 	ROLE_CORE,
@@ -10,12 +15,13 @@ enum role_id {
 	ROLE_ATTEST, /* index 0 .. LIM_ATTEST_WORKERS - 1 */
 	ROLE_FRONT,  /* index = front number */
 	ROLE_POLICY, /* svid compile, runs and ends */
+	ROLE_UNDERTAKER, /* index 0 .. LIM_UNDERTAKERS - 1 */
 	ROLE_COUNT,
 };
 
 /* Descriptors at exec: 0 and 1 are /dev/null, 2 the log. Everything else comes by message. */
 enum fixed_fd {
-	FD_CHANNEL = 3,	     /* core, keys, attest: pair with svidd; front: with core; compiler: with core */
+	FD_CHANNEL = 3,	     /* core, keys, attest: pair with svidd; front, compiler, undertaker: with core */
 	FD_FRONT_KEYS = 4,   /* front: pair with keys */
 	FD_FRONT_WORDS = 5,  /* front: validity words, mapped read-only and closed before ready */
 	FD_POLICY_DIR = 4,   /* compiler: the policy directory (O_DIRECTORY) */

@@ -74,17 +74,23 @@ static struct pool_job *next_finished(struct pool *p)
 	return job;
 }
 
+static void finish_all(struct pool *p)
+{
+	struct pool_job *job;
+
+	while ((job = next_finished(p)))
+		job->done(job);
+}
+
 static void on_finished(struct loop_watch *w, uint32_t events)
 {
 	struct pool *p = container_of(w, struct pool, watch);
-	struct pool_job *job;
 	uint64_t count;
 
 	(void)events;
 	if (read(w->fd, &count, sizeof(count)) < 0)
 		return;
-	while ((job = next_finished(p)))
-		job->done(job);
+	finish_all(p);
 }
 
 static int start_threads(struct pool *p, unsigned int n)
@@ -138,6 +144,7 @@ void pool_free(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned int i = 0; i < p->n_threads; i++)
 		pthread_join(p->threads[i], NULL);
+	finish_all(p);
 	loop_del(&p->watch);
 	if (p->watch.fd >= 0)
 		close(p->watch.fd);

@@ -26,7 +26,7 @@ struct pool_job {
  */
 MUST int pool_new(struct loop *loop, unsigned int n_threads, unsigned int max_jobs, struct pool **ret_pool);
 
-/** pool_free() - finish what runs, drop what waits without done(), join; NULL is fine. */
+/** pool_free() - finish what runs with done(), drop what waits without it, join; NULL is fine. */
 void pool_free(struct pool *p);
 
 /** pool_submit() - lend @job to the pool until done(). Errors: -ERR_LIMIT (queue full). */

@@ -79,6 +79,11 @@ int links_attest(struct child *c)
 	return err;
 }
 
+int links_undertaker(const struct child *c, int fd)
+{
+	return send_peer(c->d->core.chan, c, fd);
+}
+
 static int send_fd(struct chan *core, enum fd_kind kind, int fd)
 {
 	return chan_put_fds(core, P_FD, 0, &fd, 1, .kind = kind);

@@ -61,6 +61,7 @@ struct svidd {
 	struct child keys;
 	struct child attest[LIM_ATTEST_WORKERS];
 	struct child policy;
+	struct child undertakers[LIM_UNDERTAKERS];
 	struct child *fronts; /* FRONT_SLOTS */
 	unsigned int core_life;
 	bool core_was_ready;
@@ -107,6 +108,9 @@ MUST int links_keys(struct svidd *d);
 
 /** links_attest() - a new pair between that worker and svid-core. Errors: as chan_send(). */
 MUST int links_attest(struct child *c);
+
+/** links_undertaker() - svid-core's end of the pair with @c. Errors: as chan_send(). */
+MUST int links_undertaker(const struct child *c, int fd);
 
 /** links_pair() - a SOCK_SEQPACKET pair. Errors: -errno. */
 MUST int links_pair(int ret_pair[static 2]);

@@ -172,6 +172,8 @@ static int on_kill(struct chan *c, struct chan_msg *m)
 		victim = &d->keys;
 	else if (ask.role == ROLE_POLICY && ask.index == 0)
 		victim = &d->policy;
+	else if (ask.role == ROLE_UNDERTAKER && ask.index < LIM_UNDERTAKERS)
+		victim = &d->undertakers[ask.index];
 	else
 		return -ERR_FORMAT;
 	if (victim)

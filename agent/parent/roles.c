@@ -30,6 +30,8 @@ const struct role roles[ROLE_COUNT] = {
 			 .nofile = LIM_CONNS + 64, .memlock = 1 * MIB, .as = 512 * MIB },
 	[ROLE_POLICY] = { .program = "svid", .user = "svid-policy", .id_offset = 4,
 			  .nofile = 64, .as = 1024 * MIB },
+	[ROLE_UNDERTAKER] = { .program = "svid-undertaker", .user = "svid-undertaker", .id_offset = 5,
+			      .nofile = 64, .as = 128 * MIB },
 };
 
 /* fgetpwent reads the file; getpwnam would load NSS plugins into a root process. */

@@ -13,11 +13,8 @@
 #include "agent/parent/parent.h"
 #include "agent/parent/store.h"
 
-#ifndef SO_PASSRIGHTS
 #define LOCK_TRIES 20
 #define LOCK_PAUSE_US 50000
-#define SO_PASSRIGHTS 83 /* asm-generic; newer than Debian's headers */
-#endif
 
 #define BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
 

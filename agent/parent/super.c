@@ -216,6 +216,14 @@ static int send_sealing_key(struct svidd *d)
 	return chan_put_fds(d->keys.chan, K_SEAL, 0, &d->t.sealing_key, 1);
 }
 
+/* Those of the svid-core before end with their channel; being reaped starts them anew. */
+static void start_undertakers(struct svidd *d)
+{
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		if (!d->undertakers[i].pid && !loop_timer_armed(&d->undertakers[i].restart))
+			start(&d->undertakers[i]);
+}
+
 static int introduce(struct child *c)
 {
 	struct svidd *d = c->d;
@@ -225,13 +233,40 @@ static int introduce(struct child *c)
 	case ROLE_CORE:
 		d->core_life++;
 		err = evidence_core(d->evidence, c->pid); /* before it has any descriptor */
-		return err ? err : links_core(d);
+		if (!err)
+			err = links_core(d);
+		if (!err)
+			start_undertakers(d);
+		return err;
 	case ROLE_KEYS:
 		err = send_sealing_key(d);
 		return err ? err : links_keys(d);
 	default:
 		return links_attest(c);
 	}
+}
+
+/* It belongs to one svid-core; we keep nothing of it but its number. */
+static int start_undertaker(struct child *c)
+{
+	int pair[2];
+	struct launch l = { .role = c->role, .index = c->index, .fds = &pair[1], .n_fds = 1, .log_fd = STDERR_FILENO };
+	pid_t pid;
+	int err;
+
+	if (!c->d->core.chan)
+		return 0; /* svid-core's start comes here again */
+	err = links_pair(pair);
+	if (err)
+		return err;
+	err = super_launch(c->d, &l, &pid);
+	close(pair[1]);
+	if (!err)
+		err = super_watch(c, pid);
+	if (!err)
+		err = links_undertaker(c, pair[0]);
+	close(pair[0]);
+	return err;
 }
 
 static int try_start(struct child *c)
@@ -260,7 +295,7 @@ static int try_start(struct child *c)
 
 static void start(struct child *c)
 {
-	int err = try_start(c);
+	int err = c->role == ROLE_UNDERTAKER ? start_undertaker(c) : try_start(c);
 
 	if (!err)
 		return;
@@ -304,6 +339,8 @@ void super_start(struct svidd *d)
 	child_init(d, &d->policy, ROLE_POLICY, 0);
 	child_init(d, &d->core, ROLE_CORE, 0);
 	child_init(d, &d->keys, ROLE_KEYS, 0);
+	for (unsigned int i = 0; i < LIM_UNDERTAKERS; i++)
+		child_init(d, &d->undertakers[i], ROLE_UNDERTAKER, i);
 	start(&d->keys);
 	for (unsigned int i = 0; i < LIM_ATTEST_WORKERS; i++) {
 		child_init(d, &d->attest[i], ROLE_ATTEST, i);
@@ -320,6 +357,8 @@ static void for_each(struct svidd *d, void (*fn)(struct child *c))
 	fn(&d->policy);
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		fn(&d->attest[i]);
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		fn(&d->undertakers[i]);
 	fn(&d->keys);
 }
 
@@ -340,6 +379,9 @@ static bool any_alive(const struct svidd *d)
 		return true;
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		if (d->attest[i].pid)
+			return true;
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		if (d->undertakers[i].pid)
 			return true;
 	for (size_t i = 0; i < FRONT_SLOTS; i++)
 		if (d->fronts[i].pid)

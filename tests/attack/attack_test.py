@@ -32,11 +32,9 @@ RULES = {
     "refused": lambda o: o == "refused",
     "read then cut": lambda o: o == "answer read, then cut" or o.startswith(SAFE),
     "closed": lambda o: closed_in_time(o),
+    "stays open": lambda o: o.startswith("stays open"),
     "closed at all": lambda o: closed_in_time(o, 300),
     "unhurt": lambda o: o == "others served",
-    # Linux before 6.16 lets descriptors through and nothing but an LSM can refuse them: svidd starts a core that
-    # stands still anew after LIM_CORE_SILENT_MS (tests/role/parent_test.c), which is longer than this attack looks.
-    "stands still": lambda o: o in ("others served", "callers without identity wait", "the agent stands still"),
     "served": lambda o: o == "served",
     "once": lambda o: o == "hashed once",
     "named": lambda o: o.startswith("no identity, ") and o.endswith(" named") and not o.endswith("not named"),
@@ -100,11 +98,11 @@ def a4_cases():
     slow_tp = {"bpf-tp": "closed at all", "else": "closed"}
     for variant, text in texts.items():
         want = slow_tp if variant in ("userns", "setuid") else {"else": "closed"}
-        yield Case("A4", "stream: " + text, ([form(s.a4, variant)], []), {"socket": "any", **want}, keeps)
+        yield Case("A4", "stream: " + text, ([form(s.a4, variant)], []), want, keeps)
     for variant in ("exit", "exec", "setuid"):
         want = slow_tp if variant == "setuid" else {"else": "closed"}
         yield Case("A4", f"stream: {texts[variant]}, front hangs", ([form(s.a4, variant, True)], []),
-                   {"socket": "any", **want}, "one process")
+                   {"socket": "stays open", **want}, "one process")
 
 
 def a12_cases():
@@ -205,18 +203,18 @@ def cases():
     yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",
                "the kernel stops the ring at exec")
     slow = [form(s.a21_linger, who, v) for who in ("evil", "trusted") for v in ("", "behind", "exec")]
-    yield Case("A21", "descriptor that blocks whoever closes it", (slow, []), {"socket": "any", "bpf-fentry": "stands still", "else": "unhurt"},
-               "not tested")
+    yield Case("A21", "descriptor that blocks whoever closes it", (slow, []), {"socket": "unhurt", "else": "unhurt"},
+               "not tested", "the undertaker closes it in every mode")
     yield Case("A21", "SCM_RIGHTS flood", ([form(s.a21, v) for v in ("", "pipe", "first")], []), {}, "not tested",
                "the same front")
 
 
 def last_cases():
     """Those that disturb the product come last."""
-    yield Case("A22", "identity withdrawn", ([form(s.a22, "")], []), {"socket": "any", "else": "closed at all"},
-               "not tested")
-    yield Case("A22", "identity withdrawn, front hangs", ([form(s.a22, "hung")], []),
-               {"socket": "any", "else": "closed at all"}, "one process")
+    documents = "the documents changed, not the caller: no evidence is needed"
+    closed = {"socket": "closed at all", "else": "closed at all"}
+    yield Case("A22", "identity withdrawn", ([form(s.a22, "")], []), closed, "not tested", documents)
+    yield Case("A22", "identity withdrawn, front hangs", ([form(s.a22, "hung")], []), closed, "one process", documents)
     yield Case("A20", "kernel.ftrace_enabled=0", ([s.a20_silenced], []), {"else": "silenced"}, "no evidence to lose")
     yield Case("A20", "events overrun the ring", ([s.a20_overrun], []), {"else": "overrun"}, "no evidence to lose")
     yield Case("A20", "links detached", ([s.a20_detached], []), {"else": "silenced"}, "no evidence to lose")
@@ -265,8 +263,7 @@ class Runner:
         svidd, roles = lab.process, lab.vital()
         said, verdict, why = self.play(lab, case)
         after = self.control(lab, "after")
-        ended = case.rule(lab.tier) == "stands still" and "its loop stands still" in lab.tail(1 << 20)
-        if lab.process is svidd and lab.vital() != roles and not ended:
+        if lab.process is svidd and lab.vital() != roles:
             after = f"svid-core or svid-keys died: {lab.tail()}"
         self.controlled = {lab} if not after else set()
         return (said, "failed", after) if after else (said, verdict, why)

@@ -13,7 +13,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("SVID_BIN", os.path.join(ROOT, "build/bin"))
 SLOW = float(os.environ.get("SLOW", "1"))  # an emulated machine: deadlines of the test, not of the product
-PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid")
+PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker", "svid")
 UID = 1000
 HASHED_UID, OTHER_HASHED_UID = 1001, 1002  # who is hashed: no document of digests is for anybody else
 TRUST_DOMAIN = "attack.test"
@@ -63,6 +63,15 @@ def processes():
             found = proc_stat(name)
             if found:
                 yield int(name), found[0], found[1]
+
+
+def resume(pids):
+    """After SIGSTOP. A front that svid-core gave up meanwhile is gone, which is right."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
 
 
 class Player:

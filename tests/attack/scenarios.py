@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 
-from product import ROOT, SLOW, UID, WAIT_MS, Failed, Player, Product, Skipped
+from product import ROOT, SLOW, UID, WAIT_MS, Failed, Player, Product, Skipped, resume
 
 CUT_MS = 100  # DESIGN.md A4, A22
 
@@ -46,13 +46,11 @@ def late(lab, command, **options):
         with lab.play("evil", command, how="early", **options) as p:
             if p.until("at: replaced") is None:
                 raise Failed(f"no stop: {p.lines}")
-            for pid in core:
-                os.kill(pid, signal.SIGCONT)
+            resume(core)
             p.go_on()
             return thief(p)
     finally:
-        for pid in core:
-            os.kill(pid, signal.SIGCONT)
+        resume(core)
 
 
 def a1(lab, variant, agent="early"):
@@ -76,8 +74,7 @@ def with_front_stopped(lab, p, before, after):
             raise Failed(f"no stop at {after}: {p.lines}")
         time.sleep(0.02)
     finally:
-        for pid in fronts:
-            os.kill(pid, signal.SIGCONT)
+        resume(fronts)
     p.go_on()
 
 
@@ -172,8 +169,7 @@ def a4(lab, variant, hung=False):
                 event = int(p.value("event-at: "))
             return stream_end(lab, p, event)
         finally:
-            for pid in fronts:
-                os.kill(pid, signal.SIGCONT)
+            resume(fronts)
 
 
 def honest(said):
@@ -392,8 +388,7 @@ def a22(lab, how):
             os.rename(path, path + ".away")
             closed = p.value("closed-at: ")
         finally:
-            for pid in fronts:
-                os.kill(pid, signal.SIGCONT)
+            resume(fronts)
             if os.path.exists(path + ".away"):
                 os.rename(path + ".away", path)
     time.sleep(0.5 * SLOW)  # the document is back in force
@@ -469,14 +464,12 @@ def a20_overrun(lab):
                 raise Failed("the noise did not end")
         with lab.play("trusted", "fetch", wait=3000) as q:
             time.sleep(0.2 * SLOW)
-            for pid in core:
-                os.kill(pid, signal.SIGCONT)
+            resume(core)
             core = []
             first = q.until("caller: ")
         back = lab.await_served(10 * SLOW)
     finally:
-        for pid in core:
-            os.kill(pid, signal.SIGCONT)
+        resume(core)
         for p in players:
             p.end()
     lost = lab.lost_events()

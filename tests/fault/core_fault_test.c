@@ -2,7 +2,7 @@
 /*
  * core_fault_test.c - one caller after another while the nth allocation fails at each step of the way: nothing breaks,
  * nobody else is hurt, and the next caller is served. svid-core's loop runs in this process, its siblings are core_world.c.
- * links: agent/core agent/sandbox tests/role/core_world.c tests/role/core_clients.c agent/parent/spawn.c agent/parent/roles.c */
+ * links: agent/core agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c agent/parent/spawn.c agent/parent/roles.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

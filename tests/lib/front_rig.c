@@ -19,7 +19,6 @@
 
 #include "agent/base/secret.h"
 #include "agent/ipc/plan.h"
-#include "tests/lib/workload.h"
 #include "workloadapi/h2.h"
 
 #define FRONT SVID_BIN "/svid-front"
@@ -141,23 +140,27 @@ void rig_closed(int fd)
 	assert_true(n == 0 || errno == ECONNRESET);
 }
 
-void rig_set(struct rig *r, uint64_t version, size_t n)
+void rig_send_set(struct rig *r, const struct test_set *set)
 {
 	AUTO(buf) struct buf body = BUF_INIT(LIM_IPC_BODY);
 
-	test_set_body(&body, version, n, 1, 300);
+	test_set_put(&body, set);
 	assert_int_equal(ipc_send(r->core, MSG_F_SET, 0, buf_slice(&body), NULL, 0), 0);
 }
 
-static int key_fd(void)
+void rig_set(struct rig *r, uint64_t version, size_t n)
 {
-	AUTO(buf) struct buf der = BUF_INIT(256);
-	struct secret *key = secret_new(64);
+	struct test_set set = { .version = version, .n = n, .n_fed = 1, .der_bytes = 300 };
+
+	rig_send_set(r, &set);
+}
+
+static int key_fd(uint32_t kind, uint32_t *ret_len)
+{
+	struct secret *key = test_key(kind);
 	int fd;
 
-	assert_non_null(key);
-	test_der(&der, 64, 0x5e);
-	memcpy(secret_bytes(key), der.data, der.len);
+	*ret_len = (uint32_t)secret_len(key);
 	assert_int_equal(secret_to_fd(key, &fd), 0);
 	secret_free(key);
 	return fd;
@@ -165,9 +168,10 @@ static int key_fd(void)
 
 int rig_key(int keys, const struct msg_FK_GET *get)
 {
-	int fd = key_fd();
+	uint32_t len;
+	int fd = key_fd(get->kind, &len);
 	int err = ipc_put_fds(keys, FK_KEY, 0, &fd, 1, .identity = get->identity, .kind = get->kind,
-			      .generation = get->generation, .len = 64);
+			      .generation = get->generation, .len = len);
 
 	close(fd);
 	return err;
@@ -233,9 +237,10 @@ static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, s
 	buf_put_slice(b, body);
 }
 
-void rig_request(struct buf *b, const char *path)
+void rig_request_with(struct buf *b, const char *path, struct slice message)
 {
 	AUTO(buf) struct buf block = BUF_INIT(1024);
+	AUTO(buf) struct buf body = BUF_INIT(16384);
 
 	hpack_put(&block, ":method", slice_str("POST"));
 	hpack_put(&block, ":scheme", slice_str("http"));
@@ -245,8 +250,24 @@ void rig_request(struct buf *b, const char *path)
 	buf_put_str(b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 	put_frame(b, H2_SETTINGS, 0, 0, slice_of(NULL, 0));
 	put_frame(b, H2_HEADERS, H2_END_HEADERS, 1, buf_slice(&block));
-	put_frame(b, H2_DATA, H2_END_STREAM, 1, slice_of("\0\0\0\0\0", 5));
-	assert_int_equal(buf_ok(b), 0);
+	buf_put_u8(&body, 0);
+	buf_put_be32(&body, (uint32_t)message.len);
+	buf_put_slice(&body, message);
+	put_frame(b, H2_DATA, H2_END_STREAM, 1, buf_slice(&body));
+	assert_int_equal(buf_ok(b) || buf_ok(&body), 0);
+}
+
+void rig_request(struct buf *b, const char *path)
+{
+	rig_request_with(b, path, slice_of(NULL, 0));
+}
+
+void rig_call(int fd, const char *path, struct slice message)
+{
+	AUTO(buf) struct buf b = BUF_INIT(32768);
+
+	rig_request_with(&b, path, message);
+	assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
 }
 
 int rig_try_call(int fd, const char *path)

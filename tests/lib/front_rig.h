@@ -10,6 +10,7 @@
 
 #include "agent/ipc/chan.h"
 #include "kmod/uapi/svid.h"
+#include "tests/lib/workload.h"
 
 #define RIG_WAIT_MS 20000
 #define RIG_FETCH "/SpiffeWorkloadAPI/FetchX509SVID"
@@ -52,6 +53,9 @@ void rig_receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m);
 /** rig_closed() - wait for the end of file on @fd; whatever comes before is dropped. */
 void rig_closed(int fd);
 
+/** rig_send_set() - send an F_SET like this. */
+void rig_send_set(struct rig *r, const struct test_set *set);
+
 /** rig_set() - send an F_SET of @n identities at @version; generation = version. */
 void rig_set(struct rig *r, uint64_t version, size_t n);
 
@@ -73,8 +77,14 @@ MUST int rig_try_connect(struct rig *r, uint64_t number, pid_t pid);
 /** rig_request() - preface, SETTINGS and one request with an empty message, as bytes. */
 void rig_request(struct buf *b, const char *path);
 
+/** rig_request_with() - the same with this message. */
+void rig_request_with(struct buf *b, const char *path, struct slice message);
+
 /** rig_fetch() - send rig_request() of RIG_FETCH on @fd. */
 void rig_fetch(int fd);
+
+/** rig_call() - send a request with this message as the first of the connection. */
+void rig_call(int fd, const char *path, struct slice message);
 
 /** rig_try_call() - the same for any path, when the connection may be gone. Errors: -errno. */
 MUST int rig_try_call(int fd, const char *path);

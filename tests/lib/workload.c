@@ -8,6 +8,7 @@
 #include "agent/base/mem.h"
 #include "agent/ipc/msg.h"
 #include "workloadapi/encode.h"
+#include "workloadapi/publish.h"
 
 static void must(bool ok, const char *what)
 {
@@ -118,6 +119,7 @@ struct peer *peer_new(struct api *api, bool manual_windows)
 	for (int i = 0; i < PEER_STREAMS; i++) {
 		p->answers[i].grpc = -1;
 		p->answers[i].body = (struct buf)BUF_INIT(16u << 20);
+		p->answers[i].sent = (struct buf)BUF_INIT(1u << 20);
 	}
 	p->goaway = -1;
 	p->chunk = 1u << 20;
@@ -128,8 +130,10 @@ void peer_free(struct peer *p)
 {
 	nghttp2_session_del(p->session);
 	grpc_done(&p->g);
-	for (int i = 0; i < PEER_STREAMS; i++)
+	for (int i = 0; i < PEER_STREAMS; i++) {
 		buf_done(&p->answers[i].body);
+		buf_done(&p->answers[i].sent);
+	}
 	mem_free(p);
 }
 
@@ -139,12 +143,15 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t len
 	struct slice *body = source->ptr;
 	struct slice part = slice_get_bytes(body, len < body->len ? len : body->len);
 
+	const struct peer *p = user;
+
 	(void)s;
 	(void)id;
-	(void)user;
 	if (part.len)
 		memcpy(to, part.p, part.len);
-	if (!body->len)
+	else if (p->hold)
+		return NGHTTP2_ERR_DEFERRED;
+	if (!body->len && !p->hold)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t)part.len;
 }
@@ -166,15 +173,40 @@ struct answer *peer_request(struct peer *p, const struct fields *fields, struct 
 	return a;
 }
 
-struct answer *peer_call(struct peer *p, const char *path)
+static void put_message(struct answer *a, struct slice message)
+{
+	buf_put_u8(&a->sent, 0);
+	buf_put_be32(&a->sent, (uint32_t)message.len);
+	buf_put_slice(&a->sent, message);
+	must(!buf_ok(&a->sent), "request");
+	a->request = buf_slice(&a->sent);
+}
+
+struct answer *peer_send(struct peer *p, const char *path, struct slice message)
 {
 	const struct fields fields[] = {
 		{ ":method", "POST" }, { ":scheme", "http" }, { ":path", path },
 		{ ":authority", "localhost" }, { "content-type", "application/grpc" },
 		{ "te", "trailers" }, { "workload.spiffe.io", "true" }, { NULL, NULL },
 	};
+	struct answer *a = peer_request(p, fields, slice_of(NULL, 0));
 
-	return peer_request(p, fields, slice_of("\0\0\0\0\0", GRPC_PREFIX));
+	put_message(a, message);
+	return a;
+}
+
+void peer_more(struct peer *p, struct answer *a, struct slice message, bool more)
+{
+	p->hold = more;
+	buf_reset(&a->sent);
+	if (message.p)
+		put_message(a, message);
+	must(!nghttp2_session_resume_data(p->session, peer_id(p, a)), "resume");
+}
+
+struct answer *peer_call(struct peer *p, const char *path)
+{
+	return peer_send(p, path, slice_of(NULL, 0));
 }
 
 static bool to_server(struct peer *p)
@@ -232,71 +264,121 @@ void test_der(struct buf *b, size_t len, uint8_t fill)
 	buf_added(b, len - 4);
 }
 
-static void put_entries(struct buf *list, size_t n, uint64_t generation, size_t der_bytes)
+void test_jwks(struct buf *b, const char *kid, const char *use)
 {
-	for (size_t i = 0; i < n; i++) {
-		AUTO(buf) struct buf id = BUF_INIT(256);
-		AUTO(buf) struct buf chain = BUF_INIT(1u << 20);
-		struct set_entry e = { .identity = (uint32_t)i + 1, .generation = generation,
-				       .not_after = 4102444800 };
+	/* 32 bytes each, on no curve: only svid-keys would notice. */
+	static const char number[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-		buf_printf(&id, "spiffe://td.test/w%zu", i);
-		test_der(&chain, der_bytes, (uint8_t)generation);
-		e.spiffe_id = buf_slice(&id);
-		e.chain = buf_slice(&chain);
-		list_put_entry(list, &e);
-	}
+	buf_printf(b, "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"%s\",\"kid\":\"%s\",\"use\":\"%s\"}]}",
+		   number, number, kid, use);
 }
 
-void test_set_body(struct buf *b, uint64_t version, size_t n, size_t n_fed, size_t der_bytes)
+static void put_entry(struct buf *list, const struct test_set *set, size_t i)
+{
+	AUTO(buf) struct buf id = BUF_INIT(256);
+	AUTO(buf) struct buf hint = BUF_INIT(256);
+	AUTO(buf) struct buf chain = BUF_INIT(1u << 20);
+	AUTO(buf) struct buf wit = BUF_INIT(256);
+	struct set_entry e = { .identity = (uint32_t)(i + set->first) + 1, .generation = set->version,
+			       .not_after = 4102444800, .wit_not_after = 4102444800 };
+
+	buf_printf(&id, "spiffe://td.test/w%zu", i + set->first);
+	if (set->hints)
+		buf_printf(&hint, "h%zu", i);
+	test_der(&chain, set->der_bytes, (uint8_t)set->version);
+	buf_printf(&wit, "wit.%zu.%llu", i + set->first, (unsigned long long)set->version);
+	e.spiffe_id = buf_slice(&id);
+	e.hint = buf_slice(&hint);
+	e.chain = buf_slice(&chain);
+	if (set->wit && !set->no_wits) {
+		e.wit_generation = set->version;
+		e.wit = buf_slice(&wit);
+	}
+	list_put_entry(list, &e);
+}
+
+static void put_fed(struct buf *list, size_t i, struct slice bundle)
+{
+	AUTO(buf) struct buf id = BUF_INIT(256);
+	AUTO(buf) struct buf jwks = BUF_INIT(4096);
+	struct fed_bundle f = { .bundle = bundle };
+
+	buf_printf(&id, "spiffe://f%zu.test", i);
+	test_jwks(&jwks, buf_cstr(&id), "jwt-svid");
+	f.trust_domain_id = buf_slice(&id);
+	f.jwks = buf_slice(&jwks);
+	list_put_fed(list, &f);
+}
+
+void test_set_put(struct buf *b, const struct test_set *set)
 {
 	AUTO(buf) struct buf entries = BUF_INIT(6u << 20);
 	AUTO(buf) struct buf feds = BUF_INIT(1u << 20);
 	AUTO(buf) struct buf bundle = BUF_INIT(1u << 20);
-	struct msg_F_SET m = { .version = version, .trust_domain = slice_str("td.test") };
+	AUTO(buf) struct buf jwks = BUF_INIT(4096);
+	AUTO(buf) struct buf wit_jwks = BUF_INIT(4096);
+	struct msg_F_SET m = { .version = set->version, .trust_domain = slice_str("td.test"), .wit = set->wit };
 
 	test_der(&bundle, 64, 0xca);
-	put_entries(&entries, n, version, der_bytes);
-	for (size_t i = 0; i < n_fed; i++) {
-		AUTO(buf) struct buf id = BUF_INIT(256);
-		struct fed_bundle f = { .bundle = buf_slice(&bundle) };
-
-		buf_printf(&id, "spiffe://f%zu.test", i);
-		f.trust_domain_id = buf_slice(&id);
-		list_put_fed(&feds, &f);
-	}
+	test_jwks(&jwks, "own", "jwt-svid");
+	test_jwks(&wit_jwks, "wit", "wit-svid");
+	for (size_t i = 0; i < set->n; i++)
+		put_entry(&entries, set, i);
+	for (size_t i = 0; i < set->n_fed; i++)
+		put_fed(&feds, i, buf_slice(&bundle));
 	m.bundle = buf_slice(&bundle);
 	m.entries = buf_slice(&entries);
 	m.federated = buf_slice(&feds);
+	if (!set->no_jwks)
+		m.jwks = buf_slice(&jwks);
+	if (set->wit)
+		m.wit_jwks = buf_slice(&wit_jwks);
 	msg_put_F_SET(b, &m);
 	must(!buf_ok(b) && !buf_ok(&entries) && !buf_ok(&feds), "set body");
 }
 
-static struct secret *test_key(void)
+void test_set_body(struct buf *b, uint64_t version, size_t n, size_t n_fed, size_t der_bytes)
+{
+	struct test_set set = { .version = version, .n = n, .n_fed = n_fed, .der_bytes = der_bytes };
+
+	test_set_put(b, &set);
+}
+
+struct secret *test_key(uint32_t kind)
 {
 	AUTO(buf) struct buf b = BUF_INIT(256);
-	struct secret *key = secret_new(64);
+	struct secret *key;
 
+	if (kind == SVID_WIT)
+		buf_put_str(&b, TEST_WIT_KEY);
+	else
+		test_der(&b, 64, 0x5e);
+	key = secret_new(b.len);
 	must(key, "secret");
-	test_der(&b, 64, 0x5e);
 	memcpy(secret_bytes(key), b.data, b.len);
 	return key;
 }
 
-void test_api_serve(struct api *api, uint64_t version, size_t n, size_t der_bytes)
+void test_api_set(struct api *api, const struct test_set *want)
 {
 	AUTO(buf) struct buf body = BUF_INIT(LIM_IPC_BODY);
-	AUTO(set) struct set *set = NULL;
-	struct secret *key = test_key(), *keys[LIM_SET_IDENTITIES];
-	struct message *m;
+	struct keyring ring;
+	struct set *set;
 
-	for (size_t i = 0; i < LIM_SET_IDENTITIES; i++)
-		keys[i] = key;
-	test_set_body(&body, version, n, 1, der_bytes);
+	keyring_init(&ring);
+	test_set_put(&body, want);
 	must(!set_new(buf_slice(&body), &set) && !set_check(set), "set");
-	must(!encode_x509_svids(set, keys, &m), "svids");
-	api_publish(api, FEED_SVIDS, m, 0, set->expires);
-	must(!encode_x509_bundles(set, &m), "bundles");
-	api_publish(api, FEED_BUNDLES, m, 0, 0);
-	secret_free(key);
+	for (size_t i = 0; i < set->n_keys; i++) {
+		must(!keyring_ask(&ring, set->keys[i]), "memory");
+		keyring_put(&ring, set->keys[i], test_key(set->keys[i].kind));
+	}
+	must(!publish(api, &ring, set), "publish");
+	keyring_done(&ring);
+}
+
+void test_api_serve(struct api *api, uint64_t version, size_t n, size_t der_bytes)
+{
+	struct test_set set = { .version = version, .n = n, .n_fed = 1, .der_bytes = der_bytes };
+
+	test_api_set(api, &set);
 }

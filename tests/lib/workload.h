@@ -12,10 +12,12 @@
 #include "workloadapi/set.h"
 
 #define PEER_STREAMS 128
+#define TEST_WIT_KEY "{\"kty\":\"EC\",\"d\":\"x\"}" /* of every WIT-SVID */
 
 /* What the client has seen of one stream; index is (stream id - 1) / 2. */
 struct answer {
 	struct slice request; /* what is left to be sent */
+	struct buf sent;      /* what request points into, when it is ours */
 	struct buf body;      /* all DATA bytes */
 	int http;	 /* :status; 0: no headers yet */
 	int grpc;	 /* grpc-status; -1: none yet */
@@ -34,6 +36,7 @@ struct peer {
 	int32_t goaway;	 /* error code of GOAWAY; -1: none */
 	uint32_t settings; /* how many of ours the client got */
 	bool stopped;	 /* our engine ended the connection */
+	bool hold;	 /* request streams stay open when their bytes are sent; then peer_more() */
 };
 
 /* A request header list of its own: NULL-terminated pairs. */
@@ -57,19 +60,49 @@ struct answer *peer_request(struct peer *p, const struct fields *fields, struct 
 /** peer_call() - the usual request of a gRPC client: @path, security header, one empty message. */
 struct answer *peer_call(struct peer *p, const char *path);
 
+/** peer_send() - the same with a request message of these bytes. */
+struct answer *peer_send(struct peer *p, const char *path, struct slice message);
+
+/** peer_more() - the next request message (none when @message has no bytes at all) on a stream held open; held again when @more. */
+void peer_more(struct peer *p, struct answer *a, struct slice message, bool more);
+
 /** peer_run() - carry bytes both ways until both are quiet. */
 void peer_run(struct peer *p);
 
 /** peer_id() - the stream id of an answer slot. */
 int32_t peer_id(const struct peer *p, const struct answer *a);
 
-/** test_set_body() - an F_SET body with @n identities ("spiffe://td.test/w0"...), bundle and @n_fed bundles. */
+/* An F_SET: identities 1 to n ("spiffe://td.test/w0"...), foreign trust domains "spiffe://f0.test"... */
+struct test_set {
+	uint64_t version; /* and generation of everything */
+	size_t n, n_fed;
+	size_t der_bytes; /* of each chain */
+	size_t first;	  /* the first identity is 1 + first, and its path w<first> */
+	bool no_jwks;	  /* svid-keys has none yet */
+	bool hints;	  /* "h0"... */
+	bool wit;	  /* the profile is on */
+	bool no_wits;	  /* but none is issued yet */
+};
+
+/** test_set_put() - that F_SET as a body. */
+void test_set_put(struct buf *b, const struct test_set *set);
+
+/** test_set_body() - with @n identities, bundle and @n_fed bundles. */
 void test_set_body(struct buf *b, uint64_t version, size_t n, size_t n_fed, size_t der_bytes);
+
+/** test_jwks() - a JWK Set with one key of this kid and use. */
+void test_jwks(struct buf *b, const char *kid, const char *use);
 
 /** test_der() - one SEQUENCE of @len bytes in all, filled with @fill. */
 void test_der(struct buf *b, size_t len, uint8_t fill);
 
-/** test_api_serve() - publish an encoded set of @n identities with chains of @der_bytes. */
+/** test_key() - what svid-keys would give for a key of @kind; owned by the caller. */
+struct secret *test_key(uint32_t kind);
+
+/** test_api_set() - publish such a set, its keys included. */
+void test_api_set(struct api *api, const struct test_set *set);
+
+/** test_api_serve() - the same for @n identities with chains of @der_bytes. */
 void test_api_serve(struct api *api, uint64_t version, size_t n, size_t der_bytes);
 
 #endif

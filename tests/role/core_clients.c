@@ -84,7 +84,7 @@ bool world_is_closed(struct world *w, int fd, int ms)
 	return false;
 }
 
-int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json)
+int world_admin_msg(struct world *w, uint16_t type, struct slice body, struct slice *ret_json)
 {
 	static struct buf answer = BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
 	int fd = connect_to(world_path(w, "admin.sock"), SOCK_SEQPACKET);
@@ -93,7 +93,7 @@ int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_
 	struct chan_msg m;
 
 	assert_true(fd >= 0);
-	assert_int_equal(ipc_put(fd, AD_REQUEST, 7, .what = what, .arg = arg), 0);
+	assert_int_equal(ipc_send(fd, type, 7, body, NULL, 0), 0);
 	for (int i = 0; i < 400 && poll(&p, 1, 0) == 0; i++)
 		world_step(w, 10);
 	assert_int_equal(ipc_recv(fd, &answer, &m), 0);
@@ -103,6 +103,15 @@ int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_
 	close(fd);
 	*ret_json = reply.json;
 	return reply.err;
+}
+
+int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json)
+{
+	const struct msg_AD_REQUEST ask = { .what = what, .arg = arg };
+	AUTO(buf) struct buf body = BUF_INIT(64);
+
+	msg_put_AD_REQUEST(&body, &ask);
+	return world_admin_msg(w, MSG_AD_REQUEST, buf_slice(&body), ret_json);
 }
 
 void world_recompile(struct world *w)

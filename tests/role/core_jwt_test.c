@@ -1,4 +1,5 @@
-/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_case.c */
+/* links: agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core_jwt_test.c - JWT-SVIDs through the real svid-core: what a front may ask, who gets one for which audience, the

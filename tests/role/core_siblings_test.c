@@ -1,4 +1,5 @@
-/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_case.c */
+/* links: agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core_siblings_test.c - a sibling of svid-core that breaks the rules, or dies, is killed or replaced while svid-core
@@ -254,6 +255,89 @@ static void a_compiler_that_sends_something_else_is_killed(void **state)
 	close(pair[0]);
 }
 
+/* ---- svid-undertaker ---- */
+
+/* A connection that the fake front never read from: its byte is still queued, so it is not closed in place. */
+static int leave_one_unread(void)
+{
+	int fd = world_client(&w);
+
+	conn_at(w.n_conns ? w.n_conns - 1 : 0);
+	return fd;
+}
+
+static void a_connection_with_something_in_it_goes_to_an_undertaker(void **state)
+{
+	int fd;
+
+	(void)state;
+	world_start(&w, NULL);
+	fd = leave_one_unread();
+	w.documents = "";
+	world_recompile(&w);
+	world_until(&w, w.buried == 1);
+	assert_int_equal(w.taken, 1);
+	assert_true(world_is_closed(&w, fd, 1000));
+	assert_core_is_well();
+	close(fd);
+}
+
+static void undertakers_that_hang_are_killed_and_nobody_waits(void **state)
+{
+	int fds[LIM_UNDERTAKERS + 1];
+
+	(void)state;
+	w.ways.undertakers_hang = w.ways.restart = true;
+	world_start(&w, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = world_client(&w);
+		conn_at(i);
+	}
+	w.documents = "";
+	world_recompile(&w);
+	world_until(&w, w.taken == LIM_UNDERTAKERS);
+	assert_core_is_well(); /* while both hold one and a third waits */
+	world_until(&w, w.kills == LIM_UNDERTAKERS);
+	assert_int_equal(w.last_kill.role, ROLE_UNDERTAKER);
+	w.ways.undertakers_hang = false;
+	world_until(&w, w.taken > LIM_UNDERTAKERS && w.buried);
+	assert_core_is_well();
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
+static void an_undertaker_that_answers_unasked_is_killed(void **state)
+{
+	(void)state;
+	world_start(&w, NULL);
+	assert_int_equal(ipc_put(w.undertakers[0], U_CLOSED, 0), 0);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_UNDERTAKER);
+	assert_int_equal(w.last_kill.index, 0);
+	assert_core_is_well();
+}
+
+/* svid-core's duplicate must be the last one, or the front is who waits in close(). */
+static void a_front_that_keeps_what_was_cut_is_killed(void **state)
+{
+	int fd;
+
+	(void)state;
+	w.ways.front_ignores_end = true;
+	world_start(&w, NULL);
+	fd = leave_one_unread();
+	w.documents = "";
+	world_recompile(&w);
+	assert_true(world_is_closed(&w, fd, 2000));
+	assert_int_equal(w.taken, 0);
+	for (int i = 0; i < LIM_FRONT_STALL_MS / 10 && !w.kills; i++)
+		world_step(&w, 10);
+	world_until(&w, w.kills == 1);
+	assert_int_equal(w.last_kill.role, ROLE_FRONT);
+	world_until(&w, w.buried == 1);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +356,10 @@ int main(void)
 		T(a_worker_that_is_silent_is_killed_and_its_caller_told_to_come_again),
 		T(keys_that_answer_unasked_are_killed),
 		T(a_compiler_that_sends_something_else_is_killed),
+		T(a_connection_with_something_in_it_goes_to_an_undertaker),
+		T(undertakers_that_hang_are_killed_and_nobody_waits),
+		T(an_undertaker_that_answers_unasked_is_killed),
+		T(a_front_that_keeps_what_was_cut_is_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_case.c */
+/* links: agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core_test.c - the real svid-core, sandbox on, with this test as every sibling: what it does with callers, SVIDs,
@@ -386,6 +387,62 @@ static void explain_tells_what_a_process_would_get(void **state)
 	assert_int_equal(world_admin(&w, ADMIN_EXPLAIN, 0x7ffffff0, &json), -ESRCH);
 }
 
+#define UID_0 "\"unix:uid\":[\"0\"]"
+
+static void an_executable_is_explained_without_a_process(void **state)
+{
+	const struct msg_AD_EXEC ask = { .path = slice_str("/usr/bin/app"), .sha256 = slice_of("\1\2", 2) };
+	AUTO(buf) struct buf body = BUF_INIT(1000);
+	struct slice json;
+
+	(void)state;
+	w.documents = "by-path {\"workloadID\":\"p\",\"selectors\":[{\"unix:path\":[\"/usr/bin/app\"]," UID_0 "}]}\n"
+		      "by-name {\"workloadID\":\"n\",\"selectors\":[{\"process:binary:name\":[\"glob:a*\"]}]}\n"
+		      "other {\"workloadID\":\"o\",\"selectors\":[{\"unix:path\":[\"/usr/bin/other\"]}]}\n"
+		      "any {\"workloadID\":\"a\",\"selectors\":[{" UID_0 "}]}";
+	world_start(&w, NULL);
+	msg_put_AD_EXEC(&body, &ask);
+	assert_int_equal(world_admin_msg(&w, MSG_AD_EXEC, buf_slice(&body), &json), 0);
+	assert_true(json_has(json, "\"identities\":[{\"spiffe_id\":\"spiffe://example.org/a\",\"document\":\"any\","
+				   "\"names_the_executable\":false}"));
+	assert_true(json_has(json, "\"document\":\"by-path\",\"names_the_executable\":true}"));
+	assert_true(json_has(json, "\"document\":\"by-name\",\"names_the_executable\":true}"));
+	assert_false(json_has(json, "example.org/o"));
+	assert_true(json_has(json, "{\"key\":\"unix:uid\",\"wanted\":[\"0\"],\"found\":null,\"ok\":null,"
+				   "\"why\":\"needed besides\"}"));
+	assert_true(json_has(json, "\"wanted\":[\"/usr/bin/app\"],\"found\":\"/usr/bin/app\",\"ok\":true"));
+	assert_true(json_has(json, "{\"rule\":\"not-traced\",\"default\":true,\"ok\":null"));
+	assert_true(json_has(json, "\"documents_of_other_executables\":1"));
+}
+
+/* How callers are identified was decided before anything ran: svid.yaml changes nothing of it, and status says so. */
+static void another_attestation_needs_a_restart(void **state)
+{
+	struct slice json;
+	int fd;
+
+	(void)state;
+	w.agent = "{\"trustDomain\":\"example.org\",\"attestation\":\"bpf-lsm\"}";
+	world_start(&w, NULL);
+	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
+	assert_true(json_has(json, "\"tier\":\"socket\""));
+	assert_true(json_has(json, "{\"setting\":\"attestation\",\"running\":\"socket\",\"configured\":\"bpf-lsm\"}"));
+	w.agent = "{\"trustDomain\":\"example.org\",\"attestation\":\"socket\",\"x509\":{\"caTTL\":99},"
+		  "\"jwt\":{\"keyTTL\":98},\"profiles\":{\"wit\":\"true\"}}";
+	world_recompile(&w);
+	world_step(&w, 100);
+	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
+	assert_false(json_has(json, "\"setting\":\"attestation\""));
+	assert_true(json_has(json, "{\"setting\":\"x509.caTTL\",\"running\":\"31536000s\",\"configured\":\"99s\"}"));
+	assert_true(json_has(json, "\"jwt.keyTTL\",\"running\":\"2592000s\",\"configured\":\"98s\""));
+	assert_true(json_has(json, "{\"setting\":\"profiles.wit\",\"running\":\"false\",\"configured\":\"true\"}"));
+	assert_int_equal(w.loads, 1);
+	fd = world_client(&w);
+	world_until(&w, front_of(conn_at(0))->version == 1);
+	assert_int_equal(front_of(&w.conns[0])->wit, 0);
+	close(fd);
+}
+
 static void reload_runs_the_compiler(void **state)
 {
 	unsigned int before;
@@ -440,6 +497,8 @@ int main(void)
 		T(best_effort_audit_goes_on_without_a_record),
 		T(every_decision_and_every_svid_has_its_line),
 		T(explain_tells_what_a_process_would_get),
+		T(an_executable_is_explained_without_a_process),
+		T(another_attestation_needs_a_restart),
 		T(reload_runs_the_compiler),
 		T(an_unknown_admin_request_is_refused),
 	};

@@ -58,6 +58,8 @@ void world_new(struct world *w)
 		w->fronts[i].fd = w->fronts[i].log = -1;
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		w->attest[i] = -1;
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		w->undertakers[i] = -1;
 }
 
 static int listener(const struct world *w, const char *name, int type)
@@ -111,6 +113,11 @@ void world_new_attest(struct world *w, unsigned int i)
 	give_peer(w, ROLE_ATTEST, i, &w->attest[i]);
 }
 
+void world_new_undertaker(struct world *w, unsigned int i)
+{
+	give_peer(w, ROLE_UNDERTAKER, i, &w->undertakers[i]);
+}
+
 static void give_plan(struct world *w, const char *audit_path)
 {
 	give_fd(w, FD_KIND_PUBLIC, 0, listener(w, "api.sock", SOCK_STREAM));
@@ -127,6 +134,8 @@ static void give_plan(struct world *w, const char *audit_path)
 				 .public_path = slice_str(world_path(w, "api.sock")), .admin_path = slice_str("-"),
 				 .config_path = slice_str("/nowhere/svid.yaml"), .policy_path = slice_str("-"),
 				 .state_path = slice_str("-"), .tier_notes = slice_str("a: why\nb: why")), 0);
+	for (unsigned int i = 0; i < LIM_UNDERTAKERS; i++)
+		world_new_undertaker(w, i);
 }
 
 void world_begin(struct world *w, const char *audit_path, int *ret_fd)
@@ -161,7 +170,7 @@ void world_start(struct world *w, const char *audit_path)
 		world_step(w, 10);
 }
 
-static void close_fd(int *fd)
+void world_close_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -170,8 +179,8 @@ static void close_fd(int *fd)
 
 static void front_close(struct world_front *f)
 {
-	close_fd(&f->fd);
-	close_fd(&f->log);
+	world_close_fd(&f->fd);
+	world_close_fd(&f->log);
 }
 
 void world_stop(struct world *w)
@@ -181,17 +190,19 @@ void world_stop(struct world *w)
 		assert_int_equal(waitpid(w->core, NULL, 0), w->core);
 	}
 	w->core = 0;
-	close_fd(&w->svidd);
-	close_fd(&w->keys);
-	close_fd(&w->compiler);
+	world_close_fd(&w->svidd);
+	world_close_fd(&w->keys);
+	world_close_fd(&w->compiler);
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
-		close_fd(&w->attest[i]);
+		world_close_fd(&w->attest[i]);
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		world_close_fd(&w->undertakers[i]);
 	for (size_t i = 0; i < WORLD_FRONTS; i++) {
 		front_close(&w->fronts[i]);
 		w->fronts[i] = (struct world_front){ .fd = -1, .log = -1 };
 	}
 	for (size_t i = 0; i < w->n_conns; i++)
-		close_fd(&w->conns[i].fd);
+		world_close_fd(&w->conns[i].fd);
 	w->n_conns = 0;
 }
 
@@ -263,7 +274,7 @@ static void compile(struct world *w)
 		n++;
 	}
 	assert_int_equal(ipc_put(w->compiler, PC_DONE, 0, .documents = n), 0);
-	close_fd(&w->compiler);
+	world_close_fd(&w->compiler);
 }
 
 static void front_killed(struct world *w, uint32_t number)
@@ -298,9 +309,13 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 		if (w->last_kill.role == ROLE_FRONT)
 			front_killed(w, w->last_kill.index);
 		if (w->last_kill.role == ROLE_ATTEST)
-			close_fd(&w->attest[w->last_kill.index]);
+			world_close_fd(&w->attest[w->last_kill.index]);
 		if (w->last_kill.role == ROLE_KEYS)
-			close_fd(&w->keys);
+			world_close_fd(&w->keys);
+		if (w->last_kill.role == ROLE_UNDERTAKER)
+			world_close_fd(&w->undertakers[w->last_kill.index]);
+		if (w->ways.restart && w->last_kill.role == ROLE_UNDERTAKER)
+			world_new_undertaker(w, w->last_kill.index);
 		if (w->ways.restart && w->last_kill.role == ROLE_ATTEST)
 			world_new_attest(w, w->last_kill.index);
 		if (w->ways.restart && w->last_kill.role == ROLE_KEYS)
@@ -338,7 +353,7 @@ static void on_issue(struct world *w, struct chan_msg *m)
 	if (w->ways.keys_silent)
 		return;
 	assert_int_equal(ipc_put(w->keys, KY_ISSUED, m->id, .identity = ask.identity, .kind = ask.kind,
-				 .err = w->ways.keys_issue_err,
+				 .err = ask.kind == SVID_WIT ? w->ways.keys_wit_err : w->ways.keys_issue_err,
 				 .generation = ++w->generation, .not_before = now - 30,
 				 .not_after = now + (w->ways.svid_life ? w->ways.svid_life : 3600),
 				 .serial = slice_str("0123456789"), .chain = slice_str("chain")), 0);
@@ -420,120 +435,15 @@ static void on_attest(struct world *w, unsigned int i, struct chan_msg *m)
 					 .argv = slice_of("app\0\n<\"", 7)), 0);
 }
 
-/* ---- fronts ---- */
+/* ---- svid-undertaker: what it takes it closes with the message ---- */
 
-static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
+static void on_undertaker(struct world *w, int fd, struct chan_msg *m)
 {
-	struct world_conn *c = &w->conns[w->n_conns++];
-	struct msg_F_CONN conn;
-
-	assert_true(w->n_conns <= WORLD_CONNS);
-	assert_int_equal(msg_get_F_CONN(m->body, &conn), 0);
-	*c = (struct world_conn){ .number = conn.conn, .front = f->number, .fd = m->fds[0] };
-	m->fds[0] = -1;
-	f->conns++;
-	assert_int_equal(ipc_put(f->fd, FR_WHOAMI, 0, .conn = conn.conn), 0);
-}
-
-static void on_whoami(struct world *w, const struct world_front *f, struct chan_msg *m)
-{
-	struct msg_F_WHOAMI answer;
-
-	assert_int_equal(msg_get_F_WHOAMI(m->body, &answer), 0);
-	for (size_t i = 0; i < w->n_conns; i++)
-		if (w->conns[i].number == answer.conn && w->conns[i].front == f->number)
-			memcpy(w->conns[i].whoami, answer.json.p, answer.json.len);
-}
-
-/* svid-core may have condemned this front meanwhile: then nobody hears it. */
-static void front_answers(int err)
-{
-	assert_true(err == 0 || err == -ERR_CLOSED);
-}
-
-static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
-{
-	struct msg_F_END end;
-
-	assert_int_equal(msg_get_F_END(m->body, &end), 0);
-	for (size_t i = 0; i < w->n_conns; i++) {
-		struct world_conn *c = &w->conns[i];
-
-		if (c->number != end.conn || c->front != f->number)
-			continue;
-		c->ended = true;
-		c->end_err = end.err;
-		if (w->ways.front_ignores_end)
-			continue;
-		close_fd(&c->fd);
-		front_answers(ipc_put(f->fd, FR_CLOSED, 0, .conn = c->number, .err = end.err));
-	}
-}
-
-static void on_set(struct world_front *f, struct chan_msg *m, int set_err)
-{
-	struct msg_F_SET set;
-
-	assert_int_equal(msg_get_F_SET(m->body, &set), 0);
-	f->version = set.version;
-	f->bundle = set.bundle.len;
-	f->jwks = set.jwks.len;
-	f->wit = set.wit;
-	for (f->entries = f->wits = 0; set.entries.len; f->entries++) {
-		struct set_entry e = list_get_entry(&set.entries);
-
-		f->identities[f->entries % ARRAY_SIZE(f->identities)] = e.identity;
-		f->wits += e.wit.len > 0 && e.wit_generation > 0;
-	}
-	assert_true(slice_ok(&set.entries));
-	f->federated[0] = 0;
-	while (set.federated.len && slice_ok(&set.federated)) {
-		struct fed_bundle fed = list_get_fed(&set.federated);
-
-		snprintf(f->federated + strlen(f->federated), sizeof(f->federated) - strlen(f->federated), "%.*s=%zu+%zu ",
-			 (int)fed.trust_domain_id.len, (const char *)fed.trust_domain_id.p, fed.bundle.len, fed.jwks.len);
-	}
-	assert_true(slice_ok(&set.federated));
-	front_answers(ipc_put(f->fd, FR_SET, 0, .version = set.version, .err = set_err));
-}
-
-static void on_nojwt(struct world_front *f, struct chan_msg *m)
-{
-	struct msg_F_NOJWT no;
-
-	assert_int_equal(msg_get_F_NOJWT(m->body, &no), 0);
-	f->nojwts++;
-	f->nojwt_order = no.order;
-	f->nojwt_err = no.err;
-}
-
-static void on_front(struct world *w, struct world_front *f, struct chan_msg *m)
-{
-	struct msg_F_STATE state;
-
-	switch (m->type) {
-	case MSG_F_SET:
-		on_set(f, m, w->ways.front_set_err);
-		break;
-	case MSG_F_CONN:
-		on_conn(w, f, m);
-		break;
-	case MSG_F_WHOAMI:
-		on_whoami(w, f, m);
-		break;
-	case MSG_F_NOJWT:
-		on_nojwt(f, m);
-		break;
-	case MSG_F_END:
-		on_end(w, f, m);
-		break;
-	case MSG_F_STATE:
-		assert_int_equal(msg_get_F_STATE(m->body, &state), 0);
-		f->state = state.err;
-		break;
-	default:
-		fail_msg("svid-core says %s to a front", msg_name(m->type));
-	}
+	w->taken += m->type == MSG_U_TAKE;
+	if (m->type != MSG_U_CLOSE || w->ways.undertakers_hang)
+		return;
+	w->buried++;
+	assert_int_equal(ipc_put(fd, U_CLOSED, 0), 0);
 }
 
 /* ---- the loop ---- */
@@ -543,17 +453,26 @@ static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
 	int err = ipc_recv(*fd, &w->scratch, ret_m);
 
 	if (err == -ERR_CLOSED)
-		close_fd(fd);
+		world_close_fd(fd);
 	assert_true(err == 0 || err == -ERR_CLOSED);
 	return err == 0;
 }
 
 #define FIRST_FRONT (2 + LIM_ATTEST_WORKERS) /* in the order of world_step() */
+#define UNDERTAKERS (FIRST_FRONT + WORLD_FRONTS)
+
+static int *fd_at(struct world *w, size_t i)
+{
+	if (i < 2)
+		return i ? &w->keys : &w->svidd;
+	if (i < FIRST_FRONT)
+		return &w->attest[i - 2];
+	return i < UNDERTAKERS ? &w->fronts[i - FIRST_FRONT].fd : &w->undertakers[i - UNDERTAKERS];
+}
 
 static void handle(struct world *w, const struct pollfd *p, size_t i)
 {
-	struct world_front *f = i >= FIRST_FRONT ? &w->fronts[i - FIRST_FRONT] : NULL;
-	int *fd = i == 0 ? &w->svidd : i == 1 ? &w->keys : f ? &f->fd : &w->attest[i - 2];
+	int *fd = fd_at(w, i);
 	struct chan_msg m;
 
 	if (!(p->revents & (POLLIN | POLLHUP)) || *fd != p->fd || !receive(w, fd, &m))
@@ -562,10 +481,12 @@ static void handle(struct world *w, const struct pollfd *p, size_t i)
 		on_svidd(w, &m);
 	else if (i == 1)
 		on_keys(w, &m);
-	else if (!f)
+	else if (i < FIRST_FRONT)
 		on_attest(w, (unsigned int)i - 2, &m);
+	else if (i < UNDERTAKERS)
+		world_on_front(w, &w->fronts[i - FIRST_FRONT], &m);
 	else
-		on_front(w, f, &m);
+		on_undertaker(w, *fd, &m);
 	ipc_msg_done(&m);
 }
 
@@ -577,14 +498,10 @@ static void reap(struct world *w)
 
 void world_step(struct world *w, int ms)
 {
-	struct pollfd p[FIRST_FRONT + WORLD_FRONTS];
+	struct pollfd p[UNDERTAKERS + LIM_UNDERTAKERS];
 
-	p[0] = (struct pollfd){ .fd = w->svidd, .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = w->keys, .events = POLLIN };
-	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
-		p[2 + i] = (struct pollfd){ .fd = w->attest[i], .events = POLLIN };
-	for (size_t i = 0; i < WORLD_FRONTS; i++)
-		p[FIRST_FRONT + i] = (struct pollfd){ .fd = w->fronts[i].fd, .events = POLLIN };
+	for (size_t i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = (struct pollfd){ .fd = *fd_at(w, i), .events = POLLIN };
 	if (poll(p, ARRAY_SIZE(p), ms) > 0)
 		for (size_t i = 0; i < ARRAY_SIZE(p); i++)
 			handle(w, &p[i], i);

@@ -58,10 +58,12 @@ struct world_ways {
 	bool front_ignores_end;
 	bool attest_silent;
 	bool keys_silent;
+	bool undertakers_hang; /* each takes one and never answers */
 	bool restart; /* svidd starts what it killed again */
 	bool keys_keep_jwts; /* world_say_jwt() comes later */
 	int keys_load_err;
 	int keys_issue_err;
+	int keys_wit_err;
 	int keys_jwt_err;
 	int front_set_err;
 	uint32_t svid_life; /* seconds; 0 = 3600 */
@@ -70,7 +72,7 @@ struct world_ways {
 struct world {
 	pid_t core; /* 0: it has ended */
 	int status; /* of wait(2) then */
-	int svidd, keys, attest[LIM_ATTEST_WORKERS], compiler;
+	int svidd, keys, attest[LIM_ATTEST_WORKERS], undertakers[LIM_UNDERTAKERS], compiler;
 	char dir[64];
 	struct buf scratch;
 	struct world_ways ways;
@@ -80,6 +82,7 @@ struct world {
 	unsigned int alive; /* how often it said so */
 	bool ready;
 	bool drained;
+	unsigned int taken, buried; /* by the undertakers */
 	unsigned int compiles, issues, loads, identifies, kills, spawns;
 	struct msg_C_KILL last_kill;
 	const char *documents; /* WorkloadIdentity documents, one a line: "name {json}" */
@@ -145,10 +148,24 @@ void world_say_jwt(struct world *w, const struct world_jwt *j, int err);
 /** world_new_attest() - worker @i restarted. */
 void world_new_attest(struct world *w, unsigned int i);
 
+/** world_new_undertaker() - undertaker @i restarted. */
+void world_new_undertaker(struct world *w, unsigned int i);
+
 /** world_admin() - ask on admin.sock; the JSON is in w->scratch until the next message. Returns AD_REPLY.err. */
 int world_admin(struct world *w, uint32_t what, uint32_t arg, struct slice *ret_json);
 
+/** world_admin_msg() - the same with any message. */
+int world_admin_msg(struct world *w, uint16_t type, struct slice body, struct slice *ret_json);
+
 /** world_recompile() - tell svid-core by a change in the policy directory; returns when it asked for a run. */
 void world_recompile(struct world *w);
+
+/* Between core_world.c and core_fronts.c. */
+
+/** world_on_front() - @m came from svid-core to @f. */
+void world_on_front(struct world *w, struct world_front *f, struct chan_msg *m);
+
+/** world_close_fd() - close *@fd unless it is -1, which it is then. */
+void world_close_fd(int *fd);
 
 #endif

@@ -452,7 +452,7 @@ static void unpermitted_message_of_core_ends_the_front(void **state)
 		struct rig r;
 		int fd = -1;
 
-		if (type >= MSG_F_SET && type <= MSG_F_WHOAMI)
+		if (type >= MSG_F_SET && type <= MSG_F_NOJWT)
 			continue;
 		if (msg_fds(type) > 1)
 			continue;

@@ -48,6 +48,7 @@ static const struct expected {
 	{ "svid-keys", IDS + 1, NO_CAPS, true, 2 },
 	{ "svid-attest", IDS + 2, NULL, true, 2 },
 	{ "svid-front", IDS + 3, NO_CAPS, false, 2 },
+	{ "svid-undertaker", IDS + 5, NO_CAPS, false, 2 },
 };
 
 static char dir[64];

@@ -98,6 +98,14 @@ static int fake_attest(void)
 	return 0;
 }
 
+static int fake_undertaker(void)
+{
+	char byte;
+
+	say_fds("undertaker");
+	return read(FD_CHANNEL, &byte, 1) < 0; /* until svid-core ends */
+}
+
 /* A front that was taken over: it does not end when svid-core does. */
 static int fake_front(void)
 {
@@ -289,6 +297,8 @@ int fake_role(int argc, char **argv, bool *ret_is_role)
 		return fake_attest();
 	if (slice_eq_str(me, "svid-front"))
 		return fake_front();
+	if (slice_eq_str(me, "svid-undertaker"))
+		return fake_undertaker();
 	if (slice_eq_str(me, "svid"))
 		return fake_svid(argc, argv);
 	*ret_is_role = false;

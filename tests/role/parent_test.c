@@ -174,10 +174,26 @@ static void core_that_falls_silent_is_replaced(void **state)
 	assert_int_equal(world_count(w, "its loop stands still"), 1);
 }
 
+static void undertakers_are_given_to_core_and_replaced(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	world_wait(w, "FAKE undertaker fds 0 1 2 3.", LIM_UNDERTAKERS);
+	world_wait(w, "FAKE core peer role 5 index 1.", 1);
+	world_tell_core(w, "kill 501");
+	world_wait(w, "FAKE core exit role 5 index 1 status 9.", 1);
+	world_wait(w, "FAKE core peer role 5 index 1.", 2);
+	assert_int_equal(world_count(w, "FAKE core peer role 5 index 0."), 1);
+	kill(proc_of_user(IDS), SIGKILL); /* each belongs to one svid-core */
+	world_wait(w, "FAKE core peer role 5 index 0.", 2);
+	world_wait(w, "FAKE core peer role 5 index 1.", 3);
+}
+
 static void core_that_breaks_the_protocol_is_replaced(void **state)
 {
 	static const char *const bad[] = { "bytes", "message 18", "message 9999", "message 64", "message 17",
-					   "kill 0", "kill 201", "kill 207", "kill 101", "kill 9900" };
+					   "kill 0", "kill 201", "kill 207", "kill 101", "kill 502", "kill 9900" };
 	struct world *w = *state;
 	unsigned int n = 1;
 
@@ -247,7 +263,7 @@ static void term_drains_and_ends_with_zero(void **state)
 	kill(w->svidd, SIGTERM);
 	assert_int_equal(world_end(w), 0);
 	assert_int_equal(world_count(w, "FAKE core stop."), 1);
-	for (unsigned int offset = 0; offset < 5; offset++)
+	for (unsigned int offset = 0; offset < 6; offset++)
 		assert_int_equal(proc_of_user(IDS + offset), 0);
 	world_path(w, "run/public/api.sock", path);
 	assert_int_equal(access(path, F_OK), -1);
@@ -287,7 +303,7 @@ static void nothing_outlives_a_killed_svidd(void **state)
 	world_wait(w, "FAKE front fds", 1);
 	kill(w->svidd, SIGKILL);
 	world_end(w);
-	for (unsigned int offset = 0; offset < 5; offset++)
+	for (unsigned int offset = 0; offset < 6; offset++)
 		proc_wait_no_user(IDS + offset);
 }
 
@@ -368,7 +384,7 @@ static void core_that_cannot_start_ends_svidd(void **state)
 	assert_int_equal(symlink("/bin/false", path), 0);
 	world_start_with(w, "--attestation");
 	assert_int_equal(WEXITSTATUS(world_end(w)), 1);
-	for (unsigned int offset = 0; offset < 5; offset++)
+	for (unsigned int offset = 0; offset < 6; offset++)
 		proc_wait_no_user(IDS + offset);
 }
 
@@ -464,6 +480,7 @@ int main(int argc, char **argv)
 		TEST(new_keys_serves_old_fronts),
 		TEST(new_core_is_served_and_old_fronts_end),
 		TEST(core_that_falls_silent_is_replaced),
+		TEST(undertakers_are_given_to_core_and_replaced),
 		TEST(core_that_breaks_the_protocol_is_replaced),
 		TEST(drained_before_stop_is_refused),
 		TEST(front_numbers_are_not_given_twice),

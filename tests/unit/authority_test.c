@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
+/* links: agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
 /* authority_test.c - the embedded root against the X509-SVID clauses for signing certificates. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "agent/keys/cert.h"
+#include "tests/unit/keys_case.h"
 
-#include "agent/base/limits.h"
-#include "agent/keys/authority.h"
-#include "agent/keys/pkey.h"
+#define YEAR (365u * DAY)
 
-#define NOW 1790000000ll
-#define YEAR (365u * 86400)
-
-static struct authority *make(enum key_type type)
+static struct authority *make(void)
 {
-	struct authority *a = NULL;
+	return case_authority(YEAR, DAY, false);
+}
 
-	assert_int_equal(authority_create(slice_str("example.org"), type, YEAR, NOW, &a), 0);
-	return a;
+static const struct signer *ca_of(const struct authority *a)
+{
+	return a->rings[SIGN_CA].of[0];
 }
 
 static X509 *reparse(struct authority *a)
@@ -28,7 +22,7 @@ static X509 *reparse(struct authority *a)
 	const unsigned char *at;
 	X509 *cert;
 
-	assert_int_equal(cert_put_der(a->cert, &der), 0);
+	assert_int_equal(authority_put_bundle(a, NOW, &der), 0);
 	at = der.data;
 	cert = d2i_X509(NULL, &at, (long)der.len);
 	assert_non_null(cert);
@@ -46,7 +40,7 @@ static bool is_critical(X509 *cert, int nid)
 /* X509-3.2-1, X509-3.2-2, X509-3.2-3 */
 static void root_is_the_trust_domains_own_svid_without_a_path(void **state)
 {
-	struct authority *a = make(KEY_EC_P256);
+	struct authority *a = make();
 	X509 *cert = reparse(a);
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	const ASN1_IA5STRING *uri;
@@ -64,7 +58,7 @@ static void root_is_the_trust_domains_own_svid_without_a_path(void **state)
 /* X509-4.1-1, X509-4.1-2 */
 static void root_is_a_ca_that_signs_leaves_only(void **state)
 {
-	struct authority *a = make(KEY_EC_P256);
+	struct authority *a = make();
 	X509 *cert = reparse(a);
 
 	(void)state;
@@ -78,7 +72,7 @@ static void root_is_a_ca_that_signs_leaves_only(void **state)
 /* X509-4.3-1 to 4.3-4, 4.3-9 */
 static void root_signs_certificates_and_nothing_else(void **state)
 {
-	struct authority *a = make(KEY_EC_P256);
+	struct authority *a = make();
 	X509 *cert = reparse(a);
 
 	(void)state;
@@ -91,42 +85,44 @@ static void root_signs_certificates_and_nothing_else(void **state)
 
 static void root_is_self_signed_and_identified(void **state)
 {
-	(void)state;
-	for (enum key_type type = KEY_EC_P256; type <= KEY_EC_P384; type++) {
-		struct authority *a = make(type);
-		X509 *cert = reparse(a);
+	struct authority *a = make();
+	X509 *cert = reparse(a);
 
-		assert_int_equal(X509_self_signed(cert, 1), 1);
-		assert_non_null(X509_get0_subject_key_id(cert));
-		assert_true(X509_NAME_entry_count(X509_get_subject_name(cert)) > 0);
-		X509_free(cert);
-		authority_free(a);
-	}
+	(void)state;
+	assert_int_equal(X509_self_signed(cert, 1), 1);
+	assert_non_null(X509_get0_subject_key_id(cert));
+	assert_true(X509_NAME_entry_count(X509_get_subject_name(cert)) > 0);
+	X509_free(cert);
+	authority_free(a);
 }
 
 static void two_roots_have_different_names_and_serials(void **state)
 {
-	struct authority *a = make(KEY_EC_P256), *b = make(KEY_EC_P256);
+	struct authority *a = make(), *b = make();
+	X509 *one = ca_of(a)->cert, *two = ca_of(b)->cert;
 
 	(void)state;
-	assert_int_not_equal(X509_NAME_cmp(X509_get_subject_name(a->cert), X509_get_subject_name(b->cert)), 0);
-	assert_int_not_equal(ASN1_INTEGER_cmp(X509_get0_serialNumber(a->cert), X509_get0_serialNumber(b->cert)), 0);
+	assert_int_not_equal(X509_NAME_cmp(X509_get_subject_name(one), X509_get_subject_name(two)), 0);
+	assert_int_not_equal(ASN1_INTEGER_cmp(X509_get0_serialNumber(one), X509_get0_serialNumber(two)), 0);
 	authority_free(a);
 	authority_free(b);
 }
 
 static void root_lives_as_long_as_ordered(void **state)
 {
-	struct authority *a = make(KEY_EC_P256);
+	struct authority *a = make();
+	int64_t before, after;
 
 	(void)state;
-	assert_int_equal(a->not_before, NOW - 30);
-	assert_int_equal(a->not_after, NOW + YEAR);
+	assert_int_equal(cert_times(ca_of(a)->cert, &before, &after), 0);
+	assert_int_equal(before, NOW - 30);
+	assert_int_equal(after, NOW + YEAR);
+	assert_int_equal(ca_of(a)->not_after, after);
 	assert_int_equal(a->last_signature, NOW);
 	authority_free(a);
 }
 
-static void bad_orders_make_no_root(void **state)
+static void bad_names_have_no_authority(void **state)
 {
 	static const char *const bad[] = { "", "Example.org", "a b", "a/b", "a:1", "\xc3\xa9" };
 	struct authority *a = NULL;
@@ -134,58 +130,110 @@ static void bad_orders_make_no_root(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(authority_create(slice_str(bad[i]), KEY_EC_P256, YEAR, NOW, &a), -ERR_SPIFFE_ID);
+		assert_int_equal(authority_new(slice_str(bad[i]), &a), -ERR_SPIFFE_ID);
 	memset(longest, 'a', sizeof(longest));
 	longest[sizeof(longest) - 1] = 0;
-	assert_int_equal(authority_create(slice_str(longest), KEY_EC_P256, YEAR, NOW, &a), -ERR_SPIFFE_ID);
-	assert_int_equal(authority_create(slice_str("a"), KEY_EC_P256, 0, NOW, &a), -ERR_FORMAT);
-	assert_int_equal(authority_create(slice_str("a"), KEY_EC_P256, LIM_CA_TTL_S + 1, NOW, &a), -ERR_FORMAT);
-	assert_int_equal(authority_create(slice_str("a"), KEY_RSA_2048, YEAR, NOW, &a), -ERR_FORMAT);
-	assert_int_equal(authority_create(slice_str("a"), (enum key_type)77, YEAR, NOW, &a), -ERR_FORMAT);
+	assert_int_equal(authority_new(slice_str(longest), &a), -ERR_SPIFFE_ID);
 	assert_null(a);
 	longest[LIM_TRUST_DOMAIN] = 0;
-	assert_int_equal(authority_create(slice_str(longest), KEY_EC_P256, YEAR, NOW, &a), 0);
+	assert_int_equal(authority_new(slice_str(longest), &a), 0);
 	authority_free(a);
 }
 
-static int restore(struct authority *of, EVP_PKEY *key, const char *td, size_t cut)
+static void lives_have_bounds(void **state)
+{
+	static const struct {
+		uint32_t ca, jwt;
+		int err;
+	} cases[] = {
+		{ 0, DAY, -ERR_FORMAT }, { 3, DAY, -ERR_FORMAT }, { 4, 4, 0 }, { DAY, 3, -ERR_FORMAT },
+		{ LIM_CA_TTL_S, LIM_JWT_KEY_TTL_S, 0 }, { LIM_CA_TTL_S + 1, DAY, -ERR_FORMAT },
+		{ DAY, LIM_JWT_KEY_TTL_S + 1, -ERR_FORMAT }, { DAY, 0, -ERR_FORMAT },
+	};
+	struct authority *a = NULL;
+
+	(void)state;
+	assert_int_equal(authority_new(slice_str(TD), &a), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(authority_configure(a, &(struct authority_plan){ cases[i].ca, cases[i].jwt, true }),
+				 cases[i].err);
+	authority_free(a);
+}
+
+static int restore(enum signer_use use, EVP_PKEY *key, const struct signer *cert_of, const char *td, size_t cut)
 {
 	AUTO(buf) struct buf der = BUF_INIT(LIM_CHAIN);
 	AUTO(authority) struct authority *again = NULL;
-	int err;
 
-	assert_int_equal(cert_put_der(of->cert, &der), 0);
+	if (cert_of)
+		assert_int_equal(cert_put_der(cert_of->cert, &der), 0);
 	EVP_PKEY_up_ref(key);
-	err = authority_restore(slice_str(td), key, slice_of(der.data, der.len - cut), NOW + 5, &again);
-	if (!err)
-		assert_int_equal(again->last_signature, NOW + 5);
-	return err;
+	assert_int_equal(authority_new(slice_str(td), &again), 0);
+	return authority_restore(again, use, key, slice_of(der.data, der.len - cut), NOW, NOW, NOW + YEAR);
 }
 
 static void only_what_belongs_together_is_restored(void **state)
 {
-	struct authority *a = make(KEY_EC_P256), *b = make(KEY_EC_P256);
+	struct authority *a = make(), *b = make();
+	EVP_PKEY *rsa = a->rings[SIGN_JWT_RS256].of[0]->key, *ec = ca_of(a)->key;
+	AUTO(EVP_PKEY) EVP_PKEY *p384 = NULL;
 
 	(void)state;
-	assert_int_equal(restore(a, a->key, "example.org", 0), 0);
-	assert_int_equal(restore(a, b->key, "example.org", 0), -ERR_SEALED);
-	assert_int_equal(restore(a, a->key, "other.org", 0), -ERR_SEALED);
-	assert_int_equal(restore(a, a->key, "example.org", 1), -ERR_SEALED);
+	assert_int_equal(pkey_generate(KEY_EC_P384, &p384), 0);
+	assert_int_equal(restore(SIGN_CA, ec, ca_of(a), TD, 0), 0);
+	assert_int_equal(restore(SIGN_CA, ca_of(b)->key, ca_of(a), TD, 0), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_CA, ec, ca_of(a), "other.org", 0), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_CA, ec, ca_of(a), TD, 1), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_CA, ec, NULL, TD, 0), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_JWT_ES256, ec, NULL, TD, 0), 0);
+	assert_int_equal(restore(SIGN_JWT_ES256, ec, ca_of(a), TD, 0), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_JWT_ES256, rsa, NULL, TD, 0), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_JWT_ES256, p384, NULL, TD, 0), -ERR_SEALED);
+	assert_int_equal(restore(SIGN_JWT_RS256, rsa, NULL, TD, 0), 0);
+	assert_int_equal(restore(SIGN_JWT_RS256, ec, NULL, TD, 0), -ERR_SEALED);
 	authority_free(a);
 	authority_free(b);
 }
 
+static int restore_times(struct authority *a, EVP_PKEY *key, int64_t born, int64_t active, int64_t not_after)
+{
+	EVP_PKEY_up_ref(key);
+	return authority_restore(a, SIGN_JWT_ES256, key, slice_of(NULL, 0), born, active, not_after);
+}
+
+static void times_in_disorder_are_not_restored(void **state)
+{
+	struct authority *a = make(), *again = NULL;
+	EVP_PKEY *key = ca_of(a)->key;
+
+	(void)state;
+	assert_int_equal(authority_new(slice_str(TD), &again), 0);
+	assert_int_equal(restore_times(again, key, 10, 9, 20), -ERR_SEALED);
+	assert_int_equal(restore_times(again, key, 10, 20, 20), -ERR_SEALED);
+	assert_int_equal(restore_times(again, key, 20, 20, 10), -ERR_SEALED);
+	assert_int_equal(restore_times(again, key, INT64_MIN, 0, INT64_MAX), -ERR_SEALED);
+	assert_int_equal(restore_times(again, key, 10, 10, 20), 0);
+	assert_int_equal(restore_times(again, key, 9, 10, 20), -ERR_SEALED);
+	for (int i = 1; i < RING_MAX; i++)
+		assert_int_equal(restore_times(again, key, 10, 10, 20), 0);
+	assert_int_equal(restore_times(again, key, 10, 10, 20), -ERR_SEALED);
+	authority_free(again);
+	authority_free(a);
+}
+
 static void time_of_last_signature_never_goes_back(void **state)
 {
-	struct authority *a = make(KEY_EC_P256);
+	struct authority *a = make();
+	const struct signer *s;
 
 	(void)state;
 	authority_signed(a, NOW + 10);
 	authority_signed(a, NOW + 5);
 	assert_int_equal(a->last_signature, NOW + 10);
-	assert_int_equal(authority_may_sign(a, NOW + 10 - AUTHORITY_CLOCK_SLACK_S), 0);
-	assert_int_equal(authority_may_sign(a, NOW + 9 - AUTHORITY_CLOCK_SLACK_S), -ERR_CLOCK);
-	assert_int_equal(authority_may_sign(a, a->not_after), -ERR_EXPIRED);
+	assert_int_equal(authority_signer(a, SIGN_CA, NOW + 10 - AUTHORITY_CLOCK_SLACK_S, &s), 0);
+	assert_int_equal(authority_signer(a, SIGN_CA, NOW + 9 - AUTHORITY_CLOCK_SLACK_S, &s), -ERR_CLOCK);
+	assert_int_equal(authority_signer(a, SIGN_JWT_RS256, NOW + 9 - AUTHORITY_CLOCK_SLACK_S, &s), -ERR_CLOCK);
+	assert_int_equal(authority_signer(a, SIGN_CA, ca_of(a)->not_after, &s), -ERR_EXPIRED);
 	authority_free(a);
 }
 
@@ -217,8 +265,10 @@ int main(void)
 		cmocka_unit_test(root_is_self_signed_and_identified),
 		cmocka_unit_test(two_roots_have_different_names_and_serials),
 		cmocka_unit_test(root_lives_as_long_as_ordered),
-		cmocka_unit_test(bad_orders_make_no_root),
+		cmocka_unit_test(bad_names_have_no_authority),
+		cmocka_unit_test(lives_have_bounds),
 		cmocka_unit_test(only_what_belongs_together_is_restored),
+		cmocka_unit_test(times_in_disorder_are_not_restored),
 		cmocka_unit_test(time_of_last_signature_never_goes_back),
 		cmocka_unit_test(keys_survive_encoding_and_live_on_the_secure_heap),
 	};

@@ -230,9 +230,14 @@ static void put_identity(struct parts *p, const char *id, const char *hint, cons
 	list_put_entry(&p->entries, &e);
 }
 
-static void put_federated(struct parts *p, const char *id, const char *der)
+#define NUMBER "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define JWKS(kid)                                                                                             \
+	"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"jwt-svid\",\"kid\":\"" kid "\",\"x\":\"" NUMBER \
+	"\",\"y\":\"" NUMBER "\"}]}"
+
+static void put_federated(struct parts *p, const char *id, const char *der, const char *jwks)
 {
-	struct fed_bundle f = { .trust_domain_id = slice_str(id), .bundle = slice_str(der) };
+	struct fed_bundle f = { .trust_domain_id = slice_str(id), .bundle = slice_str(der), .jwks = slice_str(jwks) };
 
 	list_put_fed(&p->federated, &f);
 }
@@ -308,24 +313,52 @@ static void second_identity_with_a_hint_loses_it(void **state)
 		assert_string_equal(s->ids[i].hint, "");
 }
 
+static bool has(const struct message *m, const char *text)
+{
+	struct slice b = message_bytes(m);
+
+	return memmem(b.p, b.len, text, strlen(text)) != NULL;
+}
+
+/* Neither answer gets an empty bundle, which java-spiffe and py-spiffe take for the end of everything. */
 static void bad_federated_bundles_are_left_out_alone(void **state)
 {
 	AUTO(set) struct set *s = NULL;
+	AUTO(message) struct message *x509 = NULL;
+	AUTO(message) struct message *jwt = NULL;
 	struct parts p = parts_new();
 
 	(void)state;
 	put_identity(&p, "spiffe://td/a", "", DER);
-	put_federated(&p, "spiffe://jwt-only.test", "");
-	put_federated(&p, "spiffe://good.test", DER);
-	put_federated(&p, "spiffe://td", DER);
-	put_federated(&p, "spiffe://good.test", DER DER);
-	put_federated(&p, "good.test", DER);
-	put_federated(&p, "spiffe://pem.test", "-----BEGIN");
+	put_federated(&p, "spiffe://jwt-only.test", "", JWKS("k"));
+	put_federated(&p, "spiffe://good.test", DER, JWKS("k"));
+	put_federated(&p, "spiffe://td", DER, JWKS("k"));
+	put_federated(&p, "spiffe://good.test", DER DER, JWKS("k"));
+	put_federated(&p, "good.test", DER, JWKS("k"));
+	put_federated(&p, "spiffe://nothing.test", "", "");
+	put_federated(&p, "spiffe://pem.test", "-----BEGIN", "");
+	put_federated(&p, "spiffe://x509-only.test", DER, "");
+	put_federated(&p, "spiffe://no-kid.test", DER, JWKS(""));
+	put_federated(&p, "spiffe://okp.test", DER, "{\"keys\":[{\"kty\":\"OKP\",\"kid\":\"a\",\"use\":\"jwt-svid\"}]}");
+	put_federated(&p, "spiffe://no-json.test", DER, "{\"keys\":[");
+	put_federated(&p, "spiffe://pem-and-jwt.test", "-----BEGIN", JWKS("k"));
 	s = set_of(&p, "td", DER);
+	s->own.jwks = slice_str(JWKS("own"));
 	assert_int_equal(set_check(s), 0);
-	assert_int_equal(s->n_feds, 1);
-	assert_string_equal(s->feds[0].trust_domain_id, "spiffe://good.test");
-	assert_int_equal(s->feds[0].der.len, 5);
+	assert_int_equal(encode_x509_bundles(s, &x509), 0);
+	assert_int_equal(encode_jwt_bundles(s, &jwt), 0);
+	for (size_t i = 0; i < s->n_feds; i++) {
+		const char *name = s->feds[i].trust_domain_id;
+		bool in_x509 = strstr("spiffe://good.test spiffe://x509-only.test spiffe://no-kid.test spiffe://okp.test "
+				      "spiffe://no-json.test", name);
+		bool in_jwt = strstr("spiffe://good.test spiffe://jwt-only.test spiffe://pem-and-jwt.test", name);
+
+		if (has(x509, name) != in_x509 || has(jwt, name) != in_jwt)
+			fail_msg("%s: %d %d", name, has(x509, name), has(jwt, name));
+	}
+	assert_int_equal(s->n_feds, 7);
+	assert_true(has(jwt, "spiffe://td") && has(x509, "spiffe://td"));
+	assert_false(has(x509, "pem") || has(x509, "nothing") || has(jwt, "nothing") || has(x509, "jwt-only"));
 }
 
 static void too_many_federated_bundles_give_way_to_the_svid(void **state)
@@ -345,7 +378,7 @@ static void too_many_federated_bundles_give_way_to_the_svid(void **state)
 		test_der(&big, 65000, 1);
 	for (int i = 0; i < 16; i++) /* 64 chains of 64 KB would be refused; a big bundle in each identity is not */
 		put_identity(&p, "spiffe://td/a", "", DER);
-	put_federated(&p, "spiffe://f.test", DER);
+	put_federated(&p, "spiffe://f.test", DER, "");
 	set.bundle = buf_slice(&big);
 	set.entries = buf_slice(&p.entries);
 	set.federated = buf_slice(&p.federated);

@@ -8,6 +8,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
+#include "agent/base/pb.h"
 #include "gen/self.pb-c.h"
 #include "tests/lib/call_fixture.h"
 
@@ -15,16 +16,6 @@
 #define WHOAMI "/svid.v1.Self/WhoAmI"
 #define CHECK "/grpc.health.v1.Health/Check"
 #define WATCH "/grpc.health.v1.Health/Watch"
-
-static void assert_failed(const struct answer *a, int status, const char *text)
-{
-	assert_int_equal(a->http, 200);
-	assert_string_equal(a->type, "application/grpc");
-	assert_int_equal(a->grpc, status);
-	assert_string_equal(a->message, text);
-	assert_true(a->closed);
-	assert_int_equal(a->reset, 0);
-}
 
 static void fetch_gives_the_whole_state_and_stays_open(void **state)
 {
@@ -243,7 +234,6 @@ static void unimplemented_methods_say_so(void **state)
 	} cases[] = {
 		{ "/SpiffeWorkloadAPI/FetchWITSVID", "fetching WIT-SVIDs is not implemented" },
 		{ "/SpiffeWorkloadAPI/FetchWITBundles", "fetching WIT-SVIDs is not implemented" },
-		{ "/SpiffeWorkloadAPI/FetchJWTSVID", "JWT-SVIDs are not implemented by this agent yet" },
 		{ "/SpiffeWorkloadAPI/Nothing", "unknown method" },
 		{ "/spiffeworkloadapi/FetchX509SVID", "unknown method" },
 		{ "/SpiffeWorkloadAPI/FetchX509SVID/", "unknown method" },
@@ -291,7 +281,8 @@ static void health_follows_the_state(void **state)
 		{ "content-type", "application/grpc" }, { NULL, NULL },
 	};
 	struct fixture *f = *state;
-	struct answer *check = peer_call(f->p, CHECK), *watch = peer_call(f->p, WATCH), *none;
+	static const char *const here[] = { "", "SpiffeWorkloadAPI", "grpc.health.v1.Health", "svid.v1.Self" };
+	struct answer *check = peer_call(f->p, CHECK), *watch = peer_call(f->p, WATCH), *none, *named[ARRAY_SIZE(here)];
 	struct slice last = slice_of(NULL, 0);
 
 	peer_run(f->p);
@@ -300,11 +291,22 @@ static void health_follows_the_state(void **state)
 	assert_int_equal(check->grpc, GRPC_OK);
 	api_set_state(&f->api, -ERR_DRAIN);
 	none = peer_request(f->p, fields, slice_of(unknown, sizeof(unknown)));
+	for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
+		AUTO(buf) struct buf b = BUF_INIT(256);
+
+		pb_put(&b, 1, slice_str(here[i]));
+		named[i] = peer_send(f->p, CHECK, buf_slice(&b));
+	}
 	peer_run(f->p);
 	assert_int_equal(messages(watch, &last), 2);
 	assert_memory_equal(last.p, "\x08\x02", 2);
 	assert_int_equal(watch->grpc, -1);
 	assert_failed(none, GRPC_NOT_FOUND, "unknown service");
+	for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
+		assert_int_equal(named[i]->grpc, GRPC_OK);
+		assert_int_equal(messages(named[i], &last), 1);
+		assert_memory_equal(last.p, "\x08\x02", 2);
+	}
 }
 
 static void authority_is_never_looked_at(void **state)

@@ -21,7 +21,7 @@ static uint64_t put(uint32_t identity, const char *text)
 
 	assert_int_equal(secbytes_new(strlen(text), &key), 0);
 	memcpy(key.p, text, key.len);
-	assert_int_equal(keystore_put(store, identity, &key, &generation), 0);
+	assert_int_equal(keystore_put(store, identity, SVID_X509, &key, &generation), 0);
 	assert_null(key.p); /* it is the store's now */
 	assert_true(generation > 0);
 	return generation;
@@ -31,14 +31,14 @@ static bool has(struct keystore_hold *h, uint64_t generation, const char *text)
 {
 	struct slice got;
 
-	return keystore_fetch(store, h, generation, &got) == 0 && slice_eq_str(got, text);
+	return keystore_fetch(store, h, SVID_X509, generation, &got) == 0 && slice_eq_str(got, text);
 }
 
 static int fetch_err(struct keystore_hold *h, uint64_t generation)
 {
 	struct slice got;
 
-	return keystore_fetch(store, h, generation, &got);
+	return keystore_fetch(store, h, SVID_X509, generation, &got);
 }
 
 static void newest_key_is_given(void **state)
@@ -146,6 +146,33 @@ static void forgotten_keys_are_gone_and_holders_stay(void **state)
 	assert_true(has(&h, put(1, "again"), "again"));
 }
 
+/* A WIT-SVID is renewed in its own time: that must not end the X.509-SVID's key, nor lend it. */
+static void kinds_have_generations_of_their_own(void **state)
+{
+	uint64_t x509 = put(1, "x509"), wit;
+	struct keystore_hold h;
+	struct secbytes key;
+	struct slice got;
+
+	(void)state;
+	assert_int_equal(keystore_hold(store, 1, &h), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(secbytes_new(3, &key), 0);
+		memcpy(key.p, "wit", 3);
+		assert_int_equal(keystore_put(store, 1, SVID_WIT, &key, &wit), 0);
+	}
+	assert_true(has(&h, x509, "x509"));
+	assert_int_equal(fetch_err(&h, wit), -ERR_NOT_FOUND);
+	assert_int_equal(keystore_fetch(store, &h, SVID_WIT, wit, &got), 0);
+	assert_true(slice_eq_str(got, "wit"));
+	assert_int_equal(keystore_fetch(store, &h, SVID_WIT, x509, &got), -ERR_NOT_FOUND);
+	keystore_forget(store, 1);
+	assert_int_equal(keystore_fetch(store, &h, SVID_WIT, wit, &got), -ERR_NOT_FOUND);
+	assert_int_equal(fetch_err(&h, x509), -ERR_NOT_FOUND);
+	keystore_release(store, &h);
+	assert_int_equal(keystore_count(store), 0);
+}
+
 static void nothing_stays_behind(void **state)
 {
 	struct keystore_hold h;
@@ -217,6 +244,7 @@ int main(void)
 		TEST(only_two_generations_are_kept),
 		TEST(generation_of_another_identity_is_not_found),
 		TEST(forgotten_keys_are_gone_and_holders_stay),
+		TEST(kinds_have_generations_of_their_own),
 		TEST(nothing_stays_behind),
 		TEST(one_holder_cannot_fetch_without_end),
 		TEST(identities_are_bounded),

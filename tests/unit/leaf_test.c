@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/leaf.c agent/keys/authority.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
+/* links: agent/keys/leaf.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
 /* leaf_test.c - every X509-SVID clause that binds an issuer, checked on what svid-keys signs, re-parsed. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
 #include "agent/ipc/lists.h"
 #include "agent/keys/leaf.h"
-#include "agent/keys/pkey.h"
-
-#define TD "example.org"
-#define ID "spiffe://example.org/ns/web"
-#define NOW 1790000000ll
+#include "tests/unit/keys_case.h"
 
 static struct authority *authority;
+static const struct signer *ca;
 
 static X509 *parse(struct slice der)
 {
@@ -168,7 +159,7 @@ static void path_to_the_root_is_valid_in_strict_mode(void **state)
 	X509_STORE *store = X509_STORE_new();
 
 	(void)state;
-	assert_int_equal(X509_STORE_add_cert(store, authority->cert), 1);
+	assert_int_equal(X509_STORE_add_cert(store, ca->cert), 1);
 	for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++) {
 		static const int purposes[] = { X509_PURPOSE_SSL_SERVER, X509_PURPOSE_SSL_CLIENT };
 		X509 *cert = issue(type);
@@ -195,7 +186,7 @@ static void key_identifiers_link_leaf_and_root(void **state)
 	(void)state;
 	assert_non_null(X509_get0_subject_key_id(cert));
 	assert_int_equal(ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(cert),
-					       X509_get0_subject_key_id(authority->cert)), 0);
+					       X509_get0_subject_key_id(ca->cert)), 0);
 	X509_free(cert);
 }
 
@@ -240,7 +231,7 @@ static void validity_never_outlives_the_authority(void **state)
 	X509 *cert = issue_with(KEY_EC_P256, slice_of(NULL, 0), 90 * 86400, &leaf);
 
 	(void)state;
-	assert_int_equal(leaf.not_after, authority->not_after);
+	assert_int_equal(leaf.not_after, ca->not_after);
 	X509_free(cert);
 }
 
@@ -319,17 +310,36 @@ static void clock_set_back_is_refused_until_it_is_right_again(void **state)
 	assert_int_equal(try(ID, NULL, 60, NOW + 1000), 0);
 }
 
+/* Before svid-core was given the key to store, a crash would leave a leaf that nobody can verify. */
+static void a_key_that_is_not_kept_does_not_sign(void **state)
+{
+	AUTO(authority) struct authority *a = NULL;
+	const struct signer *s = NULL;
+	unsigned int slow;
+
+	(void)state;
+	assert_int_equal(authority_new(slice_str(TD), &a), 0);
+	assert_int_equal(authority_configure(a, &(struct authority_plan){ DAY, DAY, false }), 0);
+	assert_int_equal(authority_signer(a, SIGN_CA, NOW, &s), -ERR_NOT_READY);
+	assert_int_equal(authority_advance(a, NOW, &slow), 0);
+	assert_int_equal(authority_signer(a, SIGN_CA, NOW, &s), -ERR_NOT_READY);
+	authority_told(a, NOW);
+	assert_int_equal(authority_signer(a, SIGN_CA, NOW, &s), 0);
+}
+
 static void expired_authority_does_not_sign(void **state)
 {
 	(void)state;
-	assert_int_equal(try(ID, NULL, 60, authority->not_after), -ERR_EXPIRED);
-	assert_int_equal(try(ID, NULL, 60, authority->not_after - 1), 0);
+	assert_int_equal(try(ID, NULL, 60, ca->not_after), -ERR_EXPIRED);
+	assert_int_equal(try(ID, NULL, 60, ca->not_after - 1), 0);
 }
 
 static int make_authority(void **state)
 {
 	(void)state;
-	return authority_create(slice_str(TD), KEY_EC_P256, 30 * 86400, NOW, &authority);
+	authority = case_authority(30 * DAY, DAY, false);
+	ca = case_signer(authority, SIGN_CA, NOW);
+	return 0;
 }
 
 static int drop_authority(void **state)
@@ -362,6 +372,7 @@ int main(void)
 		TEST(ttl_has_bounds),
 		TEST(clock_set_back_is_refused_until_it_is_right_again),
 		TEST(expired_authority_does_not_sign),
+		TEST(a_key_that_is_not_kept_does_not_sign),
 	};
 
 	return cmocka_run_group_tests_name("unit/leaf", tests, NULL, NULL);

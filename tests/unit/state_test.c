@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* state_test.c - state.db: what survives, what is set aside, what is refused.
- * links: agent/core/state.c agent/core/state_docs.c */
+ * links: agent/core/state.c agent/core/state_docs.c agent/core/state_bundles.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -130,6 +130,59 @@ static void a_newer_version_is_refused_and_left_alone(void **unused)
 	assert_int_equal(state_open(dir, &st), -ERR_STATE);
 	assert_null(st);
 	assert_int_equal(access(at("state.db.bad-1"), F_OK), -1);
+}
+
+#define VERSION_1                                                                                              \
+	"CREATE TABLE kv (key TEXT PRIMARY KEY NOT NULL, value BLOB NOT NULL) WITHOUT ROWID, STRICT;"          \
+	"CREATE TABLE docs (kind TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, line INTEGER NOT NULL," \
+	" json BLOB NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID, STRICT;"                                \
+	"INSERT INTO kv VALUES ('authority', x'0102');"                                                        \
+	"INSERT INTO docs VALUES ('K', 'n', 'f', 3, x'7b7d');"                                                 \
+	"PRAGMA application_id=1398163780; PRAGMA user_version=1;"
+
+static int see_doc(void *arg, const struct state_doc *doc)
+{
+	assert_true(slice_eq_str(doc->name, "n"));
+	(*(int *)arg)++;
+	return 0;
+}
+
+static int see_bundle(void *arg, const struct state_bundle *b)
+{
+	(*(int *)arg)++;
+	assert_true(slice_eq_str(b->trust_domain, "a.example") && slice_eq_str(b->der, "der") && slice_eq_str(b->jwks, ""));
+	assert_true(b->sequence == UINT64_MAX && b->changed == 7);
+	return 0;
+}
+
+static void what_the_first_version_wrote_is_kept_when_bundles_come(void **unused)
+{
+	AUTO(buf) struct buf back = BUF_INIT(100);
+	struct state_bundle b = { .trust_domain = slice_str("a.example"), .der = slice_str("der"), .jwks = slice_str("x"),
+				  .sequence = UINT64_MAX, .changed = 7 };
+	struct state *st;
+	int docs = 0, bundles = 0;
+
+	(void)unused;
+	run_sql(VERSION_1);
+	st = open_ok();
+	assert_null(state_set_aside(st));
+	assert_int_equal(state_get_blob(st, STATE_AUTHORITY, &back), 0);
+	assert_int_equal(back.len, 2);
+	assert_int_equal(state_each_doc(st, see_doc, &docs), 0);
+	assert_int_equal(docs, 1);
+	assert_int_equal(state_put_bundle(st, &b), 0);
+	b.jwks = slice_str("");
+	assert_int_equal(state_put_bundle(st, &b), 0);
+	state_close(st);
+	st = open_ok();
+	assert_int_equal(state_each_bundle(st, see_bundle, &bundles), 0);
+	assert_int_equal(bundles, 1);
+	assert_int_equal(state_del_bundle(st, slice_str("a.example")), 0);
+	assert_int_equal(state_del_bundle(st, slice_str("a.example")), 0);
+	assert_int_equal(state_each_bundle(st, see_bundle, &bundles), 0);
+	assert_int_equal(bundles, 1);
+	state_close(st);
 }
 
 static void a_missing_directory_is_an_error(void **unused)
@@ -354,6 +407,7 @@ int main(void)
 		T(a_foreign_database_is_set_aside),
 		T(a_second_damage_does_not_overwrite_the_first),
 		T(a_newer_version_is_refused_and_left_alone),
+		T(what_the_first_version_wrote_is_kept_when_bundles_come),
 		T(a_missing_directory_is_an_error),
 		T(a_second_opener_is_refused),
 		T(damage_in_the_middle_is_found),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pb.h - what svid adds to agent/base/pb.h: google.protobuf.Struct for people. svid. */
-#ifndef CLI_PB_H
-#define CLI_PB_H
+/* pb_struct.h - the claims of ValidateJWTSVID as JSON. svid; no I/O. */
+#ifndef CLI_PB_STRUCT_H
+#define CLI_PB_STRUCT_H
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
-#include "agent/base/pb.h"
 
 /**
  * pb_struct_json() - a google.protobuf.Struct as JSON text.

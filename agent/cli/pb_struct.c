@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* pb.c - Struct as JSON. svid; the bytes come from whoever owns the socket. */
-#include "agent/cli/pb.h"
+/* pb_struct.c - google.protobuf.Struct as JSON. svid; the bytes come from whoever owns the socket. */
+#include "agent/cli/pb_struct.h"
 
 #include <math.h>
+
+#include "agent/base/pb.h"
 
 #define MAX_DEPTH 32 /* of a Struct: the stack of a recursive reader is what a hostile answer would go for */
 #define MAX_EXACT 9007199254740992.0 /* 2^53 */

@@ -122,7 +122,7 @@ def a12_cases():
 
 
 def digest_cases():
-    yield Case("A8", "one executable, twelve callers", ([d.a8_again], []), {"socket": "any", "else": "once"},
+    yield Case("A8", "one executable, many callers", ([d.a8_again], []), {"socket": "any", "else": "once"},
                "hashes each time (W9)")
     yield Case("A18", "FUSE shows the hasher the pinned bytes; remote files", ([d.a18_fuse, d.a18_remote], []), {},
                "SVID stolen (kernel.md K9)")

@@ -68,7 +68,8 @@ static struct fuse_attr attr_of(uint64_t node)
 
 static void on_init(const struct fuse_in_header *in, const struct fuse_init_in *ask)
 {
-	struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION, .minor = ask->minor, .max_readahead = 65536, .max_write = 65536};
+	struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION, .minor = ask->minor, .max_readahead = 65536,
+				    .max_write = 65536};
 
 	if (out.minor > 31)
 		out.minor = 31;

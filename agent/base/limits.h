@@ -103,6 +103,12 @@
 #define LIM_JWT_KEY_TTL_S (366u * 86400) /* seconds that a JWT key may live */
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
 
+/* SDS */
+#define LIM_SDS_NAMES 256	     /* resource names that one stream subscribes to */
+#define LIM_SDS_NAME 2048	     /* bytes of one */
+#define LIM_SDS_PEERS 64	     /* SPIFFE IDs in sds.peers of one identity */
+#define LIM_SDS_PEERS_BYTES (LIM_SDS_PEERS * (LIM_SPIFFE_ID + 16)) /* of that list */
+
 /* attestation */
 #define LIM_ATTEST_LOOKERS 2	/* svid-attest processes that look at processes and names: the first ones */
 #define LIM_ATTEST_HASHERS 2	/* svid-attest processes that hash executables: the others */

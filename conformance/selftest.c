@@ -104,11 +104,10 @@ static enum verdict run_clause(struct run *r, const char *clause, const struct t
 {
 	enum verdict worst = PASS;
 
-	r->have_svids = r->have_bundles = false;
-	buf_reset(&r->svid_bytes);
-	buf_reset(&r->bundle_bytes);
+	run_forget(r);
 	for (size_t i = 0; i < n_tables; i++) {
 		for (const struct test *t = tables[i]; t->clause; t++) {
+			r->test = t;
 			if (worst == PASS && strcmp(t->clause, clause) == 0)
 				worst = t->run(r);
 		}

@@ -102,7 +102,8 @@ static int read_map(struct bundle_list *list, struct slice message, uint32_t num
 			continue;
 		err = f.wire == PB_BYTES ? pb_strings(f.bytes, entry, ARRAY_SIZE(entry)) : -ERR_FORMAT;
 		if (!err)
-			err = number == 2 ? bundle_list_x509(list, entry[0], entry[1]) : bundle_list_jwks(list, entry[0], entry[1]);
+			err = number == 2 ? bundle_list_x509(list, entry[0], entry[1]) :
+					    bundle_list_jwks(list, entry[0], entry[1]);
 	}
 	return err ? err : slice_ok(&message) ? 0 : -ERR_FORMAT;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bundle_set.c - `svid bundle set`, `delete`, `list`: foreign trust domains' bundles. Files are read here, not in svid-core. svid, root. */
+/* bundle_set.c - `svid bundle set`, `delete`, `list`: files are read here, svid-core gets what came of them. svid, root. */
 #include <errno.h>
 
 #include "agent/base/clock.h"
@@ -28,7 +28,7 @@ static int send_bundle(const struct cli *c, struct slice name, const struct fore
 	if (!refused)
 		return CLI_DONE;
 	cli_error("the agent refused the bundle of", c->args[0], err_text(refused),
-		  refused == -ERR_NOT_FOUND ? "svid bundle list" : "its own trust domain has no foreign bundle; see: svid status");
+		  refused == -ERR_NOT_FOUND ? "svid bundle list" : "its own trust domain is no foreign one; see: svid status");
 	return refused == -ERR_NOT_FOUND ? CLI_NO : CLI_AGENT;
 }
 
@@ -66,7 +66,8 @@ static int read_bundle(const struct cli *c, struct slice name, struct foreign *f
 	if (!err)
 		return CLI_DONE;
 	buf_put_slice(&why, err == -ERR_FORMAT ? buf_slice(&f->why) : slice_str(err_text(err)));
-	cli_error("cannot use", c->args[1], buf_cstr(&why), "a SPIFFE bundle (JSON) or CA certificates (PEM) are wanted; nothing was changed");
+	cli_error("cannot use", c->args[1], buf_cstr(&why),
+		  "a SPIFFE bundle (JSON) or CA certificates (PEM) are wanted; nothing was changed");
 	return err == -ENOMEM ? CLI_LOCAL : CLI_NO;
 }
 

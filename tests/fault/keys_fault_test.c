@@ -170,7 +170,8 @@ static int store_keys(void)
 
 /*
  * The nth allocation fails, for n = 0, 1, ... until the work gets by without it. After the first
- * hundreds, which are ours and the start of each libcrypto call, every STRIDE-th, later every 7 * STRIDE-th is enough (ALL=1: each, then each 7th).
+ * hundreds, which are ours and the start of each libcrypto call, every STRIDE-th, later every 7 * STRIDE-th is enough
+ * (ALL=1: each, then each 7th).
  */
 static void each_allocation_fails(int (*work)(void))
 {

@@ -139,8 +139,8 @@ static void ask_verify(int front, struct slice token, struct slice jwks, const c
 		assert_int_equal(base64_get(&b, slice_str(text(jwk, alg == JWT_RS256 ? "e" : "y")), BASE64_URL), 0);
 	}
 	json_decref(set);
-	assert_int_equal(ipc_put(front, FK_VERIFY, 9, .order = 77, .alg = alg, .curve = alg == JWT_RS256 ? CURVE_NONE : CURVE_P256,
-				 .input = input, .signature = buf_slice(&signature), .a = buf_slice(&a),
+	assert_int_equal(ipc_put(front, FK_VERIFY, 9, .order = 77, .alg = alg,
+				 .curve = alg == JWT_RS256 ? CURVE_NONE : CURVE_P256, .input = input, .signature = buf_slice(&signature), .a = buf_slice(&a),
 				 .b = buf_slice(&b)), 0);
 }
 
@@ -202,8 +202,8 @@ static void refused_token_is_answered_to_both(void **state)
 
 	(void)state;
 	start_minting(&w, 5);
-	assert_int_equal(ipc_put(w.r.core, KY_JWT, 31, .front = 1, .order = 8, .identity = 5, .spiffe_id = slice_str("spiffe://other.org/a"),
-				 .ttl = 300, .alg = JWT_ES256), 0);
+	assert_int_equal(ipc_put(w.r.core, KY_JWT, 31, .front = 1, .order = 8, .identity = 5,
+				 .spiffe_id = slice_str("spiffe://other.org/a"), .ttl = 300, .alg = JWT_ES256), 0);
 	receive(&w.r, w.front, MSG_FK_JWT, &m);
 	assert_int_equal(msg_get_FK_JWT(m.body, &jwt), 0);
 	assert_int_equal(jwt.order, 8);

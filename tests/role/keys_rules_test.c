@@ -119,7 +119,8 @@ static void core_breaking_the_rules_ends_the_process(void **state)
 	assert_dies(&r);
 
 	start_loaded(&r); /* a kind that is not */
-	assert_int_equal(ipc_put(r.core, KY_ISSUE, 1, .identity = 1, .kind = SVID_KINDS, .spiffe_id = slice_str(ID), .ttl = 60), 0);
+	assert_int_equal(ipc_put(r.core, KY_ISSUE, 1, .identity = 1, .kind = SVID_KINDS, .spiffe_id = slice_str(ID),
+				 .ttl = 60), 0);
 	assert_dies(&r);
 
 	start_loaded(&r); /* not a message */

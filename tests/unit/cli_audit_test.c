@@ -18,8 +18,8 @@
 	      "\",\"spiffe://td/b\"],\"pid\":7,\"path\":\"/bin/x\\u001b[2J\"}"
 #define NONE "{\"time\":\"2026-11-22T10:00:01.000Z\",\"event\":\"decision\",\"decision\":\"none\",\"identities\":[],\"pid\":8}"
 #define ISSUE "{\"time\":\"2026-11-22T10:00:02.000Z\",\"event\":\"issue\",\"spiffe_id\":\"" ID "\",\"serial\":\"ab\"}"
-#define JWT_YES "{\"time\":\"2026-11-22T10:00:03.000Z\",\"event\":\"decision\",\"decision\":\"jwt\",\"allowed\":true,\"why\":null," \
-		"\"spiffe_id\":\"" ID "\",\"audiences\":[\"a\",\"b\"]}"
+#define JWT_YES "{\"time\":\"2026-11-22T10:00:03.000Z\",\"event\":\"decision\",\"decision\":\"jwt\",\"allowed\":true," \
+		"\"why\":null,\"spiffe_id\":\"" ID "\",\"audiences\":[\"a\",\"b\"]}"
 #define JWT_NO "{\"time\":\"2026-11-22T10:00:04.000Z\",\"event\":\"decision\",\"decision\":\"jwt\",\"allowed\":false," \
 	       "\"why\":\"ERR_AUDIENCE\",\"spiffe_id\":\"" ID "\"}"
 #define FAILED "{\"time\":\"2026-11-22T10:00:05.000Z\",\"event\":\"issue_failed\",\"spiffe_id\":\"" ID "\"}"

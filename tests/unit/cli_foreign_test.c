@@ -139,7 +139,7 @@ static void what_is_wrong_refuses_the_whole(void **state)
 		{ JWT_KEY "," JWT_KEY, "kid is that of another" },
 		{ "{%J,\"use\":\"jwt-svid\",\"kid\":\"k\",\"d\":\"AAAA\"}", "PRIVATE" },
 		{ "{\"kty\":\"oct\",\"k\":\"AAAA\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "PRIVATE" },
-		{ "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "on the curve" },
+		{ "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "the curve" },
 		{ "{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "2048" },
 		{ "{%J,\"use\":\"jwt-svid\",\"kid\":\"k\",\"kid\":\"k\"}", "line 1" },
 	};
@@ -156,7 +156,8 @@ static void documents_of_another_kind_are_refused(void **state)
 	} cases[] = {
 		{ "", "empty" }, { " \n ", "empty" }, { "{", "line" }, { "[]", "object is wanted" }, { "{}", "keys is missing" },
 		{ "{\"keys\": null}", "keys is missing" }, { "{\"trust_domains\": {}}", "bundle map" },
-		{ "{\"keys\": [], \"spiffe_sequence\": -1}", "without sign" }, { "{\"keys\": [], \"spiffe_sequence\": 1.5}", "sign" },
+		{ "{\"keys\": [], \"spiffe_sequence\": -1}", "without sign" },
+		{ "{\"keys\": [], \"spiffe_sequence\": 1.5}", "without sign" },
 		{ "{\"keys\": [], \"spiffe_refresh_hint\": \"5\"}", "without sign" },
 		{ "hello", "nothing in it" },
 		{ "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "DER certificate" },

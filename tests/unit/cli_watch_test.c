@@ -79,7 +79,7 @@ static void bundles_that_are_none_are_called_a_problem(void **state)
 
 static void malformed_messages_are_an_error(void **state)
 {
-	static const char *const bad[] = { "\x0a\x05x", "\x0a", "\x08\x01", "\x0a\x02\x0a\x05", "\x0b", "\xff\xff\xff\xff\xff\xff" };
+	static const char *const bad[] = { "\x0a\x05x", "\x0a", "\x08\x01", "\x0a\x02\x0a\x05", "\x0b", "\xff\xff\xff\xff" };
 	struct watch_items w;
 
 	(void)state;
@@ -106,8 +106,8 @@ static void more_than_any_agent_has_is_refused(void **state)
 
 static void put_x509(struct buf *m, const char *id, int64_t until)
 {
-	const struct cert_form form = { "URI:spiffe://td/web", "critical,CA:TRUE", "critical,digitalSignature,keyCertSign", NULL, -30,
-					until };
+	const struct cert_form form = { "URI:spiffe://td/web", "critical,CA:TRUE", "critical,digitalSignature,keyCertSign", NULL,
+					-30, until };
 	AUTO(buf) struct buf der = BUF_INIT(1 << 16);
 	AUTO(buf) struct buf svid = BUF_INIT(1 << 16);
 	X509 *cert = cert_make(&form, 1790000000, key, "x", NULL, key);
@@ -152,7 +152,8 @@ static void jwt_svids_show_kid_jti_and_expiry(void **state)
 	(void)state;
 	base64_put(&token, slice_str("{\"alg\":\"RS256\",\"kid\":\"k\"}"), BASE64_URL);
 	buf_put_str(&token, ".");
-	base64_put(&token, slice_str("{\"sub\":\"spiffe://td/web\",\"aud\":[\"a\"],\"exp\":4000000000,\"jti\":\"j\"}"), BASE64_URL);
+	base64_put(&token, slice_str("{\"sub\":\"spiffe://td/web\",\"aud\":[\"a\"],\"exp\":4000000000,\"jti\":\"j\"}"),
+		   BASE64_URL);
 	buf_put_str(&token, ".AAAA");
 	put_entry(&m, 1, "spiffe://td/web", buf_cstr(&token));
 	assert_int_equal(watch_items_read(WATCH_JWT, buf_slice(&m), audiences, 1, &w), 0);

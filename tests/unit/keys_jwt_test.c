@@ -217,8 +217,8 @@ static void each_token_has_a_jti_of_its_own(void **state)
 
 static void whatever_an_audience_is_it_stays_a_string(void **state)
 {
-	static const char *const names[] = { "\"],\"sub\":\"spiffe://example.org/admin\",\"x\":[\"", "\\", "\\u0022", "a\nb\tc\r\x01\x7f",
-					     "</script>", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", " ", "{}", "\xe2\x80\xa8" };
+	static const char *const names[] = { "\"],\"sub\":\"spiffe://example.org/admin\",\"x\":[\"", "\\", "\\u0022",
+					     "a\nb\tc\r\x01\x7f", "</script>", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", " ", "{}", "\xe2\x80\xa8" };
 	struct token t;
 	struct jws j;
 	json_t *aud;
@@ -391,6 +391,12 @@ static void jwks_has_kid_kty_alg_and_numbers(void **state)
 	json_decref(set);
 }
 
+#define N_7638 /* the example of RFC 7638 3.1 */ \
+	"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjB" \
+	"ZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8" \
+	"KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_" \
+	"xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+
 static EVP_PKEY *rsa_public(const char *n_text)
 {
 	AUTO(OSSL_PARAM_BLD) OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
@@ -412,10 +418,7 @@ static EVP_PKEY *rsa_public(const char *n_text)
 
 static void kid_is_the_thumbprint_of_rfc_7638(void **state)
 {
-	EVP_PKEY *key = rsa_public("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknj"
-				   "hMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQ"
-				   "vRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzK"
-				   "nqDKgw");
+	EVP_PKEY *key = rsa_public(N_7638);
 	char kid[JWK_KID_BYTES + 1];
 
 	(void)state;

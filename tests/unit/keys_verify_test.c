@@ -339,7 +339,8 @@ static void algorithms_that_are_none_are_a_breach(void **state)
 		AUTO(question) struct question q = QUESTION;
 
 		question_ec(&q, 0);
-		assert_int_equal(verify_is_sane(&(struct msg_FK_VERIFY){ .alg = bad[i].alg, .curve = bad[i].curve }), -ERR_FORMAT);
+		assert_int_equal(verify_is_sane(&(struct msg_FK_VERIFY){ .alg = bad[i].alg, .curve = bad[i].curve }),
+				 -ERR_FORMAT);
 		q.alg = bad[i].alg;
 		q.curve = bad[i].curve;
 		assert_int_equal(ask(&q), -ERR_FORMAT);

@@ -8,7 +8,7 @@
 
 #define BUCKETS 4096
 #define COST_LOOK 8
-#define COST_WRITE 200
+#define COST_WRITE 100
 #define COST_COMMIT 2000
 
 /* One document in state.db. */

@@ -14,7 +14,7 @@
 #include "agent/ipc/msg.h"
 
 #define MANY 18000
-#define UNITS 4096
+#define UNITS (BUDGET_TURN / 2)
 #define OVERDRAFT 8192 /* units that one item of work may take beyond what was left */
 #define FILE_NAME "svid.yaml"
 
@@ -163,7 +163,7 @@ static void a_run_that_comes_meanwhile_is_next(void **state)
 	bool changed = false;
 
 	(void)state;
-	send_many(1000, "");
+	send_many(5000, "");
 	(void)turn(&changed);
 	send_many(500, "-a");
 	(void)turn(&changed);
@@ -172,7 +172,7 @@ static void a_run_that_comes_meanwhile_is_next(void **state)
 	docs_end(d, "svid compile was killed"); /* says less than the one that waits */
 	assert_false(changed);
 	(void)until_in_force();
-	assert_int_equal(in_force(), 1000);
+	assert_int_equal(in_force(), 5000);
 	(void)until_in_force();
 	assert_int_equal(in_force(), 20);
 	(void)until_tidy();
@@ -202,7 +202,7 @@ static void what_was_half_written_is_finished_by_the_next(void **state)
 	(void)state;
 	send_many(2000, "");
 	(void)until_in_force();
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 5; i++)
 		(void)turn(&changed);
 	assert_in_range(stored(), 1, 1999);
 	send_many(700, "-x");

@@ -82,7 +82,8 @@
 #define LIM_KEY_PREVIOUS_MS 60000	  /* the previous generation of a key stays fetchable */
 #define LIM_KEY_FETCHES 4		  /* fetches of one key by one front */
 #define LIM_FRONT_PENDING_MS 10000	  /* a front told by only one of svidd and core */
-#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap, less where RLIMIT_MEMLOCK is small */
+#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap, less where RLIMIT_MEMLOCK is small: LIM_IDENTITIES x 2 kinds
+					   * x 2 generations x 256 bytes of EC key, and 100 KB for the authority */
 #define LIM_KEYS_SECURE_MIN (1u << 20)	  /* the least of it: 4 000 EC keys */
 
 /* JWT-SVIDs */
@@ -103,6 +104,12 @@
 #define LIM_JSON_DEPTH 16	     /* nesting of JSON in a token or JWK Set; Struct takes three levels for each, clients 100 */
 #define LIM_JWT_KEY_TTL_S (366u * 86400) /* seconds that a JWT key may live */
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
+
+/* SDS */
+#define LIM_SDS_NAMES 256	     /* resource names that one stream subscribes to */
+#define LIM_SDS_NAME 2048	     /* bytes of one */
+#define LIM_SDS_PEERS 64	     /* SPIFFE IDs in sds.peers of one identity */
+#define LIM_SDS_PEERS_BYTES (LIM_SDS_PEERS * (LIM_SPIFFE_ID + 16)) /* of that list */
 
 /* attestation */
 #define LIM_ATTEST_LOOKERS 2	/* svid-attest processes that look at processes and names: the first ones */

@@ -161,7 +161,8 @@ static const char description[] =
 	"An error is two lines: what, where and why; then what to do next.\n";
 
 static const char rest[] =
-	".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev SPIFFE_ENDPOINT_SOCKET\nWorkload API socket, unless\n.Fl \\-socket\nnames it.\n.El\n"
+	".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev SPIFFE_ENDPOINT_SOCKET\n"
+	"Workload API socket, unless\n.Fl \\-socket\nnames it.\n.El\n"
 	".Sh FILES\n.Bl -tag -width Ds\n"
 	".It Pa /run/svid/public/api.sock\nWorkload API\n"
 	".It Pa /run/svid/private/admin.sock\nfor root\n"

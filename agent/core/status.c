@@ -235,6 +235,21 @@ static void put_workers(struct json *j, const struct core *c)
 	json_close(j, '}');
 }
 
+static void put_digests(struct json *j, const struct core *c)
+{
+	struct digest_stats d;
+
+	digests_get_stats(c->digests, &d);
+	json_open(j, "digests", '{');
+	json_u64(j, "hashed", d.hashed);
+	json_u64(j, "hits", d.hits);
+	json_u64(j, "failed", d.failed);
+	json_u64(j, "refused", d.refused);
+	json_u64(j, "known", d.known);
+	json_u64(j, "running", d.running);
+	json_close(j, '}');
+}
+
 static void put_audit(struct json *j, const struct core *c)
 {
 	json_open(j, "audit", '{');
@@ -281,5 +296,6 @@ void status_put(struct core *c, struct buf *out)
 	put_losses(&j, c);
 	put_audit(&j, c);
 	put_workers(&j, c);
+	put_digests(&j, c);
 	json_close(&j, '}');
 }

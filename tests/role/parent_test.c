@@ -93,7 +93,7 @@ static void roles_inherit_the_planned_descriptors_only(void **state)
 
 static void roles_have_their_user_and_capabilities(void **state)
 {
-	static const char *const none = "\t0000000000000000", *const attest = "\t0000000000080004";
+	static const char *const none = "\t0000000000000000", *const attest = "\t00000000000c0004";
 	static const char *const sets[] = { "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:" };
 	struct world *w = *state;
 

@@ -63,7 +63,10 @@ bool token_verifies(const struct token *t, EVP_PKEY *key);
 /** jws_sign() - append the raw signature of @input, as @alg has it. Errors: -EINVAL (alg does not fit the key), -ENOMEM. */
 MUST int jws_sign(struct buf *ret, const char *alg, EVP_PKEY *key, struct slice input);
 
-/** jws_put() - @header and @claims, any bytes, and a signature by @key (NULL: none) as a compact JWS. Errors: those of jws_sign(). */
+/**
+ * jws_put() - @header and @claims, any bytes, and a signature by @key (NULL: none) as a compact JWS.
+ * Errors: those of jws_sign().
+ */
 MUST int jws_put(struct buf *ret, struct slice header, struct slice claims, const char *alg, EVP_PKEY *key);
 
 #endif

@@ -113,11 +113,12 @@ static enum verdict jwt_6_1_1(struct run *r)
 
 static enum verdict is_rsa_or_ec(struct run *r, const json_t *jwk)
 {
+	const char *kty = token_text(jwk, "kty");
 	EVP_PKEY *key = jwk_key(jwk);
 	bool fine = key != NULL;
 
 	EVP_PKEY_free(key);
-	return fine ? PASS : fail(r, "a key with kty %s is no RSA or EC key", token_text(jwk, "kty") ? token_text(jwk, "kty") : "(none)");
+	return fine ? PASS : fail(r, "a key with kty %s is no RSA or EC key", kty ? kty : "(none)");
 }
 
 static enum verdict tb_4_2_1_1(struct run *r)

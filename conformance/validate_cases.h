@@ -44,7 +44,8 @@
 	BAD("JWT-4-2", "kid of another key of the domain", .header = HEADER("RS256", ""), .key = KEY_RSA_OTHER),
 	BAD("JWT-4-2", "kid of a key of another type", .header = HEADER("ES256", ""), .key = KEY_P256),
 	BAD("JWT-4-2", "its own key in the header", .key = KEY_UNKNOWN,
-	    .header = "{\"alg\":\"ES256\",\"kid\":\"unknown\",\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}}"),
+	    .header = "{\"alg\":\"ES256\",\"kid\":\"unknown\","
+		      "\"jwk\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}}"),
 	BAD("JWT-4-2", "where its key is to be fetched", .key = KEY_UNKNOWN,
 	    .header = "{\"alg\":\"ES256\",\"kid\":\"unknown\",\"jku\":\"https://foreign.example/keys\"}"),
 	BAD("JWT-4-2", "header is a list", .header = "[\"RS256\"]"),

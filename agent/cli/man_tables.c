@@ -187,8 +187,9 @@ static const char daemon_text[] =
 	".Sh SYNOPSIS\n.Nm\n.Op Ar option ...\n"
 	".Sh DESCRIPTION\n"
 	".Nm\nserves the SPIFFE Workload API on a Unix socket and tells who is calling\n"
-	"by what the kernel recorded while the caller connected.\nIt must be started as root, usually by systemd as svidd.service; everything but starting and watching the\n"
-	"others is done by programs without privilege.\n"
+	"by what the kernel recorded while the caller connected.\n"
+	"It must be started as root, usually by systemd as svidd.service;\n"
+	"everything but starting and watching the others is done by programs without privilege.\n"
 	"SIGTERM drains and ends; SIGHUP reads the documents again, which changes of the files do by themselves.\n"
 	".Sh OPTIONS\n.Bl -tag -width Ds\n";
 

@@ -139,7 +139,7 @@ static void what_is_wrong_refuses_the_whole(void **state)
 		{ JWT_KEY "," JWT_KEY, "kid is that of another" },
 		{ "{%J,\"use\":\"jwt-svid\",\"kid\":\"k\",\"d\":\"AAAA\"}", "PRIVATE" },
 		{ "{\"kty\":\"oct\",\"k\":\"AAAA\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "PRIVATE" },
-		{ "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "the curve" },
+		{ "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "curve" },
 		{ "{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\",\"use\":\"jwt-svid\",\"kid\":\"k\"}", "2048" },
 		{ "{%J,\"use\":\"jwt-svid\",\"kid\":\"k\",\"kid\":\"k\"}", "line 1" },
 	};

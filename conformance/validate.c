@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <openssl/hmac.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

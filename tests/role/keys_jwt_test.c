@@ -140,8 +140,8 @@ static void ask_verify(int front, struct slice token, struct slice jwks, const c
 	}
 	json_decref(set);
 	assert_int_equal(ipc_put(front, FK_VERIFY, 9, .order = 77, .alg = alg,
-				 .curve = alg == JWT_RS256 ? CURVE_NONE : CURVE_P256, .input = input, .signature = buf_slice(&signature), .a = buf_slice(&a),
-				 .b = buf_slice(&b)), 0);
+				 .curve = alg == JWT_RS256 ? CURVE_NONE : CURVE_P256, .input = input,
+				 .signature = buf_slice(&signature), .a = buf_slice(&a), .b = buf_slice(&b)), 0);
 }
 
 static int verified(struct rig *r, int front)
@@ -231,6 +231,33 @@ static void token_for_a_front_that_is_gone_is_nobodys_fault(void **state)
 	order_jwt(&w.r, 4, 5, JWT_ES256);
 	assert_int_equal(minted(&w.r).err, -ERR_NOT_READY);
 	stop_minting(&w);
+}
+
+/* More than its share was under way all the time, but it took them: that is what a busy front looks like. */
+static void a_front_that_reads_late_gets_every_token(void **state)
+{
+	const uint32_t id = 5;
+	int tiny = 1, theirs, front;
+	struct chan_msg m;
+	struct rig r;
+
+	(void)state;
+	start_loaded(&r);
+	front = pair_with(&theirs);
+	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny)), 0); /* so that answers wait */
+	assert_int_equal(ipc_put_fds(r.svidd, K_FRONT, 0, &theirs, 1, .number = 1), 0);
+	close(theirs);
+	bind_front(&r, 1, &id, 1);
+	for (int i = 0; i < 500; i++) {
+		order_jwt(&r, 1, id, JWT_ES256);
+		assert_int_equal(minted(&r).err, 0);
+		if (i >= LIM_JWT_ORDERS)
+			receive(&r, front, MSG_FK_JWT, &m);
+	}
+	for (int i = 0; i < LIM_JWT_ORDERS; i++)
+		receive(&r, front, MSG_FK_JWT, &m);
+	close(front);
+	stop(&r);
 }
 
 static void sealed_state_brings_every_key_again(void **state)
@@ -454,6 +481,7 @@ int main(void)
 		cmocka_unit_test(token_goes_to_the_front_and_news_of_it_to_core),
 		cmocka_unit_test(refused_token_is_answered_to_both),
 		cmocka_unit_test(token_for_a_front_that_is_gone_is_nobodys_fault),
+		cmocka_unit_test(a_front_that_reads_late_gets_every_token),
 		cmocka_unit_test(sealed_state_brings_every_key_again),
 		cmocka_unit_test(keys_follow_each_other_while_svids_are_issued),
 		cmocka_unit_test(a_state_from_long_ago_is_brought_forward),

@@ -173,8 +173,8 @@ void order_jwt(struct rig *r, uint32_t front, uint32_t identity, uint32_t alg)
 
 	list_put_str(&audiences, slice_str("api"));
 	assert_int_equal(ipc_put(r->core, KY_JWT, 31, .front = front, .order = 31, .identity = identity,
-				 .spiffe_id = slice_str(ID), .issuer = slice_str("https://issuer.example"), .ttl = 300, .alg = alg,
-				 .audiences = buf_slice(&audiences)), 0);
+				 .spiffe_id = slice_str(ID), .issuer = slice_str("https://issuer.example"), .ttl = 300,
+				 .alg = alg, .audiences = buf_slice(&audiences)), 0);
 }
 
 struct msg_KY_JWT_DONE minted(struct rig *r)

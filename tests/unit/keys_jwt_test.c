@@ -218,7 +218,8 @@ static void each_token_has_a_jti_of_its_own(void **state)
 static void whatever_an_audience_is_it_stays_a_string(void **state)
 {
 	static const char *const names[] = { "\"],\"sub\":\"spiffe://example.org/admin\",\"x\":[\"", "\\", "\\u0022",
-					     "a\nb\tc\r\x01\x7f", "</script>", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", " ", "{}", "\xe2\x80\xa8" };
+					     "a\nb\tc\r\x01\x7f", "</script>", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+					     " ", "{}", "\xe2\x80\xa8" };
 	struct token t;
 	struct jws j;
 	json_t *aud;

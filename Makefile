@@ -188,7 +188,28 @@ vm: all # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
 
-install: all # programs, unit, users and the example below DESTDIR
+# Manual pages and completion come out of the programs: their tables of verbs, options and documents.
+MAN = $(O)/man/svid.1 $(O)/man/svid.yaml.5 $(O)/man/svid-policy.5 $(O)/man/svidd.8 $(O)/man/completion.bash $(O)/man/completion.zsh
+
+$(O)/man/svidd.8: $(O)/bin/svid $(O)/bin/svidd
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(O)/bin/svidd --help | $(O)/bin/svid help --man svidd > $@
+
+$(O)/man/completion.%: $(O)/bin/svid
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< completion $* > $@
+
+$(O)/man/%: $(O)/bin/svid
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< help --man $(basename $*) > $@
+
+man: $(MAN) # manual pages and shell completion, into build/man
+.PHONY: man
+
+install: all man # programs, unit, users and the example below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/svid $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(O)/bin/svid $(DESTDIR)$(PREFIX)/bin/svid
 	install -m 0755 $(O)/bin/svidd $(DESTDIR)$(PREFIX)/sbin/svidd
@@ -197,6 +218,11 @@ install: all # programs, unit, users and the example below DESTDIR
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system agent/dist/svidd.service
 	install -D -m 0644 agent/dist/svid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/svid.conf
 	install -D -m 0644 agent/dist/svid.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/svid.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/man/svid.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(O)/man/svid.yaml.5 $(O)/man/svid-policy.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/man/svidd.8
+	install -D -m 0644 $(O)/man/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/svid
+	install -D -m 0644 $(O)/man/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_svid
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
 

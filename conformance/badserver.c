@@ -18,9 +18,9 @@
 struct stream {
 	char path[1024];
 	unsigned int good_headers, other_headers;
-	uint8_t prefix[5];
-	size_t len;
-	struct buf *answer;
+	struct buf request; /* with its prefix */
+	struct buf *answer, own; /* own: of a call that is answered by itself */
+	bool unary;
 	size_t sent;
 	bool answered, repeated;
 };
@@ -35,6 +35,8 @@ static int on_begin(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 	(void)arg;
 	struct stream *st = mem_new(struct stream);
 
+	st->request = (struct buf)BUF_INIT(4 << 20);
+	st->own = (struct buf)BUF_INIT(1 << 20);
 	return nghttp2_session_set_stream_user_data(s, frame->hd.stream_id, st) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -83,12 +85,16 @@ static ssize_t give_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t roo
 	const struct server *server = arg;
 	size_t n = st->answer->len - st->sent;
 
-	(void)s;
-	(void)id;
 	if (n == 0 && server->flaw == FLAW_REPEATS && !st->repeated) {
 		st->repeated = true;
 		st->sent = 0;
 		n = st->answer->len;
+	}
+	if (n == 0 && st->unary) {
+		nghttp2_nv trailers[] = { nv("grpc-status", "0") };
+
+		*data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		return nghttp2_submit_trailer(s, id, trailers, ARRAY_SIZE(trailers));
 	}
 	if (n == 0 && server->flaw == FLAW_ENDS_WATCH)
 		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -109,7 +115,8 @@ static int serve(nghttp2_session *s, int32_t id, struct server *server, struct s
 	if (server->flaw == FLAW_LATE)
 		usleep(300000);
 	st->answered = true;
-	st->answer = strstr(st->path, "Bundles") ? &server->bundles : &server->svids;
+	if (!st->answer)
+		st->answer = strstr(st->path, "Bundles") ? &server->bundles : &server->svids;
 	return nghttp2_submit_response(s, id, headers, n, &body);
 }
 
@@ -117,6 +124,30 @@ static bool is_known(const char *path)
 {
 	return strcmp(path, "/SpiffeWorkloadAPI/FetchX509SVID") == 0 ||
 	       strcmp(path, "/SpiffeWorkloadAPI/FetchX509Bundles") == 0;
+}
+
+static const char service[] = "/SpiffeWorkloadAPI/";
+
+static bool is_jwt_call(const char *path)
+{
+	return strncmp(path, service, sizeof(service) - 1) == 0 && (strstr(path, "JWT") || strstr(path, "WIT"));
+}
+
+static int answer_jwt(nghttp2_session *s, int32_t id, struct server *server, struct stream *st)
+{
+	struct slice request = buf_slice(&st->request);
+	char status[8];
+
+	slice_get_bytes(&request, 5);
+	int code = jwt_serve(st->path + sizeof(service) - 1, request, &st->own);
+
+	if (code) {
+		snprintf(status, sizeof(status), "%d", server->flaw == FLAW_UNKNOWN_IS_OK && code == 12 ? 0 : code);
+		return end(s, id, st, status, code == 7 ? "no identity issued" : "refused");
+	}
+	st->answer = &st->own;
+	st->unary = !strstr(st->path, "Bundles") && !strstr(st->path, "FetchWIT");
+	return serve(s, id, server, st);
 }
 
 static bool header_is_fine(const struct server *server, const struct stream *st)
@@ -134,12 +165,14 @@ static int answer(nghttp2_session *s, int32_t id, struct server *server, struct 
 
 	if (server->flaw == FLAW_LONG_MESSAGE)
 		memset(long_message, 'x', sizeof(long_message) - 1);
-	if (!is_known(st->path))
+	if (!is_known(st->path) && !is_jwt_call(st->path))
 		return end(s, id, st, server->flaw == FLAW_UNKNOWN_IS_OK ? "0" : "12", long_message);
 	if (!header_is_fine(server, st))
 		return end(s, id, st, "3", "security header missing from request");
-	if (st->prefix[0] && server->flaw != FLAW_COMPRESSED_IS_OK)
+	if (st->request.len && st->request.data[0] && server->flaw != FLAW_COMPRESSED_IS_OK)
 		return end(s, id, st, "12", "compressed");
+	if (is_jwt_call(st->path))
+		return answer_jwt(s, id, server, st);
 	return serve(s, id, server, st);
 }
 
@@ -149,9 +182,8 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
 	const struct server *server = arg;
 
 	(void)flags;
-	for (size_t i = 0; i < len && st->len < sizeof(st->prefix); i++)
-		st->prefix[st->len++] = data[i];
-	if (st->len == sizeof(st->prefix) && (st->prefix[1] || st->prefix[2]) && server->flaw != FLAW_WAITS_FOR_HUGE)
+	buf_put(&st->request, data, len);
+	if (st->request.len >= 5 && (st->request.data[1] || st->request.data[2] > 2) && server->flaw != FLAW_WAITS_FOR_HUGE)
 		return end(s, id, st, "8", "too large");
 	return 0;
 }
@@ -168,9 +200,15 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 
 static int on_close(nghttp2_session *s, int32_t id, uint32_t code, void *arg)
 {
+	struct stream *st = nghttp2_session_get_stream_user_data(s, id);
+
 	(void)code;
 	(void)arg;
-	mem_free(nghttp2_session_get_stream_user_data(s, id));
+	if (st) {
+		buf_done(&st->request);
+		buf_done(&st->own);
+	}
+	mem_free(st);
 	return 0;
 }
 

@@ -15,6 +15,11 @@
 const struct request fetch_svid = ORDINARY("/SpiffeWorkloadAPI/FetchX509SVID");
 const struct request fetch_bundles = ORDINARY("/SpiffeWorkloadAPI/FetchX509Bundles");
 const struct request health_check = ORDINARY("/grpc.health.v1.Health/Check");
+const struct request fetch_jwt = ORDINARY("/SpiffeWorkloadAPI/FetchJWTSVID");
+const struct request fetch_jwt_bundles = ORDINARY("/SpiffeWorkloadAPI/FetchJWTBundles");
+const struct request validate_jwt = ORDINARY("/SpiffeWorkloadAPI/ValidateJWTSVID");
+const struct request fetch_wit = ORDINARY("/SpiffeWorkloadAPI/FetchWITSVID");
+const struct request fetch_wit_bundles = ORDINARY("/SpiffeWorkloadAPI/FetchWITBundles");
 
 enum verdict fail(struct run *r, const char *fmt, ...)
 {
@@ -36,6 +41,12 @@ enum verdict skip(struct run *r, const char *fmt, ...)
 	return SKIP;
 }
 
+enum verdict not_offered(struct run *r)
+{
+	fail(r, r->wit ? "the WIT profile is offered" : "the WIT profile is not offered; WA-7-1 binds then");
+	return NOT_OFFERED;
+}
+
 int call_connect(struct run *r, struct call *c)
 {
 	int err = wire_connect(&c->w, r->socket);
@@ -51,6 +62,52 @@ int call_make(struct call *c, const struct request *q, enum until until)
 		return err;
 	c->p = wire_reply(&c->w, c->id);
 	return wire_wait(&c->w, c->id, until, wire_ms);
+}
+
+int call_send(struct call *c, const struct request *q, struct slice message, enum until until)
+{
+	AUTO(buf) struct buf body = BUF_INIT(WIRE_MESSAGE_MAX);
+	int err = wire_open(&c->w, q, 0, &c->id);
+
+	buf_put_u8(&body, 0);
+	buf_put_be32(&body, (uint32_t)message.len);
+	buf_put_slice(&body, message);
+	c->p = wire_reply(&c->w, c->id);
+	/* DATA frames of at most 16 KiB, which every server takes. The windows of a test's messages are the default ones. */
+	for (size_t at = 0; !err && at < body.len; at += 16384) {
+		size_t n = body.len - at < 16384 ? body.len - at : 16384;
+		uint8_t flags = at + n == body.len ? NGHTTP2_FLAG_END_STREAM : 0;
+
+		err = wire_frame(&c->w, NGHTTP2_DATA, flags, c->id, body.data + at, n);
+	}
+	return err ? err : wire_wait(&c->w, c->id, until, wire_ms);
+}
+
+int ask(struct run *r, struct call *c, const struct request *q, struct slice message, struct slice *ret)
+{
+	struct slice first;
+	int err = call_connect(r, c);
+
+	if (!err)
+		err = call_send(c, q, message, UNTIL_MESSAGE);
+	if (!err && c->p->ended && c->p->body.len == 0)
+		return -EBADE;
+	if (!err)
+		err = reply_message(c->p, &first);
+	if (!err && ret)
+		*ret = first;
+	return err;
+}
+
+void put_text(struct buf *b, unsigned int number, struct slice text)
+{
+	size_t n = text.len;
+
+	buf_put_u8(b, (uint8_t)(number << 3 | 2));
+	for (; n > 0x7f; n >>= 7)
+		buf_put_u8(b, (uint8_t)(n | 0x80));
+	buf_put_u8(b, (uint8_t)n);
+	buf_put_slice(b, text);
 }
 
 const char *reply_text(int err, const struct reply *p)
@@ -165,4 +222,61 @@ const struct bundle_response *run_bundles(struct run *r)
 	}
 	r->have_bundles = true;
 	return &r->bundles;
+}
+
+/* What is asked for, and how its answer is made. */
+static const struct {
+	const struct request *q;
+	unsigned int last; /* field of an item */
+} answer_forms[ANSWERS] = {
+	[ANSWER_JWT] = { &fetch_jwt, 3 },
+	[ANSWER_JWT_BUNDLES] = { &fetch_jwt_bundles, 2 },
+	[ANSWER_WIT] = { &fetch_wit, 4 },
+	[ANSWER_WIT_BUNDLES] = { &fetch_wit_bundles, 2 },
+};
+
+const struct items *run_answer(struct run *r, enum answer_of which)
+{
+	static const char *const audiences[] = { JWT_AUDIENCES };
+	AUTO(call) struct call c = { 0 };
+	AUTO(buf) struct buf request = BUF_INIT(4096);
+	struct answer *a = &r->answers[which];
+	struct slice message;
+
+	if (a->have)
+		return &a->items;
+	for (size_t i = 0; which == ANSWER_JWT && i < ARRAY_SIZE(audiences); i++)
+		put_text(&request, 1, slice_str(audiences[i]));
+	int err = ask(r, &c, answer_forms[which].q, buf_slice(&request), &message);
+
+	if (err) {
+		fail(r, "%s gave no message: %s", answer_forms[which].q->path, reply_text(err, c.p));
+		return NULL;
+	}
+	a->bytes = (struct buf)BUF_INIT(WIRE_BODY);
+	buf_put_slice(&a->bytes, message);
+	if (buf_ok(&a->bytes) || items_parse(buf_slice(&a->bytes), 1, answer_forms[which].last, &a->items)) {
+		fail(r, "the answer of %s does not parse", answer_forms[which].q->path);
+		return NULL;
+	}
+	a->have = true;
+	return &a->items;
+}
+
+void run_forget(struct run *r)
+{
+	r->have_svids = r->have_bundles = false;
+	buf_reset(&r->svid_bytes);
+	buf_reset(&r->bundle_bytes);
+	for (size_t i = 0; i < ANSWERS; i++) {
+		buf_done(&r->answers[i].bytes);
+		r->answers[i].have = false;
+	}
+}
+
+struct slice trust_domain_of(struct slice id)
+{
+	const uint8_t *slash = id.len > 9 ? memchr(id.p + 9, '/', id.len - 9) : NULL;
+
+	return slash ? slice_of(id.p, (size_t)(slash - id.p)) : id;
 }

@@ -4,13 +4,6 @@
 
 #include <errno.h>
 
-struct field {
-	unsigned int number;
-	unsigned int type;
-	uint64_t varint;
-	struct slice bytes;
-};
-
 static uint64_t get_varint(struct slice *s)
 {
 	uint64_t v = 0;
@@ -26,8 +19,18 @@ static uint64_t get_varint(struct slice *s)
 	return 0;
 }
 
-/* Takes one field off; the slice fails on anything that is not protobuf. */
-static struct field get_field(struct slice *s)
+/* 4 or 8 bytes, least significant first. */
+static uint64_t get_fixed(struct slice *s, unsigned int n)
+{
+	struct slice bytes = slice_get_bytes(s, n);
+	uint64_t v = 0;
+
+	for (size_t i = bytes.len; i-- > 0;)
+		v = v << 8 | bytes.p[i];
+	return v;
+}
+
+struct field field_get(struct slice *s)
 {
 	uint64_t key = get_varint(s);
 	struct field f = { .number = (unsigned int)(key >> 3), .type = key & 7 };
@@ -35,11 +38,11 @@ static struct field get_field(struct slice *s)
 	if (f.type == 0)
 		f.varint = get_varint(s);
 	else if (f.type == 1)
-		slice_get_bytes(s, 8);
+		f.varint = get_fixed(s, 8);
 	else if (f.type == 2)
 		f.bytes = slice_get_bytes(s, get_varint(s));
 	else if (f.type == 5)
-		slice_get_bytes(s, 4);
+		f.varint = get_fixed(s, 4);
 	else
 		slice_fail(s);
 	if (f.number == 0)
@@ -50,7 +53,7 @@ static struct field get_field(struct slice *s)
 uint64_t varint_field(struct slice bytes, unsigned int field)
 {
 	while (bytes.len && slice_ok(&bytes)) {
-		struct field f = get_field(&bytes);
+		struct field f = field_get(&bytes);
 
 		if (slice_ok(&bytes) && f.number == field && f.type == 0)
 			return f.varint;
@@ -63,7 +66,7 @@ static int parse_svid(struct slice s, struct svid_item *ret, unsigned int *ret_u
 	struct slice *at[] = { NULL, &ret->spiffe_id, &ret->chain, &ret->key, &ret->bundle, &ret->hint };
 
 	while (s.len && slice_ok(&s)) {
-		struct field f = get_field(&s);
+		struct field f = field_get(&s);
 
 		if (f.number < ARRAY_SIZE(at) && f.type == 2)
 			*at[f.number] = f.bytes;
@@ -76,7 +79,7 @@ static int parse_svid(struct slice s, struct svid_item *ret, unsigned int *ret_u
 static int parse_entry(struct slice s, struct bundle_item *ret, unsigned int *ret_unknown)
 {
 	while (s.len && slice_ok(&s)) {
-		struct field f = get_field(&s);
+		struct field f = field_get(&s);
 
 		if (f.number == 1 && f.type == 2)
 			ret->name = f.bytes;
@@ -94,7 +97,7 @@ int svid_response_parse(struct slice s, struct svid_response *ret)
 
 	*ret = (struct svid_response){ 0 };
 	while (!err && s.len && slice_ok(&s)) {
-		struct field f = get_field(&s);
+		struct field f = field_get(&s);
 
 		if (ret->n_svids == MESSAGE_ITEMS || ret->n_crls == MESSAGE_ITEMS || ret->n_federated == MESSAGE_ITEMS)
 			return -EPROTO;
@@ -116,7 +119,7 @@ int bundle_response_parse(struct slice s, struct bundle_response *ret)
 
 	*ret = (struct bundle_response){ 0 };
 	while (!err && s.len && slice_ok(&s)) {
-		struct field f = get_field(&s);
+		struct field f = field_get(&s);
 
 		if (ret->n_crls == MESSAGE_ITEMS || ret->n_bundles == MESSAGE_ITEMS)
 			return -EPROTO;
@@ -126,6 +129,37 @@ int bundle_response_parse(struct slice s, struct bundle_response *ret)
 			err = parse_entry(f.bytes, &ret->bundles[ret->n_bundles++], &ret->unknown);
 		else
 			ret->unknown = f.number;
+	}
+	return err || !slice_ok(&s) ? -EPROTO : 0;
+}
+
+static int parse_item(struct slice s, unsigned int last, struct slice *ret_fields, unsigned int *ret_unknown)
+{
+	while (s.len && slice_ok(&s)) {
+		struct field f = field_get(&s);
+
+		if (f.number <= last && f.type == 2)
+			ret_fields[f.number] = f.bytes;
+		else
+			*ret_unknown = f.number;
+	}
+	return slice_ok(&s) ? 0 : -EPROTO;
+}
+
+int items_parse(struct slice s, unsigned int number, unsigned int last, struct items *ret)
+{
+	int err = 0;
+
+	*ret = (struct items){ 0 };
+	while (!err && s.len && slice_ok(&s)) {
+		struct field f = field_get(&s);
+
+		if (f.number != number || f.type != 2)
+			ret->unknown = f.number;
+		else if (ret->n == MESSAGE_ITEMS || last >= ITEM_FIELDS)
+			return -EPROTO;
+		else
+			err = parse_item(f.bytes, last, ret->at[ret->n++], &ret->unknown);
 	}
 	return err || !slice_ok(&s) ? -EPROTO : 0;
 }

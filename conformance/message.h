@@ -37,6 +37,31 @@ struct bundle_response {
 	unsigned int unknown;
 };
 
+/* One field of a message. */
+struct field {
+	unsigned int number, type;
+	uint64_t varint; /* types 0, 1 and 5 */
+	struct slice bytes; /* type 2 */
+};
+
+/* What a repeated message consists of here: length-delimited fields, by number. */
+enum { ITEM_FIELDS = 8 };
+struct items {
+	struct slice at[MESSAGE_ITEMS][ITEM_FIELDS];
+	size_t n;
+	unsigned int unknown;
+};
+
+/** field_get() - take one field off; @s fails on anything that is not protobuf. */
+struct field field_get(struct slice *s);
+
+/**
+ * items_parse() - a message that is one repeated message (@number) of length-delimited fields 1 to @last:
+ * JWTSVIDResponse, WITSVIDResponse, and maps.
+ * Errors: -EPROTO.
+ */
+MUST int items_parse(struct slice bytes, unsigned int number, unsigned int last, struct items *ret);
+
 /** svid_response_parse() - X509SVIDResponse. Errors: -EPROTO (not protobuf, or too many items). */
 MUST int svid_response_parse(struct slice bytes, struct svid_response *ret);
 

@@ -4,6 +4,7 @@
  * clauses that must notice it. The same clauses must pass against the server without flaw.
  */
 #include "conformance/selftest.h"
+#include "conformance/foreign.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -68,12 +69,58 @@ static const struct {
 	{ FLAW_EXPIRED, "CL-9" },
 	{ FLAW_CA_NO_URI, "ID-3.1-2" },
 	{ FLAW_TRAILING_BYTE, "WA-5.1-3" },
+	{ FLAW_JWT_HEADER, "JWT-2-1" },
+	{ FLAW_JWT_ALG, "JWT-2.1-1" },
+	{ FLAW_JWT_TYP, "JWT-2.3-1" },
+	{ FLAW_JWT_NO_KID, "CL-12" },
+	{ FLAW_JWT_SUB, "JWT-3.1-1" },
+	{ FLAW_JWT_ONE_AUDIENCE, "WA-6.2.1-2" },
+	{ FLAW_JWT_ONE_AUDIENCE, "JWT-3.2-1" },
+	{ FLAW_JWT_NO_EXP, "JWT-3.3-1" },
+	{ FLAW_JWT_IAT, "CL-13" },
+	{ FLAW_JWT_LIFE, "JWT-3.3-3" },
+	{ FLAW_JWT_SIGNATURE, "ID-3-1" },
+	{ FLAW_JWT_JTI, "CL-14" },
+	{ FLAW_JWT_ANY_ID, "WA-6.2.1-7" },
+	{ FLAW_JWT_ANY_ARGUMENT, "WA-4.5-1" },
+	{ FLAW_JWT_ANY_ARGUMENT, "ARG-2" },
+	{ FLAW_JWT_TWO_PARTS, "JWT-1-2" },
+	{ FLAW_JWKS_NO_KID, "JWT-6.1-2" },
+	{ FLAW_JWKS_USE, "WA-6.2.2-4" },
+	{ FLAW_JWKS_USE, "JWT-6.1-1" },
+	{ FLAW_JWKS_PRIVATE, "PUB-1" },
+	{ FLAW_JWKS_PRIVATE, "TB-4.2-1" },
+	{ FLAW_JWKS_NO_KEYS, "TB-4.1.3-1" },
+	{ FLAW_JWKS_DOMAIN, "WA-6.2.2-2" },
+	{ FLAW_JWKS_OKP, "CL-15" },
+	{ FLAW_JWKS_OKP, "TB-4.2.1-1" },
+	{ FLAW_JWKS_SEQUENCE, "WA-6.2.2-3" },
+	{ FLAW_VAL_NEVER, "JWT-4-1" },
+	{ FLAW_VAL_NEVER, "WA-6.2.3-1" },
+	{ FLAW_VAL_ANY_ALG, "JWT-2.1-2" },
+	{ FLAW_VAL_ANY_TYP, "JWT-2.3-1" },
+	{ FLAW_VAL_ANY_USE, "JWT-6.2-1" },
+	{ FLAW_VAL_ANY_SIGNATURE, "WA-6.2.3-1" },
+	{ FLAW_VAL_NO_AUD, "JWT-3.2-2" },
+	{ FLAW_VAL_ANY_AUD, "JWT-3.2-3" },
+	{ FLAW_VAL_NO_EXP, "JWT-3.3-2" },
+	{ FLAW_VAL_EXPIRED, "JWT-4-2" },
+	{ FLAW_VAL_ANY_SUB, "ID-2.2-3" },
+	{ FLAW_VAL_ANY_DOMAIN, "FED-7.3-1" },
+	{ FLAW_VAL_ANY_DOMAIN, "WA-6.3-1" },
+	{ FLAW_VAL_ANY_DOMAIN, "TB-3-1" },
+	{ FLAW_VAL_NO_CLAIMS, "WA-6.2.3-2" },
+	{ FLAW_WIT_TYP, "WIT-2.2-1" },
+	{ FLAW_WIT_AUD, "WIT-3.8-1" },
+	{ FLAW_WIT_CNF, "WIT-3.2-1" },
+	{ FLAW_WIT_KEY, "WA-7.2.1-5" },
 };
 
 static char dir[64], path[108];
+static struct foreign foreign;
 
 /* A server of its own process group, so that its connections end with it. */
-static pid_t start_server(enum flaw flaw)
+static pid_t start_server(enum flaw flaw, bool wit)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -86,6 +133,7 @@ static pid_t start_server(enum flaw flaw)
 
 	if (pid == 0) {
 		setpgid(0, 0);
+		jwt_server_make(flaw, wit, &foreign);
 		server_run(fd, flaw);
 	}
 	setpgid(pid, pid);
@@ -104,12 +152,11 @@ static enum verdict run_clause(struct run *r, const char *clause, const struct t
 {
 	enum verdict worst = PASS;
 
-	r->have_svids = r->have_bundles = false;
-	buf_reset(&r->svid_bytes);
-	buf_reset(&r->bundle_bytes);
+	run_forget(r);
 	for (size_t i = 0; i < n_tables; i++) {
 		for (const struct test *t = tables[i]; t->clause; t++) {
-			if (worst == PASS && strcmp(t->clause, clause) == 0)
+			r->test = t;
+			if (worst == PASS && (t->mode & r->mode) && strcmp(t->clause, clause) == 0)
 				worst = t->run(r);
 		}
 	}
@@ -131,22 +178,19 @@ static bool judge(struct run *r, size_t i, bool flawed, const struct test *const
 static size_t all_with(struct run *r, bool flawed, size_t *passed, const struct test *const *tables, size_t n_tables)
 {
 	size_t failed = 0;
-	pid_t server = flawed ? 0 : start_server(FLAW_NONE);
 
 	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
-		if (flawed)
-			server = start_server(expected[i].flaw);
+		r->wit = expected[i].flaw >= FLAW_WIT_TYP;
+		pid_t server = start_server(flawed ? expected[i].flaw : FLAW_NONE, r->wit);
+
 		if (server < 0)
 			return failed + 1;
 		if (judge(r, i, flawed, tables, n_tables))
 			(*passed)++;
 		else
 			failed++;
-		if (flawed)
-			stop_server(server);
-	}
-	if (!flawed)
 		stop_server(server);
+	}
 	return failed;
 }
 
@@ -160,8 +204,11 @@ int selftest(struct run *r, const struct test *const *tables, size_t n_tables)
 		return 2;
 	snprintf(path, sizeof(path), "%s/api.sock", dir);
 	r->socket = path;
+	r->foreign = &foreign;
+	foreign_fill(&foreign);
 	failed = all_with(r, false, &passed, tables, n_tables);
 	failed += all_with(r, true, &passed, tables, n_tables);
+	foreign_done(&foreign);
 	unlink(path);
 	rmdir(dir);
 	printf("%zu passed, %zu failed, 0 skipped\n", passed, failed);

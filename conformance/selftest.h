@@ -53,12 +53,59 @@ enum flaw {
 	FLAW_EXPIRED,
 	FLAW_CA_NO_URI,
 	FLAW_TRAILING_BYTE,
+	/* the JWT-SVIDs */
+	FLAW_JWT_HEADER,
+	FLAW_JWT_ALG,
+	FLAW_JWT_TYP,
+	FLAW_JWT_NO_KID,
+	FLAW_JWT_SUB,
+	FLAW_JWT_ONE_AUDIENCE,
+	FLAW_JWT_NO_EXP,
+	FLAW_JWT_IAT,
+	FLAW_JWT_LIFE,
+	FLAW_JWT_SIGNATURE,
+	FLAW_JWT_JTI,
+	FLAW_JWT_ANY_ID,
+	FLAW_JWT_ANY_ARGUMENT,
+	FLAW_JWT_TWO_PARTS,
+	/* the JWT bundles */
+	FLAW_JWKS_NO_KID,
+	FLAW_JWKS_USE,
+	FLAW_JWKS_PRIVATE,
+	FLAW_JWKS_NO_KEYS,
+	FLAW_JWKS_DOMAIN,
+	FLAW_JWKS_OKP,
+	FLAW_JWKS_SEQUENCE,
+	/* validation: what is not looked at */
+	FLAW_VAL_NEVER,
+	FLAW_VAL_ANY_ALG,
+	FLAW_VAL_ANY_TYP,
+	FLAW_VAL_ANY_USE,
+	FLAW_VAL_ANY_SIGNATURE,
+	FLAW_VAL_NO_AUD,
+	FLAW_VAL_ANY_AUD,
+	FLAW_VAL_NO_EXP,
+	FLAW_VAL_EXPIRED,
+	FLAW_VAL_ANY_SUB,
+	FLAW_VAL_ANY_DOMAIN,
+	FLAW_VAL_NO_CLAIMS,
+	/* the WIT-SVIDs; the server offers them for these */
+	FLAW_WIT_TYP,
+	FLAW_WIT_AUD,
+	FLAW_WIT_CNF,
+	FLAW_WIT_KEY,
 };
 
 /** answer_make() - the X509SVIDResponse and X509BundlesResponse of a server with this flaw. Aborts when it cannot. */
 void answer_make(enum flaw flaw, struct buf *ret_svids, struct buf *ret_bundles);
 
-/** server_run() - serve connections on @listener for ever. */
+/** jwt_server_make() - keys for the JWT side; @foreign (borrowed) is the trust domain that the server knows. */
+void jwt_server_make(enum flaw flaw, bool wit, const struct foreign *foreign);
+
+/** jwt_serve() - answer a JWT or WIT call into @ret, with its 5-byte prefix; returns the gRPC status. */
+int jwt_serve(const char *method, struct slice request, struct buf *ret);
+
+/** server_run() - serve connections on @listener for ever, after jwt_server_make(). */
 NORETURN void server_run(int listener, enum flaw flaw);
 
 /** selftest() - run the flaws; returns the exit code of the program. */

@@ -119,16 +119,6 @@ static enum verdict we_7_2(struct run *r)
 	return v == PASS ? want_served(r, &fetch_bundles) : v;
 }
 
-static enum verdict wa_7_1_svid(struct run *r)
-{
-	return has_status(r, "/SpiffeWorkloadAPI/FetchWITSVID", 12);
-}
-
-static enum verdict wa_7_1_bundles(struct run *r)
-{
-	return has_status(r, "/SpiffeWorkloadAPI/FetchWITBundles", 12);
-}
-
 static enum verdict denied(struct run *r, const struct request *q)
 {
 	AUTO(call) struct call c = { 0 };
@@ -177,27 +167,11 @@ static enum verdict noid_2(struct run *r)
 static int ask_health(struct run *r, struct call *c, const struct request *q, const char *service)
 {
 	AUTO(buf) struct buf body = BUF_INIT(256);
-	uint32_t id;
 	int err = call_connect(r, c);
 
-	if (err)
-		return err;
-	size_t n = strlen(service);
-
-	buf_put_u8(&body, 0);
-	buf_put_be32(&body, n ? (uint32_t)n + 2 : 0);
-	if (n) {
-		buf_put_u8(&body, 0x0a);
-		buf_put_u8(&body, (uint8_t)n);
-		buf_put_str(&body, service);
-	}
-	err = wire_open(&c->w, q, 0, &id);
-	if (!err)
-		err = wire_frame(&c->w, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, id, body.data, body.len);
-	if (err)
-		return err;
-	c->p = wire_reply(&c->w, id);
-	return wire_wait(&c->w, id, UNTIL_MESSAGE, wire_ms);
+	if (*service)
+		put_text(&body, 1, slice_str(service));
+	return err ? err : call_send(c, q, buf_slice(&body), UNTIL_MESSAGE);
 }
 
 static enum verdict is_serving(struct run *r, const struct request *q, const char *service)
@@ -225,6 +199,17 @@ static enum verdict hlt_2(struct run *r)
 	return is_serving(r, &health_check, "SpiffeWorkloadAPI");
 }
 
+static enum verdict hlt_5(struct run *r)
+{
+	static const char *const names[] = { "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+					     "grpc.reflection.v1alpha.ServerReflection" };
+	enum verdict v = PASS;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && v == PASS; i++)
+		v = is_serving(r, &health_check, names[i]);
+	return v;
+}
+
 static enum verdict hlt_3(struct run *r)
 {
 	AUTO(call) struct call c = { 0 };
@@ -244,37 +229,36 @@ static enum verdict hlt_4(struct run *r)
 }
 
 const struct test status_tests[] = {
-	{ "WE-6-1", "security header missing: InvalidArgument", MODE_IDENTITY, we_6_1 },
-	{ "WE-3-5", "security header \"True\" is refused", MODE_IDENTITY, we_3_5_capital },
-	{ "WE-3-5", "security header \"TRUE\" is refused", MODE_IDENTITY, we_3_5_upper },
-	{ "WE-3-5", "security header without value is refused", MODE_IDENTITY, we_3_5_empty },
-	{ "WE-3-5", "security header \"1\" is refused", MODE_IDENTITY, we_3_5_other },
-	{ "WE-3-5", "security header \"true, true\" is refused", MODE_IDENTITY, we_3_5_longer },
-	{ "WE-3-5", "security header given twice is refused", MODE_IDENTITY, we_3_5_twice },
-	{ "WE-3-5", "FetchX509Bundles without the header is refused", MODE_IDENTITY, we_3_5_bundles },
-	{ "WE-3-1", "gRPC over HTTP/2 is spoken", MODE_BOTH, we_3_1 },
-	{ "WE-3.1-1", "no TLS is needed", MODE_BOTH, we_3_1 },
-	{ "WE-5-3", "the caller does nothing to be known", MODE_IDENTITY, we_3_1 },
-	{ "WE-5-1", "no credential of the caller is needed", MODE_IDENTITY, we_3_1 },
-	{ "WE-2-1", "the endpoint is local", MODE_BOTH, we_3_2 },
-	{ "WE-3-2", "the endpoint is a Unix socket", MODE_BOTH, we_3_2 },
-	{ "WE-6-7", "unknown method: Unimplemented", MODE_BOTH, we_6_7_method },
-	{ "WE-6-7", "unknown service: Unimplemented", MODE_BOTH, we_6_7_service },
-	{ "WE-6-7", "path \"/\": Unimplemented", MODE_BOTH, we_6_7_path },
-	{ "WE-6-7", "path with a query: Unimplemented", MODE_BOTH, we_6_7_query },
-	{ "WE-6-7", "path in lower case: Unimplemented", MODE_BOTH, we_6_7_case },
-	{ "WE-7-1", "SpiffeWorkloadAPI has no method of our own", MODE_BOTH, we_7_1 },
-	{ "WE-7-2", "the endpoint exposes the Workload API", MODE_BOTH, we_7_2 },
-	{ "WA-7-1", "FetchWITSVID without the profile: Unimplemented", MODE_BOTH, wa_7_1_svid },
-	{ "WA-7-1", "FetchWITBundles without the profile: Unimplemented", MODE_BOTH, wa_7_1_bundles },
-	{ "WE-6-5", "no identity: PermissionDenied, no identity issued", MODE_NONE, we_6_5 },
-	{ "WA-5.2.1-6", "no X509-SVIDs for the caller: PermissionDenied", MODE_NONE, we_6_5 },
-	{ "WA-5.2.2-2", "not entitled to bundles: PermissionDenied", MODE_NONE, wa_5_2_2_2 },
-	{ "NOID-1", "without identity the header check comes first", MODE_NONE, noid_1 },
-	{ "NOID-2", "after a denied call the connection goes on", MODE_NONE, noid_2 },
-	{ "HLT-1", "health of the server is SERVING", MODE_BOTH, hlt_1 },
-	{ "HLT-2", "health of SpiffeWorkloadAPI is SERVING", MODE_BOTH, hlt_2 },
-	{ "HLT-3", "health of an unknown service: NotFound", MODE_BOTH, hlt_3 },
-	{ "HLT-4", "health watch starts with SERVING", MODE_BOTH, hlt_4 },
+	{ "WE-6-1", "security header missing: InvalidArgument", MODE_IDENTITY, we_6_1, NULL },
+	{ "WE-3-5", "security header \"True\" is refused", MODE_IDENTITY, we_3_5_capital, NULL },
+	{ "WE-3-5", "security header \"TRUE\" is refused", MODE_IDENTITY, we_3_5_upper, NULL },
+	{ "WE-3-5", "security header without value is refused", MODE_IDENTITY, we_3_5_empty, NULL },
+	{ "WE-3-5", "security header \"1\" is refused", MODE_IDENTITY, we_3_5_other, NULL },
+	{ "WE-3-5", "security header \"true, true\" is refused", MODE_IDENTITY, we_3_5_longer, NULL },
+	{ "WE-3-5", "security header given twice is refused", MODE_IDENTITY, we_3_5_twice, NULL },
+	{ "WE-3-5", "FetchX509Bundles without the header is refused", MODE_IDENTITY, we_3_5_bundles, NULL },
+	{ "WE-3-1", "gRPC over HTTP/2 is spoken", MODE_BOTH, we_3_1, NULL },
+	{ "WE-3.1-1", "no TLS is needed", MODE_BOTH, we_3_1, NULL },
+	{ "WE-5-3", "the caller does nothing to be known", MODE_IDENTITY, we_3_1, NULL },
+	{ "WE-5-1", "no credential of the caller is needed", MODE_IDENTITY, we_3_1, NULL },
+	{ "WE-2-1", "the endpoint is local", MODE_BOTH, we_3_2, NULL },
+	{ "WE-3-2", "the endpoint is a Unix socket", MODE_BOTH, we_3_2, NULL },
+	{ "WE-6-7", "unknown method: Unimplemented", MODE_BOTH, we_6_7_method, NULL },
+	{ "WE-6-7", "unknown service: Unimplemented", MODE_BOTH, we_6_7_service, NULL },
+	{ "WE-6-7", "path \"/\": Unimplemented", MODE_BOTH, we_6_7_path, NULL },
+	{ "WE-6-7", "path with a query: Unimplemented", MODE_BOTH, we_6_7_query, NULL },
+	{ "WE-6-7", "path in lower case: Unimplemented", MODE_BOTH, we_6_7_case, NULL },
+	{ "WE-7-1", "SpiffeWorkloadAPI has no method of our own", MODE_BOTH, we_7_1, NULL },
+	{ "WE-7-2", "the endpoint exposes the Workload API", MODE_BOTH, we_7_2, NULL },
+	{ "WE-6-5", "no identity: PermissionDenied, no identity issued", MODE_NONE, we_6_5, NULL },
+	{ "WA-5.2.1-6", "no X509-SVIDs for the caller: PermissionDenied", MODE_NONE, we_6_5, NULL },
+	{ "WA-5.2.2-2", "not entitled to bundles: PermissionDenied", MODE_NONE, wa_5_2_2_2, NULL },
+	{ "NOID-1", "without identity the header check comes first", MODE_NONE, noid_1, NULL },
+	{ "NOID-2", "after a denied call the connection goes on", MODE_NONE, noid_2, NULL },
+	{ "HLT-1", "health of the server is SERVING", MODE_BOTH, hlt_1, NULL },
+	{ "HLT-2", "health of SpiffeWorkloadAPI is SERVING", MODE_BOTH, hlt_2, NULL },
+	{ "HLT-3", "health of an unknown service: NotFound", MODE_BOTH, hlt_3, NULL },
+	{ "HLT-5", "health of the other services is SERVING", MODE_BOTH, hlt_5, NULL },
+	{ "HLT-4", "health watch starts with SERVING", MODE_BOTH, hlt_4, NULL },
 	{ 0 },
 };

@@ -191,18 +191,24 @@ static int serve_once(struct worker *w)
 	return err == -ERR_CLOSED ? set_core(w, -1) : err;
 }
 
-/* Capabilities first: what comes next loads NSS modules and libcrypto. */
-static int lock_in(const struct worker *w)
+static int lock_in_looker(void)
 {
-	int err = keep_capability(w->hashes ? CAP_DAC_READ_SEARCH : CAP_SYS_PTRACE);
+	int err = keep_capability(CAP_SYS_PTRACE); /* before NSS modules run */
 
 	if (err)
 		return err;
-	if (!w->hashes) {
-		names_warm_up();
-		return sandbox_enter(&looker_plan);
-	}
-	err = digest_warm_up();
+	names_warm_up();
+	return sandbox_enter(&looker_plan);
+}
+
+static int lock_in_hasher(void)
+{
+	int err = digest_warm_up();
+
+	if (!err)
+		err = leave_file_system();
+	if (!err)
+		err = keep_capability(CAP_DAC_READ_SEARCH);
 	return err ? err : sandbox_enter(&hasher_plan);
 }
 
@@ -212,7 +218,7 @@ int main(int argc, char **argv)
 	int err;
 
 	w.hashes = role_start(argc, argv, "svid-attest", 1).index >= LIM_ATTEST_LOOKERS;
-	err = lock_in(&w);
+	err = w.hashes ? lock_in_hasher() : lock_in_looker();
 	if (err)
 		log_fatal("sandbox", err);
 	err = ipc_put(FD_CHANNEL, A_READY, 0);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include "agent/attest/attest.h"
 #include "agent/ipc/lists.h"
@@ -17,6 +18,12 @@ static bool is_absent(int e)
 	return e == 0 || e == ENOENT || e == ESRCH || e == EBADF || e == EPERM;
 }
 
+/* A source that failed may hide behind one that knows no such id ("files systemd"): what can be seen of it is looked at. */
+static int absent_from(const char *database)
+{
+	return access(database, R_OK) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 static int user_name(uint32_t uid, const char **ret_name)
 {
 	struct passwd pw, *found = NULL;
@@ -25,7 +32,7 @@ static int user_name(uint32_t uid, const char **ret_name)
 	if (!found && !is_absent(e))
 		return -e;
 	*ret_name = found ? pw.pw_name : "";
-	return 0;
+	return found ? 0 : absent_from("/etc/passwd");
 }
 
 static int group_name(uint32_t gid, const char **ret_name)
@@ -36,7 +43,7 @@ static int group_name(uint32_t gid, const char **ret_name)
 	if (!found && !is_absent(e))
 		return -e;
 	*ret_name = found ? gr.gr_name : "";
-	return 0;
+	return found ? 0 : absent_from("/etc/group");
 }
 
 /* A name longer than the message has room for is as good as none. */

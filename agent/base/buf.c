@@ -236,8 +236,13 @@ void buf_put_esc(struct buf *b, struct slice s)
 
 void buf_put_hex(struct buf *b, struct slice s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		buf_printf(b, "%02x", s.p[i]);
+	static const char digits[] = "0123456789abcdef";
+
+	/* Not buf_printf(): it wants room for a NUL, and a digest may fill its buffer exactly. */
+	for (size_t i = 0; i < s.len; i++) {
+		buf_put_u8(b, (uint8_t)digits[s.p[i] >> 4]);
+		buf_put_u8(b, (uint8_t)digits[s.p[i] & 15]);
+	}
 }
 
 int buf_ok(const struct buf *b)

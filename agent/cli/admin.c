@@ -140,7 +140,8 @@ int admin_explain(const struct cli *c)
 	if (c->exec && !c->n_args)
 		return explain_exec(c);
 	if (c->exec || !c->n_args) {
-		cli_error("what to explain?", "", c->exec ? "a process or an executable, not both" : "a process or an executable is wanted",
+		cli_error("what to explain?", "",
+			  c->exec ? "a process or an executable, not both" : "a process or an executable is wanted",
 			  "svid explain 1234, or: svid explain --exec /usr/bin/app");
 		return CLI_USAGE;
 	}

@@ -161,7 +161,7 @@ static int read_all(struct reader *r)
 	r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (r->fd < 0) {
 		cli_error("cannot read", r->path, err_text(-errno),
-			  errno == EACCES ? "the audit log is root's" : "svidd --audit says where it is; name the file: svid audit FILE");
+			  errno == EACCES ? "the audit log is root's" : "svidd --audit says where it is: svid audit FILE");
 		return CLI_LOCAL;
 	}
 	code = read_on(r);

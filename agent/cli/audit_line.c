@@ -64,14 +64,18 @@ static bool names(const json_t *record, const char *identity)
 	return false;
 }
 
-/* A decision other than allow, or an error in place of what was asked for. */
+/* Something was asked for and not given: no identity, an audience refused, an issue that failed. */
 static bool is_denial(const json_t *record)
 {
-	const char *decision = string_of(record, "decision"), *err = string_of(record, "err");
+	const char *decision = string_of(record, "decision"), *event = string_of(record, "event");
+	const json_t *allowed = json_object_get(record, "allowed");
+	struct slice word = slice_str(event);
 
-	if (decision)
-		return strcmp(decision, "allow") != 0;
-	return (err && *err) || json_integer_value(json_object_get(record, "err")) || json_is_true(json_object_get(record, "refused"));
+	if (allowed)
+		return !json_is_true(allowed);
+	if (decision && strcmp(decision, "allow") != 0)
+		return true;
+	return word.len >= 7 && slice_eq_str(slice_of(word.p + word.len - 7, 7), "_failed");
 }
 
 bool audit_wanted(const json_t *record, const struct audit_filter *filter)
@@ -89,7 +93,7 @@ bool audit_wanted(const json_t *record, const struct audit_filter *filter)
 /* Members that make the beginning of the line. */
 static bool is_head(const char *key)
 {
-	static const char *const keys[] = { "time", "event", "decision", "identities", "spiffe_id" };
+	static const char *const keys[] = { "time", "event", "decision", "allowed", "identities", "spiffe_id" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (strcmp(key, keys[i]) == 0)
@@ -119,6 +123,8 @@ static void put_head(struct buf *out, const json_t *record)
 		buf_put_str(&word, " ");
 		buf_put_esc(&word, slice_str(decision));
 	}
+	if (json_is_false(json_object_get(record, "allowed")))
+		buf_put_str(&word, " refused");
 	buf_printf(out, "  %-14s", buf_cstr(&word));
 	if (!who)
 		who = json_object_get(record, "identities");
@@ -135,7 +141,7 @@ static void put_members(struct buf *out, const char *prefix, json_t *object)
 	const char *key;
 
 	json_object_foreach(object, key, v) {
-		if (!*prefix && is_head(key))
+		if ((!*prefix && is_head(key)) || json_is_null(v))
 			continue;
 		if (json_is_object(v) && !*prefix) {
 			put_members(out, key, v);

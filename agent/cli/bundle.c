@@ -36,7 +36,7 @@ static struct slice text_of(const json_t *object, const char *name)
 	return slice_of(json_string_value(v), json_string_length(v));
 }
 
-/* A bundle as admin.sock has it. "jwks" may be an object or its text. */
+/* A bundle as admin.sock has it. "jwks" is null when there is none. */
 static int add_held(struct bundle_list *list, const json_t *held)
 {
 	AUTO(buf) struct buf der = BUF_INIT(LIM_BUNDLE);
@@ -47,9 +47,7 @@ static int add_held(struct bundle_list *list, const json_t *held)
 
 	buf_put_str(&id, "spiffe://");
 	buf_put_slice(&id, text_of(held, "trust_domain"));
-	if (json_is_string(keys))
-		buf_put_slice(&jwks, text_of(held, "jwks"));
-	else if (keys)
+	if (json_is_object(keys))
 		json_put(&jwks, keys, JSON_ENSURE_ASCII);
 	if (!err)
 		err = bundle_list_x509(list, buf_slice(&id), buf_slice(&der));
@@ -102,7 +100,8 @@ static int read_map(struct bundle_list *list, struct slice message, uint32_t num
 			continue;
 		err = f.wire == PB_BYTES ? pb_strings(f.bytes, entry, ARRAY_SIZE(entry)) : -ERR_FORMAT;
 		if (!err)
-			err = number == 2 ? bundle_list_x509(list, entry[0], entry[1]) : bundle_list_jwks(list, entry[0], entry[1]);
+			err = number == 2 ? bundle_list_x509(list, entry[0], entry[1]) :
+					    bundle_list_jwks(list, entry[0], entry[1]);
 	}
 	return err ? err : slice_ok(&message) ? 0 : -ERR_FORMAT;
 }

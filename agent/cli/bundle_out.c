@@ -232,9 +232,11 @@ static bool is_wanted(const struct cli *c, const struct bundle *b)
 static int none(const struct cli *c, size_t n)
 {
 	if (n)
-		cli_error("more than one trust domain", "", "this form is of one", "svid bundle show TRUSTDOMAIN; their names: svid bundle show");
+		cli_error("more than one trust domain", "", "this form is of one",
+			  "svid bundle show TRUSTDOMAIN; their names: svid bundle show");
 	else
-		cli_error("there is no bundle of", c->n_args ? c->args[0] : "any trust domain", "the agent gives none to this caller",
+		cli_error("there is no bundle of", c->n_args ? c->args[0] : "any trust domain",
+			  "the agent gives none to this caller",
 			  "svid bundle show; of foreign trust domains: svid bundle list, and federatesWith in the document");
 	return n ? CLI_USAGE : CLI_NO;
 }

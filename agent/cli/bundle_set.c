@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bundle_set.c - `svid bundle set`, `delete`, `list`: foreign trust domains' bundles. Files are read here, not in svid-core. svid, root. */
+/* bundle_set.c - `svid bundle set`, `delete`, `list`: files are read here, svid-core gets what came of them. svid, root. */
 #include <errno.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/cli/admin.h"
 #include "agent/cli/bundle_out.h"
+#include "agent/cli/dump.h"
 #include "agent/cli/files.h"
 #include "agent/cli/foreign.h"
 #include "agent/cli/view.h"
 #include "agent/ipc/msg.h"
+
+/* {"trust_domain": ..., "error": ...} */
+static int refused_bundle(const struct cli *c, int refused, struct slice json)
+{
+	json_t *answer = json_loadb((const char *)json.p, json.len, 0, NULL);
+	const char *why = json_string_value(json_object_get(answer, "error"));
+
+	cli_error("the agent refused the bundle of", c->args[0], why ? why : err_text(refused),
+		  "what it keeps: svid bundle list; its own trust domain: svid status");
+	json_decref(answer);
+	return refused == -ERR_NOT_READY || refused == -ENOMEM || refused == -ERR_STATE ? CLI_AGENT : CLI_NO;
+}
 
 static int send_bundle(const struct cli *c, struct slice name, const struct foreign *f)
 {
@@ -25,11 +38,7 @@ static int send_bundle(const struct cli *c, struct slice name, const struct fore
 		err = admin_ask(c->admin, MSG_AD_BUNDLE, buf_slice(&body), c->timeout_ms, &json, &refused);
 	if (err)
 		return cli_agent_error(c->admin, err);
-	if (!refused)
-		return CLI_DONE;
-	cli_error("the agent refused the bundle of", c->args[0], err_text(refused),
-		  refused == -ERR_NOT_FOUND ? "svid bundle list" : "its own trust domain has no foreign bundle; see: svid status");
-	return refused == -ERR_NOT_FOUND ? CLI_NO : CLI_AGENT;
+	return refused ? refused_bundle(c, refused, buf_slice(&json)) : CLI_DONE;
 }
 
 static int say_kept(const struct cli *c, struct slice name, const struct foreign *f)
@@ -66,7 +75,8 @@ static int read_bundle(const struct cli *c, struct slice name, struct foreign *f
 	if (!err)
 		return CLI_DONE;
 	buf_put_slice(&why, err == -ERR_FORMAT ? buf_slice(&f->why) : slice_str(err_text(err)));
-	cli_error("cannot use", c->args[1], buf_cstr(&why), "a SPIFFE bundle (JSON) or CA certificates (PEM) are wanted; nothing was changed");
+	cli_error("cannot use", c->args[1], buf_cstr(&why),
+		  "a SPIFFE bundle (JSON) or CA certificates (PEM) are wanted; nothing was changed");
 	return err == -ENOMEM ? CLI_LOCAL : CLI_NO;
 }
 
@@ -99,6 +109,23 @@ int bundle_delete(const struct cli *c)
 	return cli_print(&out, CLI_DONE);
 }
 
+/* What is in the bundles is `svid bundle show`'s. */
+static void leave_out_content(struct buf *json)
+{
+	json_t *root = json_loadb((const char *)json->data, json->len, 0, NULL), *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "bundles"), i, item) {
+		(void)json_object_del(item, "x509_authorities_der");
+		(void)json_object_del(item, "jwks");
+	}
+	if (root) {
+		buf_reset(json);
+		json_put(json, root, JSON_COMPACT);
+	}
+	json_decref(root);
+}
+
 int bundle_list(const struct cli *c)
 {
 	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
@@ -107,5 +134,6 @@ int bundle_list(const struct cli *c)
 
 	if (err || refused)
 		return cli_agent_error(c->admin, err ? err : refused);
+	leave_out_content(&json);
 	return view_show(buf_slice(&json), c->output == OUT_JSON, false, "bundles");
 }

@@ -109,7 +109,7 @@ static void put_verb(struct buf *out, const struct verb *v)
 	put_options(out, v->uses);
 	buf_put_str(out, "\" forms=\"");
 	put_forms(out, v->forms);
-	buf_put_str(out, "\" words=\"");
+	buf_put_str(out, "\" offer=\"");
 	put_words(out, v->args);
 	buf_printf(out, "\" files=%d ;;\n", has_file(v->args));
 }
@@ -121,19 +121,19 @@ static void put_firsts(struct buf *out)
 			buf_printf(out, "%s%s", i ? " " : "", verb_at(i)->first);
 }
 
-/* Sets options, forms, words and files for the verb in $1, "" while it is not known. */
+/* Sets options, forms, offer (words) and files for the verb in $1, "" while it is not known. */
 static void put_tables(struct buf *out)
 {
 	const struct verb *v;
 
-	buf_put_str(out, "_svid_verb() {\n\toptions= forms= words= files=0\n\tcase \"$1\" in\n\t\"\") words=\"");
+	buf_put_str(out, "_svid_verb() {\n\toptions= forms= offer= files=0\n\tcase \"$1\" in\n\t\"\") offer=\"");
 	put_firsts(out);
 	buf_put_str(out, "\" options=\"");
 	put_options(out, USES_ALL);
 	buf_put_str(out, "\" ;;\n");
 	for (size_t i = 0; (v = verb_at(i)); i++) {
 		if (v->second && !is_repeated(i)) {
-			buf_printf(out, "\t\"%s\") words=\"", v->first);
+			buf_printf(out, "\t\"%s\") offer=\"", v->first);
 			put_seconds(out, v->first);
 			buf_put_str(out, "\" options=--help ;;\n");
 		}
@@ -154,21 +154,21 @@ static void put_scan(struct buf *out)
 	buf_put_str(out, ") after=$word ;;\n\t\t-*) ;;\n\t\t*)\n\t\t\t_svid_verb \"${verb:+$verb }$word\"\n"
 			 "\t\t\tif [ -n \"$options\" ]; then verb=\"${verb:+$verb }$word\"; else n=$((n + 1)); fi ;;\n"
 			 "\t\tesac\n\tdone\n\t_svid_verb \"$verb\"\n\tif [ \"$verb\" = help ]; then _svid_verb \"\"; fi\n"
-			 "\tif [ $n -gt 0 ]; then words=; fi\n"
-			 "\tcase \"$after\" in\n\t-o|--format) options= words=$forms files=0 ;;\n\t");
+			 "\tif [ $n -gt 0 ]; then offer=; fi\n"
+			 "\tcase \"$after\" in\n\t-o|--format) options= offer=$forms files=0 ;;\n\t");
 	put_file_valued(out);
-	buf_put_str(out, ") options= words= files=1 ;;\n\t?*) options= words= files=0 ;;\n\tesac\n}\n\n");
+	buf_put_str(out, ") options= offer= files=1 ;;\n\t?*) options= offer= files=0 ;;\n\tesac\n}\n\n");
 }
 
 static const char bash_rest[] =
 	"_svid() {\n"
-	"\tlocal verb after n options forms words files cur=${COMP_WORDS[COMP_CWORD]}\n"
+	"\tlocal verb after n options forms offer files cur=${COMP_WORDS[COMP_CWORD]}\n"
 	"\t_svid_scan \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"\n"
 	"\tCOMPREPLY=()\n"
 	"\tcase \"$cur\" in\n"
 	"\t-*) COMPREPLY=($(compgen -W \"$options\" -- \"$cur\")) ;;\n"
 	"\t*)\n"
-	"\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	"\t\tCOMPREPLY=($(compgen -W \"$offer\" -- \"$cur\"))\n"
 	"\t\tif [ \"$files\" = 1 ]; then\n"
 	"\t\t\tlocal IFS=$'\\n'\n"
 	"\t\t\tcompopt -o filenames 2>/dev/null\n"
@@ -180,19 +180,14 @@ static const char bash_rest[] =
 
 static const char zsh_rest[] =
 	"_svid() {\n"
-	"\temulate -L zsh\n"
-	"\tsetopt sh_word_split\n"
-	"\tlocal verb after n options forms files cur=${words[CURRENT]}\n"
-	"\tlocal -a typed offer\n"
-	"\ttyped=(\"${(@)words[2,CURRENT-1]}\")\n"
-	"\tlocal words\n"
-	"\t_svid_scan \"${(@)typed}\"\n"
+	"\tlocal verb after n options forms offer files cur=${words[CURRENT]}\n"
+	"\t_svid_scan \"${(@)words[2,CURRENT-1]}\"\n"
 	"\tcase \"$cur\" in\n"
-	"\t-*) offer=($options) ;;\n"
-	"\t*) offer=($words) ;;\n"
+	"\t-*) compadd -- ${=options} ;;\n"
+	"\t*)\n"
+	"\t\tif [ -n \"$offer\" ]; then compadd -- ${=offer}; fi\n"
+	"\t\tif [ \"$files\" = 1 ]; then _files; fi ;;\n"
 	"\tesac\n"
-	"\tif (( $#offer )); then compadd -- \"${(@)offer}\"; fi\n"
-	"\tif [ \"$files\" = 1 ]; then _files; fi\n"
 	"}\n"
 	"if [ \"$funcstack[1]\" = _svid ]; then _svid \"$@\"; else compdef _svid svid; fi\n";
 

@@ -68,7 +68,7 @@ static int add_x509(struct foreign *f, struct slice trust_domain, const json_t *
 	    base64_get(&der, slice_of(json_string_value(first), json_string_length(first)), BASE64_PLAIN))
 		return refuse_key(f, i, "x5c is not standard base64");
 	err = foreign_cert_read(buf_slice(&der), trust_domain, &cert, &why);
-	if (!err)
+	if (!err && !why)
 		why = compare_key(jwk, cert);
 	if (why)
 		return refuse_key(f, i, why);
@@ -240,7 +240,7 @@ int foreign_read(struct slice trust_domain, struct slice file, int64_t now, stru
 	}
 	err = *at.p == '{' || *at.p == '[' ? read_json(f, trust_domain, file, now) : read_pem(f, trust_domain, file, now);
 	if (!err && !f->n_x509 && !f->n_jwt) {
-		/* Trust Domain and Bundle 4.1.3: then nothing of that trust domain is valid. That must be said in so many words. */
+		/* Trust Domain and Bundle 4.1.3: then nothing of that trust domain is valid. That must be said outright. */
 		buf_put_str(&f->why, "nothing in it can be used; to trust that trust domain no more: svid bundle delete");
 		err = -ERR_FORMAT;
 	}

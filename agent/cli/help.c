@@ -40,13 +40,36 @@ int help(const struct cli *c)
 	return cli_print(&out, CLI_DONE);
 }
 
+static void put_verb(struct buf *out, const struct verb *v)
+{
+	buf_put_str(out, "svid ");
+	verb_usage(out, v);
+	buf_printf(out, "\n  %s\n\n%s\n", v->help, v->more);
+}
+
 int help_of(const struct verb *v)
 {
 	AUTO(buf) struct buf out = BUF_INIT(1 << 14);
 
-	buf_put_str(&out, "svid ");
-	verb_usage(&out, v);
-	buf_printf(&out, "\n  %s\n\n%s\nOptions\n", v->help, v->more);
+	put_verb(&out, v);
+	buf_put_str(&out, "Options\n");
 	options_help(&out, v->uses);
+	return cli_print(&out, CLI_DONE);
+}
+
+int help_of_all(const char *first)
+{
+	AUTO(buf) struct buf out = BUF_INIT(1 << 15);
+	unsigned int uses = 0;
+	const struct verb *v;
+
+	for (size_t i = 0; (v = verb_at(i)); i++) {
+		if (strcmp(v->first, first) != 0)
+			continue;
+		put_verb(&out, v);
+		uses |= v->uses;
+	}
+	buf_put_str(&out, "Options\n");
+	options_help(&out, uses);
 	return cli_print(&out, CLI_DONE);
 }

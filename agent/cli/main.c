@@ -69,7 +69,10 @@ static int unknown_verb(const struct options *o, size_t at)
 
 	put_seconds(&why, o->words[at]);
 	buf_printf(&typed, "%s%s%s", o->words[at], why.len && second ? " " : "", why.len && second ? second : "");
-	put_nearest(&next, o->words[at], second);
+	if (why.len && !second)
+		buf_printf(&next, "svid help %s", o->words[at]);
+	else
+		put_nearest(&next, o->words[at], second);
 	cli_error("unknown verb", buf_cstr(&typed), why.len ? buf_cstr(&why) : "not in the list",
 		  next.len ? buf_cstr(&next) : "svid help");
 	return CLI_USAGE;
@@ -86,7 +89,9 @@ static int run_help(struct options *o)
 	if (o->n_words == at || o->cli.man || (!at && is_word(o, 0, "help")))
 		return help(&o->cli);
 	v = find(o, at, true);
-	return v ? help_of(v) : unknown_verb(o, at);
+	if (!v)
+		return unknown_verb(o, at);
+	return v->second && o->n_words == at + 1 ? help_of_all(v->first) : help_of(v);
 }
 
 static int wrong_count(const struct verb *v)

@@ -21,15 +21,27 @@ void man_text(struct buf *out, const char *text, size_t len)
 	}
 }
 
+/* Where the line that begins at @at ends: at a newline, or behind a sentence. */
+static size_t line_len(const char *at)
+{
+	size_t n = 0;
+
+	while (at[n] && at[n] != '\n') {
+		n++;
+		if (n > 1 && strchr(".:?", at[n - 1]) && at[n] == ' ' && isupper((unsigned char)at[n + 1]) && at[n - 2] != ' ')
+			break;
+	}
+	return n;
+}
+
 void man_words(struct buf *out, const char *text)
 {
-	for (const char *at = text; *at;) {
-		size_t n = strcspn(at, "\n");
-		const char *stop = n < strlen(at) ? at + n : NULL;
+	while (*text) {
+		size_t n = line_len(text);
 
-		man_text(out, at, n);
+		man_text(out, text, n);
 		buf_put_str(out, "\n");
-		at += n + (stop != NULL);
+		text += n + (text[n] != 0);
 	}
 }
 
@@ -50,15 +62,15 @@ static void put_more(struct buf *out, const char *more)
 	bool literal = false;
 
 	while (*more) {
-		size_t n = strcspn(more, "\n");
 		bool example = strncmp(more, "  ", 2) == 0;
+		size_t n = example ? strcspn(more, "\n") : line_len(more);
 
 		if (example != literal)
-			buf_put_str(out, example ? ".Bd \\-literal \\-offset indent\n" : ".Ed\n.Pp\n");
+			buf_put_str(out, example ? ".Bd -literal -offset indent\n" : ".Ed\n.Pp\n");
 		literal = example;
 		man_text(out, more + (example ? 2 : 0), n - (example ? 2 : 0));
 		buf_put_str(out, "\n");
-		more += n + (more[n] == '\n');
+		more += n + (more[n] != 0);
 	}
 	buf_put_str(out, literal ? ".Ed\n" : "");
 }
@@ -112,7 +124,7 @@ static void put_verb(struct buf *out, const struct verb *v)
 		buf_printf(out, " Ar %s", v->args);
 	buf_put_str(out, "\n");
 	man_words(out, v->help);
-	buf_put_str(out, ".Pp\n");
+	buf_put_str(out, strncmp(v->more, "  ", 2) ? ".Pp\n" : "");
 	put_more(out, v->more);
 	put_used(out, v->uses);
 }
@@ -149,7 +161,8 @@ static const char description[] =
 	"An error is two lines: what, where and why; then what to do next.\n";
 
 static const char rest[] =
-	".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev SPIFFE_ENDPOINT_SOCKET\nWorkload API socket, unless\n.Fl \\-socket\nnames it.\n.El\n"
+	".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev SPIFFE_ENDPOINT_SOCKET\n"
+	"Workload API socket, unless\n.Fl \\-socket\nnames it.\n.El\n"
 	".Sh FILES\n.Bl -tag -width Ds\n"
 	".It Pa /run/svid/public/api.sock\nWorkload API\n"
 	".It Pa /run/svid/private/admin.sock\nfor root\n"
@@ -165,7 +178,7 @@ static int print_svid(void)
 	put_options(&out);
 	buf_put_str(&out, rest);
 	put_exits(&out);
-	buf_put_str(&out, ".Sh SEE ALSO\n.Xr svid.yaml 5 ,\n.Xr svid-policy 5 ,\n.Xr svidd 8\n");
+	buf_put_str(&out, ".Sh SEE ALSO\n.Xr svid-policy 5 ,\n.Xr svid.yaml 5 ,\n.Xr svidd 8\n");
 	return cli_print(&out, CLI_DONE);
 }
 

@@ -77,8 +77,9 @@ int man_settings(void)
 static void put_selectors(struct buf *out)
 {
 	buf_put_str(out, ".Sh SELECTORS\n"
-			 "All keys of one map must match, any map of the list is enough, and a value may be a list of which any is "
-			 "enough.\nValues are compared as bytes.\nWith\n.Ql glob:\nin front of paths, file names, cgroups and arguments\n"
+			 "All keys of one map must match, any map of the list is enough,\n"
+			 "and a value may be a list of which any is enough.\nValues are compared as bytes.\n"
+			 "With\n.Ql glob:\nin front of paths, file names, cgroups and arguments\n"
 			 ".Ql *\nand\n.Ql \\&?\nstop at a slash,\n.Ql **\ndoes not.\n.Bl -tag -width Ds\n");
 	for (unsigned int i = 0; i < SEL_COUNT; i++) {
 		const struct selector_term *t = term_selector(i);
@@ -114,8 +115,8 @@ static const char policy_text[] =
 	"Each document of kind WorkloadIdentity says which processes hold one identity.\n"
 	"A document is its kind and name; a file may hold several, with a line of three dashes between.\n"
 	"Files end with .yaml or .yml, belong to root and are writable by root alone.\n"
-	"A document that vanishes from files that can be read is withdrawn at once; one with an error keeps its last good version\n"
-	"and is called stale.\nTry before:\n.Ic svid policy check .\n"
+	"A document that vanishes from files that can be read is withdrawn at once;\n"
+	"one with an error keeps its last good version and is called stale.\nTry before:\n.Ic svid policy check .\n"
 	".Bd -literal -offset indent\n"
 	"apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: billing}\nspec:\n  workloadID: billing\n"
 	"  selectors:\n    \\- unix:path: /usr/bin/billing\n      systemd:id: billing.service\n.Ed\n";
@@ -129,7 +130,8 @@ int man_policy(void)
 	put_kind(&out, "WorkloadIdentity");
 	put_selectors(&out);
 	put_rules(&out);
-	buf_put_str(&out, ".Sh FILES\n.Pa /etc/svid/policy.d/*.yaml\n.Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid.yaml 5 ,\n.Xr svidd 8\n");
+	buf_put_str(&out, ".Sh FILES\n.Pa /etc/svid/policy.d/*.yaml\n"
+			  ".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid.yaml 5 ,\n.Xr svidd 8\n");
 	return cli_print(&out, CLI_DONE);
 }
 
@@ -184,9 +186,10 @@ static void put_daemon_option(struct buf *out, struct slice line)
 static const char daemon_text[] =
 	".Sh SYNOPSIS\n.Nm\n.Op Ar option ...\n"
 	".Sh DESCRIPTION\n"
-	".Nm\nserves the SPIFFE Workload API on a Unix socket and tells who is calling by what the kernel recorded while the caller\n"
-	"connected.\nIt must be started as root, usually by systemd as svidd.service; everything but starting and watching the\n"
-	"others is done by programs without privilege.\n"
+	".Nm\nserves the SPIFFE Workload API on a Unix socket and tells who is calling\n"
+	"by what the kernel recorded while the caller connected.\n"
+	"It must be started as root, usually by systemd as svidd.service;\n"
+	"everything but starting and watching the others is done by programs without privilege.\n"
 	"SIGTERM drains and ends; SIGHUP reads the documents again, which changes of the files do by themselves.\n"
 	".Sh OPTIONS\n.Bl -tag -width Ds\n";
 
@@ -196,7 +199,7 @@ static const char daemon_rest[] =
 	".It Pa /etc/svid/policy.d\ndocuments,\n.Xr svid-policy 5\n"
 	".It Pa /run/svid\nsockets\n.It Pa /var/lib/svid\nstate, the sealed authority\n"
 	".It Pa /var/log/svid\\-audit.jsonl\naudit log, see\n.Ic svid audit\n.El\n"
-	".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid.yaml 5 ,\n.Xr svid-policy 5\n";
+	".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid-policy 5 ,\n.Xr svid.yaml 5\n";
 
 int man_svidd(void)
 {

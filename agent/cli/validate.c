@@ -87,7 +87,7 @@ int validate_jwt(const struct cli *c)
 	int err;
 
 	if (c->n_audiences != 1)
-		return usage("--audience", c->n_audiences ? "one is enough: who received it" : "it is needed: who received the token");
+		return usage("--audience", c->n_audiences ? "one is enough: who received it" : "it says who received the token");
 	err = get_token(c, &token);
 	if (err)
 		return err;
@@ -95,7 +95,8 @@ int validate_jwt(const struct cli *c)
 	pb_put(&request, 2, buf_slice(&token));
 	err = buf_ok(&request);
 	if (!err)
-		err = grpc_call(c->socket, "/SpiffeWorkloadAPI/ValidateJWTSVID", buf_slice(&request), false, c->timeout_ms, &reply);
+		err = grpc_call(c->socket, "/SpiffeWorkloadAPI/ValidateJWTSVID", buf_slice(&request), false, c->timeout_ms,
+				&reply);
 	if (err)
 		return cli_agent_error(c->socket, err);
 	return reply.status ? refused(c, &reply) : show(c, reply.body);

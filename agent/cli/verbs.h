@@ -42,6 +42,9 @@ int help(const struct cli *c);
 /** help_of() - `svid help VERB`. Returns the exit code. */
 int help_of(const struct verb *v);
 
+/** help_of_all() - `svid help fetch`: every verb that begins so. Returns the exit code. */
+int help_of_all(const char *first);
+
 /** man_page() - a manual page by its name. Returns the exit code. */
 int man_page(const char *name);
 

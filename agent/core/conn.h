@@ -42,7 +42,8 @@ struct conn {
 	uint64_t cgroup; /* what it is counted under; 0 = not counted */
 	uint32_t userns_owner;
 	bool in_userns;
-	bool anonymous; /* counted under LIM_CONNS_ANON */
+	bool anonymous; /* counted by nobody.h */
+	struct svid_who person; /* uid, or who made its user namespaces */
 	bool unrecorded;  /* the kernel has nothing about it */
 	bool told_whoami; /* its front has asked for the document */
 	bool attached; /* the provider keeps slots for it */

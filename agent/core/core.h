@@ -17,6 +17,7 @@
 #include "agent/core/digest.h"
 #include "agent/core/docs.h"
 #include "agent/core/jwt.h"
+#include "agent/core/nobody.h"
 #include "agent/core/provider.h"
 
 /* A channel that came before P_GO. */
@@ -66,6 +67,7 @@ struct core {
 	struct decisions decisions;
 	struct bounds bounds;
 	struct bury bury;
+	struct nobodies nobodies;
 	struct canary *canary;
 	struct compiler *compiler;
 	struct admin *admin;
@@ -89,13 +91,13 @@ struct core {
 	struct conn **conns; /* LIM_CONNS, by index */
 	uint32_t *generations; /* of each index */
 	uint32_t *free_conns;  /* indexes not in use */
-	size_t n_conns, n_free, n_anon;
+	size_t n_conns, n_free;
 	size_t max_conns; /* callers beyond it are refused; the canary is not */
 	bool no_labels; /* this kernel has no LSM that labels sockets */
 	struct list by_key[CONN_BUCKETS];
 	struct list waiting; /* conns held until the agent is ready, or until the canary is known */
 	struct list undecided; /* served as nobody while a hold was on: they must come again */
-	uint64_t accepted, refused, cut, revoked;
+	uint64_t accepted, refused, cut, revoked, offences;
 };
 
 /* parent.c: svidd */

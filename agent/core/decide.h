@@ -34,6 +34,7 @@ struct decision {
 	bool busy;    /* its connections are being gone through: it stays */
 	bool waived;  /* the default not-traced was not enforced */
 	uint64_t expires; /* CLOCK_BOOTTIME ns */
+	uint64_t recorded; /* when "none" was last written of it, likewise; 0: never */
 	int path_err, names_err, cgroup_err;
 	struct buf path, user, group, groups, cgroup;
 	uint32_t ids[LIM_SET_IDENTITIES];

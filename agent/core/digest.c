@@ -225,7 +225,7 @@ static int charge(struct digests *ds, uint32_t uid, uint64_t size, uint64_t *ret
 
 	if (a->left <= 0)
 		return -ERR_RATE;
-	*ret_charged = COST_START_NS + (size < LIM_DIGEST_FILE ? size : 0) * COST_BYTE_NS;
+	*ret_charged = COST_START_NS + (size <= LIM_DIGEST_FILE ? size : 0) * COST_BYTE_NS;
 	a->left -= (int64_t)*ret_charged;
 	return 0;
 }

@@ -46,8 +46,8 @@ static void on_conn_event(struct conn *conn, void *arg)
 		return;
 	if (conn->end_err)
 		return;
-	/* An exit is the normal end of a client; the others are worth a line. */
-	if (e->type != SVID_EVENT_EXIT) {
+	/* An exit is the normal end of a client; the others are worth a line, where there was something to lose. */
+	if (e->type != SVID_EVENT_EXIT && !conn->anonymous) {
 		audit_event(conn->core, conn, e);
 		log_info(EV_CONN_CUT, KV("connection", V_U(conn->number)), KV("pid", V_U(e->key.tgid)),
 			 KV("why", V_S(event_name(e->type))), KV("by", V_U(e->by.tgid)));

@@ -96,6 +96,13 @@ enum ec_curve {
 	CURVE_COUNT,
 };
 
+/* How secrets are shown over SDS, bits; a stream's node metadata may ask for another form. */
+enum sds_flag {
+	SDS_BUNDLES_FOR_NOBODY = 1u << 0, /* a caller without identity gets the own bundle */
+	SDS_PLAIN_CA = 1u << 1,		  /* trusted_ca instead of the SPIFFE validator */
+	SDS_BUNDLE_MAP = 1u << 2,	  /* the validator's bundles as one SPIFFE bundle map (Envoy 1.36 and newer) */
+};
+
 /* Requests on admin.sock. */
 enum admin_what {
 	ADMIN_STATUS = 1,

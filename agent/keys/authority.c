@@ -43,15 +43,13 @@ int authority_new(struct slice td, struct authority **ret_authority)
 
 static bool is_used(const struct authority *a, enum signer_use use)
 {
-	if (use != SIGN_CA && !a->plan.jwt_ttl_s) /* transition */
-		return false;
 	return use != SIGN_WIT || a->plan.wit;
 }
 
 int authority_configure(struct authority *a, const struct authority_plan *plan)
 {
 	if (plan->ca_ttl_s < SIGNER_TTL_MIN_S || plan->ca_ttl_s > LIM_CA_TTL_S ||
-	    (plan->jwt_ttl_s && plan->jwt_ttl_s < SIGNER_TTL_MIN_S) || plan->jwt_ttl_s > LIM_JWT_KEY_TTL_S)
+	    plan->jwt_ttl_s < SIGNER_TTL_MIN_S || plan->jwt_ttl_s > LIM_JWT_KEY_TTL_S)
 		return -ERR_FORMAT;
 	a->plan = *plan;
 	/* Tokens of a profile that was switched off shall not verify any longer. */

@@ -24,7 +24,7 @@ struct front {
 	struct loop_watch parked; /* the descriptor while unbound: hang-ups only */
 	struct loop_timer lonely; /* bound, but svidd brings no channel */
 	struct chan *chan;	  /* once bound and attached */
-	unsigned int unread;	  /* answers given since it last read all of them */
+	uint64_t n_queued;	  /* answers that had to wait so far, as chan_taken() counts those that left again */
 	size_t n_holds;
 	struct keystore_hold holds[LIM_SET_IDENTITIES];
 };
@@ -83,6 +83,19 @@ static int front_add(struct keys *k, uint32_t number, struct front **ret_front)
 	return 0;
 }
 
+/* Memory for what waits is ours: a front that has orders answered and does not read must not take it. */
+static int check_reads(const struct front *f)
+{
+	return f->n_queued - chan_taken(f->chan) < 2 * LIM_JWT_ORDERS ? 0 : -ERR_LIMIT;
+}
+
+/* After each answer: when anything waits, so does this one. */
+static int gave(struct front *f, int err)
+{
+	f->n_queued += !err && !chan_idle(f->chan);
+	return err;
+}
+
 static struct keystore_hold *hold_of(struct front *f, uint32_t identity)
 {
 	for (size_t i = 0; i < f->n_holds; i++)
@@ -132,30 +145,25 @@ static int on_get(struct chan *c, struct chan_msg *m)
 		return err;
 	if (!err)
 		err = send_key(c, m->id, &get, key);
-	if (!err)
-		return 0;
-	return chan_put(c, FK_NOKEY, m->id, .identity = get.identity, .kind = get.kind, .generation = get.generation,
-			.err = err);
-}
-
-/* Memory for what waits is ours: a front that has orders answered and does not read must not take it. */
-static int count_answer(struct front *f)
-{
-	if (chan_idle(f->chan))
-		f->unread = 0;
-	return f->unread++ < 2 * LIM_JWT_ORDERS ? 0 : -ERR_LIMIT;
+	if (err)
+		err = chan_put(c, FK_NOKEY, m->id, .identity = get.identity, .kind = get.kind,
+			       .generation = get.generation, .err = err);
+	return gave(f, err);
 }
 
 static int on_verify(struct chan *c, struct chan_msg *m)
 {
+	struct front *f = chan_owner(c);
 	struct msg_FK_VERIFY verify;
 	int err = msg_get_FK_VERIFY(m->body, &verify);
 
 	if (!err)
 		err = verify_is_sane(&verify);
 	if (!err)
-		err = count_answer(chan_owner(c));
-	return err ? err : chan_put(c, FK_VERIFIED, m->id, .order = verify.order, .err = verify_signature(&verify));
+		err = check_reads(f);
+	if (err)
+		return err;
+	return gave(f, chan_put(c, FK_VERIFIED, m->id, .order = verify.order, .err = verify_signature(&verify)));
 }
 
 static void on_dead(struct chan *c, int err)
@@ -262,14 +270,14 @@ int front_give_jwt(struct keys *k, uint32_t number, const struct msg_FK_JWT *m)
 
 	if (!f || !f->chan)
 		return -ERR_CLOSED;
-	err = count_answer(f);
+	err = check_reads(f);
 	if (err) {
 		log_warn(EV_FRONT, KV("front", V_U(number)), KV("condemned", V_S("does not read its tokens")));
 		front_free(f);
 		return err;
 	}
-	return chan_put(f->chan, FK_JWT, 0, .order = m->order, .err = m->err, .issued_at = m->issued_at,
-			.not_after = m->not_after, .token = m->token);
+	return gave(f, chan_put(f->chan, FK_JWT, 0, .order = m->order, .err = m->err, .issued_at = m->issued_at,
+				.not_after = m->not_after, .token = m->token));
 }
 
 void front_drop_all(struct keys *k)

@@ -24,7 +24,8 @@ const struct role roles[ROLE_COUNT] = {
 	[ROLE_KEYS] = { .program = "svid-keys", .user = "svid-keys", .id_offset = 1,
 			.nofile = 2 * LIM_FRONTS, .nproc = 8, .memlock = 1024 * MIB, .as = 1024 * MIB },
 	[ROLE_ATTEST] = { .program = "svid-attest", .user = "svid-attest", .id_offset = 2,
-			  .caps = CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH),
+			  /* Each worker gives up what is not for its kind (agent/attest/sandbox.c). */
+			  .caps = CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_SYS_CHROOT),
 			  .nofile = 64, .nproc = 8 * LIM_ATTEST_WORKERS, .as = 512 * MIB },
 	[ROLE_FRONT] = { .program = "svid-front", .user = "svid-front", .id_offset = 3,
 			 .nofile = LIM_CONNS + 64, .memlock = 1 * MIB, .as = 512 * MIB },

@@ -16,6 +16,7 @@
 #define MAGIC_CEPH	0x00c36400
 #define MAGIC_AFS	0x5346414f
 #define MAGIC_V9FS	0x01021997
+#define CTIME_QUERIED (1u << 31)	/* I_CTIME_QUERIED since 6.13: somebody asked for this time */
 #define SB_KERNMOUNT_BIT (1u << 22)	/* mounted by the kernel for itself: memfd, shmem, hugetlb files */
 
 static __always_inline void exe_times(struct inode *inode, struct svid_exe *ret)
@@ -36,7 +37,7 @@ static __always_inline void exe_times(struct inode *inode, struct svid_exe *ret)
 	}
 	if (bpf_core_field_exists(sec->i_ctime_sec)) {
 		ret->ctime_sec = sec->i_ctime_sec;
-		ret->ctime_nsec = sec->i_ctime_nsec;
+		ret->ctime_nsec = sec->i_ctime_nsec & ~CTIME_QUERIED;
 	} else if (bpf_core_field_exists(under->__i_ctime)) {
 		ret->ctime_sec = under->__i_ctime.tv_sec;
 		ret->ctime_nsec = under->__i_ctime.tv_nsec;

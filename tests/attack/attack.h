@@ -52,6 +52,8 @@ extern const struct command ucred_commands[];
 extern const struct command io_uring_commands[];
 extern const struct command rights_flood_commands[];
 extern const struct command borrowed_commands[];
+extern const struct command fuse_commands[];
+extern const struct command rewrite_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));
@@ -100,6 +102,12 @@ void copy_file(const char *from, const char *to);
 
 /** mm_map_now() - the caller's memory map as PR_SET_MM_MAP takes it, unchanged. */
 void mm_map_now(struct prctl_mm_map *ret_map);
+
+/** leave_file() - our own text from @exe goes to anonymous memory: no mapping of that file is left. */
+void leave_file(const char *exe);
+
+/** link_to() - /proc/self/exe names @path from now on (spoof_exe.c); skips where that is refused. */
+void link_to(const char *path);
 
 /** is_how() - the same for how=. */
 bool is_how(const struct options *o, const char *name);

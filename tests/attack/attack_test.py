@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+import digest_scenarios as d  # noqa: E402
 import scenarios as s  # noqa: E402
 import table  # noqa: E402
 from product import SLOW, Failed, Product, Skipped  # noqa: E402
@@ -35,6 +36,8 @@ RULES = {
     "closed at all": lambda o: closed_in_time(o, 300),
     "unhurt": lambda o: o == "others served",
     "served": lambda o: o == "served",
+    "once": lambda o: o == "hashed once",
+    "named": lambda o: o.startswith("no identity, ") and o.endswith(" named") and not o.endswith("not named"),
     "traced": lambda o: o == "SVID stolen, not enforced",
     "silenced": lambda o: o.startswith(("no identity", "not affected, no identity", "refused to root", "links cannot")),
     "overrun": lambda o: re.match(r"[1-9]\d* events lost, no identity, whole again", o) is not None,
@@ -118,6 +121,29 @@ def a12_cases():
                "no such rule", "a rule that nothing can show does not match")
 
 
+def digest_cases():
+    yield Case("A8", "one executable, many callers", ([d.a8_again], []), {"socket": "any", "else": "once"},
+               "hashes each time (W9)")
+    yield Case("A18", "FUSE shows the hasher the pinned bytes; remote files", ([d.a18_fuse, d.a18_remote], []), {},
+               "SVID stolen (kernel.md K9)")
+    yield Case("A19", "evil runs, rewrites its file into the pinned one, no stamp", ([d.a19_mapping], []), {},
+               "SVID stolen: the link says so")
+    yield Case("A19", "the same within the tick of its exec", ([d.a19_fresh], []), {}, "SVID stolen: the link says so")
+    yield Case("A19", "pinned is hashed, rewritten into evil within the tick", ([form(d.a19_cached, n) for n in (0, 25)], []), {},
+               "no identity: remembers nothing", "nothing is remembered without the kernel's record")
+    failing = {"socket": "named", "else": "named"}
+    yield Case("A24", "digests fail: hashers hang", ([d.a24_digest], []), failing, "no identity, nothing is named")
+    yield Case("A24", "names fail: the user database cannot be read", ([d.a24_names], []), failing,
+               "no identity, nothing is named")
+    yield Case("A24", "cgroup paths fail: not readable", ([d.a24_cgroup], []), {"socket": "any", "else": "named"},
+               "no identity, nothing is named")
+    # last: afterwards that user's share of hashing is spent
+    safe = {"socket": "unhurt", "else": "unhurt"}
+    yield Case("A8", "24 callers with 8 executables of 900 MB to be hashed", ([d.a8_huge], []), safe,
+               "hashes each time, for each caller (W9)")
+    yield Case("A8", "executables whose file system never answers the hasher", ([d.a8_hanging], []), safe, "not tested")
+
+
 def cases():
     stamp = "the stamp of the request is another pid's, and the front compares it in every mode"
     yield Case("A1", "connect, ask, exit, reaped, pid is trusted's, agent late", ([form(s.a1, "", "late")], []), {},
@@ -167,6 +193,7 @@ def cases():
     yield Case("A16", "trusted's connection, ucred forged by root of a userns", ([form(s.a16, "")], []), {},
                "SVID stolen: not looked at")
     yield Case("A16", "A2 with a forged ucred", ([form(s.a16, "exec")], []), {}, "SVID stolen (W2)")
+    yield from digest_cases()
     modes = ("inline", "worker", "sqpoll", "threads")
     yield Case("A17", "honest caller by io_uring x3, by threads", ([form(s.a17_honest, m) for m in modes], []),
                {"socket": "served", "else": "served"}, "served")

@@ -14,7 +14,7 @@ static const struct command *const families[] = {
 	caller_commands,     fork_exec_commands, pid_recycle_commands, fd_pass_commands,
 	stream_commands,     tracing_commands,	 namespace_commands,   spoof_exe_commands,
 	ucred_commands,	     io_uring_commands,	 rights_flood_commands,
-	borrowed_commands,
+	borrowed_commands,   fuse_commands,	 rewrite_commands,
 };
 
 static const struct command *find(const char *name)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One instance of svidd of our own, with the identities that the attacks are after, and the programs that play."""
+import hashlib
+import json
 import os
 import re
 import select
@@ -13,6 +15,7 @@ BIN = os.environ.get("SVID_BIN", os.path.join(ROOT, "build/bin"))
 SLOW = float(os.environ.get("SLOW", "1"))  # an emulated machine: deadlines of the test, not of the product
 PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker", "svid")
 UID = 1000
+HASHED_UID, OTHER_HASHED_UID = 1001, 1002  # who is hashed: no document of digests is for anybody else
 TRUST_DOMAIN = "attack.test"
 WAIT_MS = int(2000 * SLOW)
 
@@ -168,10 +171,15 @@ class Product:
         for name in PROGRAMS:
             if not os.path.exists(os.path.join(self.sbin, name)):
                 shutil.copy(os.path.join(BIN, name), self.sbin)
-        for name in ("trusted", "evil", "args", "strict", "revoked"):
+        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped"):
             if not os.path.exists(self.path(name)):
                 shutil.copy(os.path.join(BIN, "svid-attack"), self.path(name))
                 os.chmod(self.path(name), 0o755)
+        for name, tail in (("pinned", b"pinned"), ("unpinned", b"evil!!")):
+            if not os.path.exists(self.path(name)):
+                shutil.copy(os.path.join(BIN, "svid-attack"), self.path(name))
+                with open(self.path(name), "ab") as f:
+                    f.write(tail)
 
     def document(self, name, selectors, more=""):
         text = DOCUMENT.format(name=name, selectors=selectors, more=more)
@@ -188,6 +196,12 @@ class Product:
         self.document("revoked", f"unix:path: {self.path('revoked')}")
         self.document("swap", f"unix:path: {self.top}/loose/app")
         self.document("args", f"{{'unix:path': {args}, 'process:cmdline': '{args} serve --production'}}")
+        with open(self.path("pinned"), "rb") as f:
+            digest = hashlib.sha256(f.read()).hexdigest()
+        self.document("pinned", f"{{'unix:uid': [{HASHED_UID}, {OTHER_HASHED_UID}], 'unix:sha256': {digest}}}")
+        named, grouped = self.path("named"), self.path("grouped")
+        self.document("named", f"{{'unix:path': {named}, 'unix:user': daemon}}")
+        self.document("grouped", f"{{'unix:path': {grouped}, 'kernel:cgroup': 'glob:/**'}}")
         self.document("strict", f"unix:path: {self.path('strict')}", "  require:\n    - not-traced\n")
 
     def start(self, served=True):
@@ -236,6 +250,18 @@ class Product:
         words = {"socket": self.socket, "trusted": self.trusted, "evil": self.evil, "wait": WAIT_MS, **options}
         argv = [self.path(name), command, *(f"{k}={v}" for k, v in words.items())]
         return Player(argv, user=user, env=env, wrap=wrap)
+
+    def digests(self):
+        """What svid-core says of its hashing."""
+        done = subprocess.run([self.sbin + "/svid", "--admin", self.top + "/run/private/admin.sock", "status", "-o", "json"],
+                              stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        return json.loads(done.stdout)["digests"]
+
+    def record_of(self, pid):
+        """The last audit record of that process."""
+        with open(self.top + "/audit.log", encoding="utf-8") as f:
+            mine = [r for r in map(json.loads, f) if r.get("pid") == pid]
+        return mine[-1] if mine else {}
 
     def tail(self, n=3000):
         self.log.flush()

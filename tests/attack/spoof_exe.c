@@ -110,7 +110,16 @@ static void own_link(char *ret_exe, size_t size)
 	ret_exe[len > 0 ? len : 0] = 0;
 }
 
-static void point_link_at(const char *path)
+void leave_file(const char *exe)
+{
+	struct range ranges[RANGES_MAX];
+	int n = ranges_of(exe, ranges);
+
+	for (int i = 0; i < n; i++)
+		make_anonymous(&ranges[i]);
+}
+
+void link_to(const char *path)
 {
 	struct prctl_mm_map map;
 
@@ -132,7 +141,7 @@ static int lend_link(void *arg)
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount(o->evil, o->trusted, NULL, MS_BIND, NULL))
 		die("bind mount");
-	point_link_at(o->trusted);
+	link_to(o->trusted);
 	lent_now = 1;
 	for (;;)
 		pause(); /* the mount goes with its namespace */
@@ -151,22 +160,18 @@ static void borrow_link(const struct options *o)
 
 static int a15(const struct options *o)
 {
-	struct range ranges[RANGES_MAX];
 	bool lent = is_variant(o, "lent");
 	char exe[256];
 	struct answer a;
-	int n;
 
 	own_link(exe, sizeof(exe));
 	if (!lent)
 		enter_user_ns(0);
-	n = ranges_of(exe, ranges);
-	for (int i = 0; i < n; i++)
-		make_anonymous(&ranges[i]);
+	leave_file(exe);
 	if (lent)
 		borrow_link(o);
 	else
-		point_link_at(o->trusted);
+		link_to(o->trusted);
 	own_link(exe, sizeof(exe));
 	say("exe: %s", strcmp(exe, o->trusted) == 0 ? "spoofed" : exe);
 	answer_init(&a);

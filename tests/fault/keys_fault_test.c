@@ -1,38 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/seal.c agent/keys/leaf.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/keystore.c */
+/* links: agent/keys/seal.c agent/keys/leaf.c agent/keys/jwt.c agent/keys/wit.c agent/keys/jws.c agent/keys/verify.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/keystore.c */
 /*
  * keys_fault_test.c - each allocation in turn fails, ours and libcrypto's (heap.c sends those through
  * mem.h): the work ends with an error, leaves no half result, and succeeds when memory is back.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "tests/unit/keys_case.h"
 
-#include "agent/base/limits.h"
 #include "agent/base/mem.h"
 #include "agent/ipc/lists.h"
+#include "agent/keys/jwt.h"
 #include "agent/keys/keystore.h"
 #include "agent/keys/leaf.h"
-#include "agent/keys/pkey.h"
 #include "agent/keys/seal.h"
+#include "agent/keys/verify.h"
+#include "agent/keys/wit.h"
 
-#define NOW 1790000000ll
-#define TD "example.org"
-#define MAX_STEPS 20000
+#define MAX_STEPS 100000
 #define STRIDE 13
 
 static const uint8_t seal_key[SEAL_KEY_BYTES] = { 7 };
 static struct authority *authority;
 static struct loop *loop;
 
-static int create(void)
+/* A step that was cut short goes on when it is tried again, and until then nothing half-made is published. */
+static int advance(struct authority *a, int64_t now)
+{
+	unsigned int slow = 0;
+	int err = authority_advance(a, now, &slow);
+
+	if (!err && slow)
+		err = authority_adopt(a, SIGN_JWT_RS256, case_rsa(), now);
+	return err;
+}
+
+static int rotate(void)
 {
 	AUTO(authority) struct authority *a = NULL;
-	int err = authority_create(slice_str(TD), KEY_EC_P256, 86400, NOW, &a);
+	AUTO(buf) struct buf bundle = BUF_INIT(LIM_BUNDLE);
+	AUTO(buf) struct buf jwks = BUF_INIT(LIM_JWKS);
+	int err = authority_new(slice_str(TD), &a);
 
-	assert_true((err == 0) == (a != NULL));
+	if (!err)
+		err = authority_configure(a, &(struct authority_plan){ DAY, DAY, true });
+	if (!err)
+		err = advance(a, NOW);
+	if (!err)
+		err = advance(a, NOW + DAY / 2);
+	if (!err)
+		err = authority_put_bundle(a, NOW, &bundle);
+	if (!err)
+		err = authority_put_jwks(a, NOW, &jwks);
+	for (size_t use = 0; !err && use < SIGN_USES; use++)
+		assert_int_equal(a->rings[use].n, 2);
 	return err;
 }
 
@@ -71,6 +90,58 @@ static int issue(void)
 	return err;
 }
 
+static int mint(void)
+{
+	AUTO(buf) struct buf audiences = BUF_INIT(1024);
+	AUTO(buf) struct buf token = BUF_INIT(LIM_JWT);
+	struct jwt_spec spec = { .spiffe_id = slice_str(ID), .ttl_s = 60, .alg = JWT_ES256 };
+	struct jws j;
+	int err;
+
+	list_put_str(&audiences, slice_str("api"));
+	err = buf_ok(&audiences);
+	spec.audiences = buf_slice(&audiences);
+	if (!err)
+		err = jwt_issue(authority, &spec, NOW, &token, &j);
+	spec.alg = JWT_RS256;
+	if (!err)
+		err = jwt_issue(authority, &spec, NOW, &token, &j);
+	return err;
+}
+
+static int issue_wit(void)
+{
+	AUTO(buf) struct buf token = BUF_INIT(LIM_JWT);
+	AUTO(EVP_PKEY) EVP_PKEY *key = NULL;
+	AUTO(secbytes) struct secbytes jwk = { 0 };
+	struct jws j;
+	int err = pkey_generate(WIT_KEY_TYPE, &key);
+
+	if (!err)
+		err = wit_issue(authority, slice_str(ID), 60, key, NOW, &token, &j);
+	assert_true(!err == (token.len > 0));
+	if (!err)
+		err = wit_encode(key, &jwk);
+	assert_true(!err == (jwk.p != NULL));
+	return err;
+}
+
+/* Out of memory is never a good signature; a bad one stays bad. */
+static int verify(void)
+{
+	static const uint8_t one[256] = { 0xff, [255] = 1 }, e[] = { 1, 0, 1 };
+	struct msg_FK_VERIFY m = { .alg = JWT_RS256, .input = slice_str("x"), .signature = slice_of(one, sizeof(one)),
+				   .a = slice_of(one, sizeof(one)), .b = slice_of(e, sizeof(e)) };
+	int err = verify_signature(&m);
+
+	assert_true(err == -ERR_SIGNATURE || err == -ERR_CRYPTO || err == -ERR_FORMAT);
+	m = (struct msg_FK_VERIFY){ .alg = JWT_ES256, .curve = CURVE_P256, .input = slice_str("x"),
+				    .signature = slice_of(one, 64), .a = slice_of(one, 32), .b = slice_of(one, 32) };
+	err = verify_signature(&m);
+	assert_true(err == -ERR_SIGNATURE || err == -ERR_CRYPTO || err == -ERR_FORMAT);
+	return 0;
+}
+
 static int store_keys(void)
 {
 	struct keystore *s = NULL;
@@ -88,18 +159,19 @@ static int store_keys(void)
 	if (!err)
 		err = keystore_hold(s, 1, &hold);
 	if (!err)
-		err = keystore_put(s, 1, &one, &generation);
+		err = keystore_put(s, 1, SVID_WIT, &one, &generation);
 	if (!err)
-		err = keystore_put(s, 1, &two, &generation);
+		err = keystore_put(s, 1, SVID_WIT, &two, &generation);
 	if (!err)
-		err = keystore_fetch(s, &hold, generation, &got);
+		err = keystore_fetch(s, &hold, SVID_WIT, generation, &got);
 	keystore_free(s);
 	return err;
 }
 
 /*
  * The nth allocation fails, for n = 0, 1, ... until the work gets by without it. After the first
- * hundreds, which are ours and the start of each libcrypto call, every STRIDE-th is enough (ALL=1: each).
+ * hundreds, which are ours and the start of each libcrypto call, every STRIDE-th, later every 7 * STRIDE-th is enough
+ * (ALL=1: each, then each 7th).
  */
 static void each_allocation_fails(int (*work)(void))
 {
@@ -108,7 +180,7 @@ static void each_allocation_fails(int (*work)(void))
 	long n;
 
 	assert_int_equal(work(), 0); /* what libcrypto allocates once is there now */
-	for (n = 0; n < MAX_STEPS; n += n < 200 ? 1 : stride) {
+	for (n = 0; n < MAX_STEPS; n += n < 200 ? 1 : n < 4000 ? stride : 7 * stride) {
 		int err;
 
 		mem_fail_after(n);
@@ -125,10 +197,28 @@ static void each_allocation_fails(int (*work)(void))
 	print_message("%ld allocations\n", n);
 }
 
-static void creating_an_authority(void **state)
+static void making_and_rotating_keys(void **state)
 {
 	(void)state;
-	each_allocation_fails(create);
+	each_allocation_fails(rotate);
+}
+
+static void minting_jwts(void **state)
+{
+	(void)state;
+	each_allocation_fails(mint);
+}
+
+static void issuing_a_wit(void **state)
+{
+	(void)state;
+	each_allocation_fails(issue_wit);
+}
+
+static void verifying(void **state)
+{
+	(void)state;
+	each_allocation_fails(verify);
 }
 
 static void sealing_and_opening(void **state)
@@ -152,7 +242,10 @@ static void keeping_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(creating_an_authority),
+		cmocka_unit_test(making_and_rotating_keys),
+		cmocka_unit_test(minting_jwts),
+		cmocka_unit_test(issuing_a_wit),
+		cmocka_unit_test(verifying),
 		cmocka_unit_test(sealing_and_opening),
 		cmocka_unit_test(issuing_a_leaf),
 		cmocka_unit_test(keeping_keys),
@@ -160,9 +253,9 @@ int main(void)
 	bool locked;
 	int failed;
 
-	if (heap_init(1u << 20, &locked) || loop_new(&loop) ||
-	    authority_create(slice_str(TD), KEY_EC_P256, 86400, NOW, &authority))
+	if (heap_init(1u << 20, &locked) || loop_new(&loop))
 		return 2;
+	authority = case_authority(DAY, DAY, true);
 	failed = cmocka_run_group_tests_name("fault/keys", tests, NULL, NULL);
 	authority_free(authority);
 	loop_free(loop);

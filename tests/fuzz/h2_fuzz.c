@@ -10,6 +10,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
+#include "agent/base/pb.h"
 #include "tests/lib/workload.h"
 #include "workloadapi/encode.h"
 
@@ -143,6 +144,7 @@ static void feed_request(struct client *c, uint8_t which, uint8_t flags)
 		"/SpiffeWorkloadAPI/FetchX509SVID", "/SpiffeWorkloadAPI/FetchX509Bundles",
 		"/SpiffeWorkloadAPI/FetchJWTSVID", "/grpc.health.v1.Health/Check",
 		"/grpc.health.v1.Health/Watch", "/svid.v1.Self/WhoAmI", "/x/y",
+		"/SpiffeWorkloadAPI/ValidateJWTSVID", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
 	};
 	AUTO(buf) struct buf b = BUF_INIT(1024);
 
@@ -157,6 +159,58 @@ static void feed_request(struct client *c, uint8_t which, uint8_t flags)
 	feed_frame(c, H2_HEADERS, H2_END_HEADERS | (flags & 1), c->next_id, buf_slice(&b));
 	c->next_id += 2;
 }
+
+/* Whole request messages: the fuzzer cannot be asked to find a token. */
+static void feed_message(struct client *c, uint8_t which, uint8_t id)
+{
+	static const char token[] = "eyJhbGciOiJFUzI1NiJ9."
+				    "eyJzdWIiOiJzcGlmZmU6Ly90ZC50ZXN0L3ciLCJhdWQiOiJhIiwiZXhwIjo0MTAyNDQ0ODAwfQ.c2ln";
+	AUTO(buf) struct buf m = BUF_INIT(512);
+	AUTO(buf) struct buf b = BUF_INIT(1024);
+
+	if (which & 2) {
+		pb_put(&m, 1, slice_str("a"));
+		pb_put(&m, 2, slice_str(token));
+	} else if (which & 4) {
+		pb_put(&m, 4, slice_str(which & 8 ? "SpiffeWorkloadAPI" : "x"));
+	}
+	buf_put_u8(&b, 0);
+	buf_put_be32(&b, (uint32_t)m.len);
+	buf_put_slice(&b, buf_slice(&m));
+	feed_frame(c, H2_DATA, which & 1, id, buf_slice(&b));
+}
+
+/* svid-keys answers a question, or none that was asked. */
+static void feed_verified(uint8_t arg)
+{
+	struct msg_FK_VERIFIED m = { .order = api.checks.last - arg / 4 % 4, .err = arg & 1 ? -ERR_SIGNATURE : 0 };
+	int err = arg & 2 ? checks_answer(&api, &m) : 0;
+
+	must(err == 0 || err == -ERR_PERMIT);
+}
+
+static int take_question(struct api *a, const struct msg_FK_VERIFY *m)
+{
+	(void)a;
+	must(m->order != 0 && m->input.len && m->signature.len);
+	return 0;
+}
+
+static int no_order(struct api *a, const struct grpc_conn *g, struct msg_FR_JWT *m)
+{
+	(void)a;
+	(void)g;
+	(void)m;
+	return -ERR_NOT_READY;
+}
+
+static void no_push(struct api *a, struct grpc_conn *g)
+{
+	(void)a;
+	(void)g;
+}
+
+static const struct api_ops ops = { no_push, no_order, take_question };
 
 static void event(struct client *c, uint8_t op, uint8_t arg)
 {
@@ -174,6 +228,8 @@ static void event(struct client *c, uint8_t op, uint8_t arg)
 	case 15:
 		if (arg == 255)
 			grpc_end(&c->g, -ERR_CHANGED);
+		else
+			feed_verified(arg);
 		break;
 	}
 }
@@ -192,7 +248,7 @@ static void script(struct client *c, struct slice in)
 		} else if (op == 10) {
 			feed_request(c, a, id);
 		} else if (op == 11) {
-			feed_frame(c, H2_DATA, a & 1, id, slice_of("\0\0\0\0\0", 5));
+			feed_message(c, a, id);
 		} else {
 			event(c, op, a);
 		}
@@ -226,6 +282,9 @@ static void start(struct client *c)
 	api_publish(&api, FEED_SVIDS, message_ref(versions[0]), 0, 0);
 	api.now = NS_PER_S;
 	api_set_state(&api, 0);
+	api.ops = &ops;
+	checks_done(&api.checks);
+	checks_init(&api.checks);
 	must(!encode_whoami(slice_str("{}"), &whoami));
 	*c = (struct client){ .out = BUF_INIT(32u << 20), .next_id = 1 };
 	for (int i = 0; i < STREAMS; i++)

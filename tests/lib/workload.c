@@ -143,12 +143,15 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t len
 	struct slice *body = source->ptr;
 	struct slice part = slice_get_bytes(body, len < body->len ? len : body->len);
 
+	const struct peer *p = user;
+
 	(void)s;
 	(void)id;
-	(void)user;
 	if (part.len)
 		memcpy(to, part.p, part.len);
-	if (!body->len)
+	else if (p->hold)
+		return NGHTTP2_ERR_DEFERRED;
+	if (!body->len && !p->hold)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return (ssize_t)part.len;
 }
@@ -170,6 +173,15 @@ struct answer *peer_request(struct peer *p, const struct fields *fields, struct 
 	return a;
 }
 
+static void put_message(struct answer *a, struct slice message)
+{
+	buf_put_u8(&a->sent, 0);
+	buf_put_be32(&a->sent, (uint32_t)message.len);
+	buf_put_slice(&a->sent, message);
+	must(!buf_ok(&a->sent), "request");
+	a->request = buf_slice(&a->sent);
+}
+
 struct answer *peer_send(struct peer *p, const char *path, struct slice message)
 {
 	const struct fields fields[] = {
@@ -179,12 +191,17 @@ struct answer *peer_send(struct peer *p, const char *path, struct slice message)
 	};
 	struct answer *a = peer_request(p, fields, slice_of(NULL, 0));
 
-	buf_put_u8(&a->sent, 0);
-	buf_put_be32(&a->sent, (uint32_t)message.len);
-	buf_put_slice(&a->sent, message);
-	must(!buf_ok(&a->sent), "request");
-	a->request = buf_slice(&a->sent);
+	put_message(a, message);
 	return a;
+}
+
+void peer_more(struct peer *p, struct answer *a, struct slice message, bool more)
+{
+	p->hold = more;
+	buf_reset(&a->sent);
+	if (message.p)
+		put_message(a, message);
+	must(!nghttp2_session_resume_data(p->session, peer_id(p, a)), "resume");
 }
 
 struct answer *peer_call(struct peer *p, const char *path)

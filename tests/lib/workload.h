@@ -36,6 +36,7 @@ struct peer {
 	int32_t goaway;	 /* error code of GOAWAY; -1: none */
 	uint32_t settings; /* how many of ours the client got */
 	bool stopped;	 /* our engine ended the connection */
+	bool hold;	 /* request streams stay open when their bytes are sent; then peer_more() */
 };
 
 /* A request header list of its own: NULL-terminated pairs. */
@@ -61,6 +62,9 @@ struct answer *peer_call(struct peer *p, const char *path);
 
 /** peer_send() - the same with a request message of these bytes. */
 struct answer *peer_send(struct peer *p, const char *path, struct slice message);
+
+/** peer_more() - the next request message (none when @message has no bytes at all) on a stream held open; held again when @more. */
+void peer_more(struct peer *p, struct answer *a, struct slice message, bool more);
 
 /** peer_run() - carry bytes both ways until both are quiet. */
 void peer_run(struct peer *p);

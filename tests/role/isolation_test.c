@@ -199,6 +199,17 @@ static void capabilities_equal_the_table(void **state)
 			proc_assert_status(running(&table[i]), sets[s], table[i].caps);
 }
 
+/* Who may read files can name none but its own descriptors. */
+static void assert_root_is_own_descriptors(pid_t pid)
+{
+	char path[64], want[64], root[128] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	snprintf(want, sizeof(want), "/proc/%d/fd", pid);
+	assert_true(readlink(path, root, sizeof(root) - 1) > 0);
+	assert_string_equal(root, want);
+}
+
 /* Who has both may read svid-keys' memory: no worker has. */
 static void workers_have_half_of_the_capabilities_each(void **state)
 {
@@ -223,6 +234,8 @@ static void workers_have_half_of_the_capabilities_each(void **state)
 		proc_assert_status(pid, "CapAmb:", NO_CAPS);
 		lookers += !strcmp(effective, PTRACE);
 		hashers += !strcmp(effective, READ);
+		if (!strcmp(effective, READ))
+			assert_root_is_own_descriptors(pid);
 		others += strcmp(effective, PTRACE) && strcmp(effective, READ);
 	}
 	closedir(proc);

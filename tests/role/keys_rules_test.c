@@ -118,6 +118,11 @@ static void core_breaking_the_rules_ends_the_process(void **state)
 	order(&r, 1, (enum key_type)99);
 	assert_dies(&r);
 
+	start_loaded(&r); /* a kind that is not */
+	assert_int_equal(ipc_put(r.core, KY_ISSUE, 1, .identity = 1, .kind = SVID_KINDS, .spiffe_id = slice_str(ID),
+				 .ttl = 60), 0);
+	assert_dies(&r);
+
 	start_loaded(&r); /* not a message */
 	assert_int_equal(send(r.core, "garbage", 7, 0), 7);
 	assert_dies(&r);
@@ -129,6 +134,142 @@ static void core_breaking_the_rules_ends_the_process(void **state)
 	start_loaded(&r); /* bytes left over */
 	assert_int_equal(ipc_send(r.core, MSG_KY_FORGET, 0, slice_str("12345"), NULL, 0), 0);
 	assert_dies(&r);
+}
+
+/* A token goes only where core itself said that this identity is. */
+static void core_misdirecting_a_token_ends_the_process(void **state)
+{
+	const uint32_t mine = 1, other = 2;
+	struct rig r;
+	int front;
+
+	(void)state;
+	start(&r); /* before the authority is loaded */
+	give_seal(&r, 0x42, 32);
+	give_core(&r);
+	order_jwt(&r, 1, mine, JWT_ES256);
+	assert_dies(&r);
+
+	start_loaded(&r); /* to a front of another identity */
+	front = give_front(&r, 1);
+	bind_front(&r, 1, &mine, 1);
+	order_jwt(&r, 1, other, JWT_ES256);
+	assert_dies(&r);
+	assert_true(is_closed(front));
+	close(front);
+
+	start_loaded(&r); /* to a front of callers without identity */
+	front = give_front(&r, 1);
+	bind_front(&r, 1, NULL, 0);
+	order_jwt(&r, 1, mine, JWT_ES256);
+	assert_dies(&r);
+	close(front);
+
+	start_loaded(&r); /* to a front whose channel is there and which core never bound */
+	front = give_front(&r, 1);
+	usleep(100000);
+	order_jwt(&r, 1, mine, JWT_ES256);
+	assert_dies(&r);
+	close(front);
+
+	for (uint32_t alg = 0; alg <= JWT_ALG_COUNT; alg++) { /* by an algorithm that has no key here */
+		if (alg == JWT_RS256 || alg == JWT_ES256)
+			continue;
+		start_loaded(&r);
+		bind_front(&r, 1, &mine, 1);
+		order_jwt(&r, 1, mine, alg);
+		assert_dies(&r);
+	}
+}
+
+static void send_verify(int front, uint32_t alg, uint32_t curve, size_t extra)
+{
+	struct msg_FK_VERIFY m = { .order = 3, .alg = alg, .curve = curve, .input = slice_str("a.b"),
+				   .signature = slice_str("s"), .a = slice_str("x"), .b = slice_str("y") };
+	AUTO(buf) struct buf body = BUF_INIT(LIM_IPC_BODY);
+
+	msg_put_FK_VERIFY(&body, &m);
+	for (size_t i = 0; i < extra; i++)
+		buf_put_u8(&body, 0);
+	assert_int_equal(ipc_send(front, MSG_FK_VERIFY, 1, buf_slice(&body), NULL, 0), 0);
+}
+
+static void malformed_verification_cuts_that_front_only(void **state)
+{
+	static const struct {
+		uint32_t alg, curve;
+		size_t extra;
+	} bad[] = { { JWT_NONE, 0, 0 }, { JWT_ALG_COUNT, 0, 0 }, { JWT_ES256, CURVE_COUNT, 0 }, { JWT_ES256, CURVE_P256, 1 } };
+	struct msg_FK_VERIFIED answer;
+	struct chan_msg m;
+	struct rig r;
+	int good;
+
+	(void)state;
+	start_loaded(&r);
+	good = give_front(&r, 99);
+	bind_front(&r, 99, NULL, 0); /* callers without identity may have tokens checked too */
+	for (uint32_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		int front = give_front(&r, i);
+
+		bind_front(&r, i, NULL, 0);
+		send_verify(front, bad[i].alg, bad[i].curve, bad[i].extra);
+		assert_true(is_closed(front));
+		close(front);
+	}
+	send_verify(good, JWT_ES256, CURVE_P256, 0);
+	receive(&r, good, MSG_FK_VERIFIED, &m);
+	assert_int_equal(msg_get_FK_VERIFIED(m.body, &answer), 0);
+	assert_int_equal(answer.order, 3);
+	assert_int_equal(answer.err, -ERR_FORMAT);
+	close(good);
+	stop(&r);
+}
+
+static void key_of_no_kind_cuts_that_front_only(void **state)
+{
+	const uint32_t id = 1;
+	struct rig r;
+	int front;
+
+	(void)state;
+	start_loaded(&r);
+	front = give_front(&r, 1);
+	bind_front(&r, 1, &id, 1);
+	assert_int_equal(ipc_put(front, FK_GET, 0, .identity = id, .kind = SVID_KINDS, .generation = 1), 0);
+	assert_true(is_closed(front));
+	close(front);
+	order(&r, id, KEY_EC_P256);
+	assert_int_equal(issued(&r).err, 0);
+	stop(&r);
+}
+
+/* What waits for a front is our memory: it is cut, and the others get theirs. */
+static void front_that_reads_no_token_is_cut(void **state)
+{
+	const uint32_t id = 1;
+	int deaf, good, err = 0;
+	struct rig r;
+
+	(void)state;
+	start_loaded(&r);
+	deaf = give_front(&r, 1);
+	good = give_front(&r, 2);
+	bind_front(&r, 1, &id, 1);
+	bind_front(&r, 2, &id, 1);
+	for (int i = 0; i < 5000 && !err; i++) {
+		order_jwt(&r, 1, id, JWT_ES256);
+		err = minted(&r).err;
+	}
+	assert_true(err == -ERR_LIMIT || err == -ERR_CLOSED);
+	assert_true(is_closed(deaf));
+	order_jwt(&r, 1, id, JWT_ES256);
+	assert_int_equal(minted(&r).err, -ERR_CLOSED);
+	order_jwt(&r, 2, id, JWT_ES256);
+	assert_int_equal(minted(&r).err, 0);
+	close(deaf);
+	close(good);
+	stop(&r);
 }
 
 static void svidd_breaking_the_rules_ends_the_process(void **state)
@@ -223,6 +364,10 @@ int main(void)
 		cmocka_unit_test(front_that_asks_without_end_is_cut),
 		cmocka_unit_test(malformed_front_message_cuts_that_front_only),
 		cmocka_unit_test(core_breaking_the_rules_ends_the_process),
+		cmocka_unit_test(core_misdirecting_a_token_ends_the_process),
+		cmocka_unit_test(malformed_verification_cuts_that_front_only),
+		cmocka_unit_test(key_of_no_kind_cuts_that_front_only),
+		cmocka_unit_test(front_that_reads_no_token_is_cut),
 		cmocka_unit_test(svidd_breaking_the_rules_ends_the_process),
 		cmocka_unit_test(ends_quietly_with_svidd),
 		cmocka_unit_test(is_locked_in),

@@ -92,34 +92,52 @@ void bind_front(struct rig *r, uint32_t front, const uint32_t *ids, size_t n)
 	assert_int_equal(ipc_put(r->core, KY_BIND, 0, .front = front, .identities = slice_of(ids, n * 4)), 0);
 }
 
-struct msg_KY_LOADED load_with(struct rig *r, const struct msg_KY_LOAD *order)
+static void send_order(struct rig *r, const struct msg_KY_LOAD *order)
+{
+	assert_int_equal(ipc_put(r->core, KY_LOAD, 7, .trust_domain = slice_str("example.org"), .sealed = order->sealed,
+				 .may_create = order->may_create, .ca_ttl = order->ca_ttl,
+				 .jwt_key_ttl = order->jwt_key_ttl, .wit = order->wit), 0);
+}
+
+static struct msg_KY_LOAD usual(struct slice sealed, uint32_t may_create)
+{
+	return (struct msg_KY_LOAD){ .sealed = sealed, .may_create = may_create, .ca_ttl = 86400, .jwt_key_ttl = 86400 };
+}
+
+static struct msg_KY_LOADED answer_to(struct rig *r, uint32_t id)
 {
 	struct msg_KY_LOADED loaded;
 	struct chan_msg m;
 
-	assert_int_equal(ipc_put(r->core, KY_LOAD, 7, .trust_domain = slice_str("example.org"), .sealed = order->sealed,
-				 .may_create = order->may_create, .ca_ttl = order->ca_ttl,
-				 .jwt_key_ttl = order->jwt_key_ttl, .wit = order->wit), 0);
 	receive(r, r->core, MSG_KY_LOADED, &m);
-	assert_int_equal(m.id, 7);
+	assert_int_equal(m.id, id);
 	assert_int_equal(msg_get_KY_LOADED(m.body, &loaded), 0);
 	return loaded;
 }
 
-struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_create)
+struct msg_KY_LOADED load_with(struct rig *r, const struct msg_KY_LOAD *order)
 {
-	return load_with(r, &(struct msg_KY_LOAD){ .sealed = sealed, .may_create = may_create, .ca_ttl = 86400,
-						   .jwt_key_ttl = 86400 });
+	send_order(r, order);
+	return answer_to(r, 7);
 }
 
-struct msg_KY_LOADED loaded_again(struct rig *r)
+void send_load(struct rig *r, struct slice sealed, uint32_t may_create)
 {
-	struct msg_KY_LOADED loaded;
-	struct chan_msg m;
+	const struct msg_KY_LOAD order = usual(sealed, may_create);
 
-	receive(r, r->core, MSG_KY_LOADED, &m);
-	assert_int_equal(m.id, 0);
-	assert_int_equal(msg_get_KY_LOADED(m.body, &loaded), 0);
+	send_order(r, &order);
+}
+
+struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_create)
+{
+	send_load(r, sealed, may_create);
+	return answer_to(r, 7);
+}
+
+struct msg_KY_LOADED loaded_with(struct rig *r, uint32_t id)
+{
+	struct msg_KY_LOADED loaded = answer_to(r, id);
+
 	assert_int_equal(loaded.err, 0);
 	return loaded;
 }
@@ -147,6 +165,27 @@ struct msg_KY_ISSUED issued(struct rig *r)
 	assert_int_equal(msg_get_KY_ISSUED(m.body, &answer), 0);
 	assert_int_equal(m.id, answer.identity);
 	return answer;
+}
+
+void order_jwt(struct rig *r, uint32_t front, uint32_t identity, uint32_t alg)
+{
+	AUTO(buf) struct buf audiences = BUF_INIT(64);
+
+	list_put_str(&audiences, slice_str("api"));
+	assert_int_equal(ipc_put(r->core, KY_JWT, 31, .front = front, .order = 31, .identity = identity,
+				 .spiffe_id = slice_str(ID), .issuer = slice_str("https://issuer.example"), .ttl = 300,
+				 .alg = alg, .audiences = buf_slice(&audiences)), 0);
+}
+
+struct msg_KY_JWT_DONE minted(struct rig *r)
+{
+	struct msg_KY_JWT_DONE done;
+	struct chan_msg m;
+
+	receive(r, r->core, MSG_KY_JWT_DONE, &m);
+	assert_int_equal(m.id, 31);
+	assert_int_equal(msg_get_KY_JWT_DONE(m.body, &done), 0);
+	return done;
 }
 
 void ask(int front, uint32_t identity, uint64_t generation)

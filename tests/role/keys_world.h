@@ -73,8 +73,11 @@ struct msg_KY_LOADED load(struct rig *r, struct slice sealed, uint32_t may_creat
 /** load_with() - the same with everything but the trust domain as @order says. */
 struct msg_KY_LOADED load_with(struct rig *r, const struct msg_KY_LOAD *order);
 
-/** loaded_again() - the next KY_LOADED that nobody asked for. */
-struct msg_KY_LOADED loaded_again(struct rig *r);
+/** send_load() - load() without waiting for the answer, which has the number 7. */
+void send_load(struct rig *r, struct slice sealed, uint32_t may_create);
+
+/** loaded_with() - the next KY_LOADED, which must be a success of number @id; 0 is one that nobody asked for. */
+struct msg_KY_LOADED loaded_with(struct rig *r, uint32_t id);
 
 /** start_loaded() - start() with a new authority. */
 void start_loaded(struct rig *r);
@@ -84,6 +87,12 @@ void order(struct rig *r, uint32_t identity, enum key_type type);
 
 /** issued() - the next KY_ISSUED. */
 struct msg_KY_ISSUED issued(struct rig *r);
+
+/** order_jwt() - core orders a JWT-SVID for "api"; order and request have the number 31. */
+void order_jwt(struct rig *r, uint32_t front, uint32_t identity, uint32_t alg);
+
+/** minted() - the next KY_JWT_DONE. */
+struct msg_KY_JWT_DONE minted(struct rig *r);
 
 /** ask() - a front asks for a key. */
 void ask(int front, uint32_t identity, uint64_t generation);

@@ -185,13 +185,16 @@ static void escapes_for_people_are_ascii(void **state)
 	assert_string_equal(buf_cstr(&b), "a\\x1b[\\x0a\\\\\\xff");
 }
 
-static void hex_is_lower_case(void **state)
+static void hex_is_lower_case_and_may_fill_its_buffer(void **state)
 {
-	AUTO(buf) struct buf b = BUF_INIT(100);
+	AUTO(buf) struct buf b = BUF_INIT(6);
 
 	(void)state;
 	buf_put_hex(&b, slice_of("\x00\xAB\x7f", 3));
-	assert_string_equal(buf_cstr(&b), "00ab7f");
+	assert_int_equal(buf_ok(&b), 0);
+	assert_memory_equal(b.data, "00ab7f", 6);
+	buf_put_hex(&b, slice_of("\x01", 1));
+	assert_int_equal(buf_ok(&b), -ERR_SIZE);
 }
 
 int main(void)
@@ -211,7 +214,7 @@ int main(void)
 		cmocka_unit_test(printf_is_bounded),
 		cmocka_unit_test(json_strings_are_valid_whatever_comes),
 		cmocka_unit_test(escapes_for_people_are_ascii),
-		cmocka_unit_test(hex_is_lower_case),
+		cmocka_unit_test(hex_is_lower_case_and_may_fill_its_buffer),
 	};
 
 	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);

@@ -206,8 +206,23 @@ static void serve(int fd, const struct script *script)
 	nghttp2_session_callbacks_del(callbacks);
 }
 
-/* One call against a server that follows @script. */
-static int call(const struct script *script, bool stream, unsigned int timeout_ms, struct grpc_reply *reply)
+struct taken {
+	char text[64];
+	size_t n;
+	int answer; /* what the watcher says to each message */
+};
+
+static int on_message(void *arg, struct slice message)
+{
+	struct taken *t = arg;
+
+	t->n += (size_t)snprintf(t->text + t->n, sizeof(t->text) - t->n, "%.*s;", (int)message.len, (const char *)message.p);
+	return t->answer;
+}
+
+/* One call, or one watch where @taken is given, against a server that follows @script. */
+static int call_or_watch(const struct script *script, bool stream, unsigned int timeout_ms, struct taken *taken,
+			 struct grpc_reply *reply)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	char dir[] = "/tmp/svid-grpc-XXXXXX";
@@ -224,12 +239,20 @@ static int call(const struct script *script, bool stream, unsigned int timeout_m
 		serve(accept(listener, NULL, NULL), script);
 		_exit(0);
 	}
-	err = grpc_call(at.sun_path, "/svid.v1.Self/WhoAmI", slice_of(NULL, 0), stream, timeout_ms, reply);
+	if (taken)
+		err = grpc_watch(at.sun_path, "/svid.v1.Self/WhoAmI", slice_of(NULL, 0), timeout_ms, on_message, taken, reply);
+	else
+		err = grpc_call(at.sun_path, "/svid.v1.Self/WhoAmI", slice_of(NULL, 0), stream, timeout_ms, reply);
 	close(listener);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	unlink(at.sun_path);
 	rmdir(dir);
 	return err;
+}
+
+static int call(const struct script *script, bool stream, unsigned int timeout_ms, struct grpc_reply *reply)
+{
+	return call_or_watch(script, stream, timeout_ms, NULL, reply);
 }
 
 static void unary_call_takes_message_and_status(void **state)
@@ -320,6 +343,45 @@ static void nonsense_status_is_unknown(void **state)
 	assert_int_equal(r.status, GRPC_UNKNOWN);
 }
 
+static void watch_takes_every_message_until_the_stream_ends(void **state)
+{
+	const struct script s = { .body = "\0\0\0\0\3one\0\0\0\0\0\0\0\0\0\3two", .body_len = 21, .status = "7",
+				  .message = "no identity issued" };
+	AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
+	struct taken t = { .n = 0 };
+
+	(void)state;
+	assert_int_equal(call_or_watch(&s, true, TIMEOUT_MS, &t, &r), 0);
+	assert_string_equal(t.text, "one;;two;");
+	assert_int_equal(r.status, 7);
+	assert_string_equal(buf_cstr(&r.message), "no identity issued");
+	assert_true(r.has_body);
+}
+
+static void watcher_may_end_its_watch(void **state)
+{
+	const struct script s = { .body = "\0\0\0\0\3one\0\0\0\0\3two", .body_len = 16 };
+	AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
+	struct taken t = { .answer = -ECANCELED };
+
+	(void)state;
+	assert_int_equal(call_or_watch(&s, true, TIMEOUT_MS, &t, &r), -ECANCELED);
+	assert_string_equal(t.text, "one;");
+}
+
+static void watch_waits_so_long_for_its_first_message_only(void **state)
+{
+	static const struct script silent = { .silent = true }, broken = { .body = "\0\x7f\0\0\1x", .body_len = 6 };
+	AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
+	AUTO(grpc_reply) struct grpc_reply other = GRPC_REPLY_INIT;
+	struct taken t = { .n = 0 };
+
+	(void)state;
+	assert_int_equal(call_or_watch(&silent, true, 100, &t, &r), -ERR_DEADLINE);
+	assert_int_equal(call_or_watch(&broken, true, TIMEOUT_MS, &t, &other), -ERR_SIZE);
+	assert_int_equal(t.n, 0);
+}
+
 static void missing_socket_is_reported(void **state)
 {
 	AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
@@ -342,6 +404,9 @@ int main(void)
 		cmocka_unit_test(silence_ends_at_the_deadline),
 		cmocka_unit_test(what_is_not_grpc_is_an_error),
 		cmocka_unit_test(nonsense_status_is_unknown),
+		cmocka_unit_test(watch_takes_every_message_until_the_stream_ends),
+		cmocka_unit_test(watcher_may_end_its_watch),
+		cmocka_unit_test(watch_waits_so_long_for_its_first_message_only),
 		cmocka_unit_test(missing_socket_is_reported),
 	};
 

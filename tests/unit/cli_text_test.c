@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/out.c agent/cli/options.c agent/cli/endpoint.c agent/cli/files.c */
+/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c */
 /* cli_text_test.c - what svid prints, reads from its command line, and writes: hostile bytes stay bytes. */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include "agent/base/err.h"
 #include "agent/cli/endpoint.h"
 #include "agent/cli/files.h"
+#include "agent/cli/nearest.h"
 #include "agent/cli/options.h"
 #include "agent/cli/view.h"
 
@@ -233,6 +234,74 @@ static void wrong_options_are_refused(void **state)
 	assert_int_equal(parse(&o, NULL, "--socketx", "y", NULL, NULL), -EINVAL);
 }
 
+static void options_keep_what_they_mean_for_the_verb(void **state)
+{
+	struct options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, NULL, "--audience", "a", "--audience", "b"), 0);
+	assert_int_equal(o.cli.n_audiences, 2);
+	assert_string_equal(o.cli.audiences[1], "b");
+	assert_null(options_unused(&o, USES_AUDIENCE));
+	assert_string_equal(options_unused(&o, USES_WRITE), "--audience");
+	assert_int_equal(parse(&o, NULL, "--audience", "", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--audience", "\xff", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--spiffe-id", "spiffe://td/x", NULL, NULL), 0);
+	assert_int_equal(parse(&o, NULL, "--spiffe-id", "td/x", NULL, NULL), -EINVAL);
+	assert_int_equal(parse(&o, NULL, "--format", "spiffe", "-f", "--denied"), 0);
+	assert_int_equal(o.cli.output, OUT_SPIFFE);
+	assert_true(o.cli.follow && o.cli.denied);
+	/* Scripts give these to every verb alike. */
+	assert_int_equal(parse(&o, NULL, "--socket", "/x", "--timeout", "3"), 0);
+	assert_null(options_unused(&o, 0));
+}
+
+static void too_many_audiences_are_refused(void **state)
+{
+	char *argv[2 * (LIM_AUDIENCES + 1) + 2] = { "svid" };
+	struct options o;
+
+	(void)state;
+	for (int i = 0; i <= LIM_AUDIENCES; i++) {
+		argv[1 + 2 * i] = "--audience";
+		argv[2 + 2 * i] = "a";
+	}
+	assert_int_equal(options_parse(1 + 2 * LIM_AUDIENCES, argv, NULL, &o), 0);
+	assert_int_equal(options_parse(3 + 2 * LIM_AUDIENCES, argv, NULL, &o), -EINVAL);
+}
+
+static void near_words_are_found_and_far_ones_are_not(void **state)
+{
+	(void)state;
+	assert_int_equal(nearest_cost("fetch", "fetch"), 0);
+	assert_int_equal(nearest_cost("fetc", "fetch"), 1);
+	assert_int_equal(nearest_cost("bundel", "bundle"), 2);
+	assert_int_equal(nearest_cost("statsu", "status"), 2);
+	assert_int_equal(nearest_cost("x508", "x509"), 1);
+	assert_int_equal(nearest_cost("nonsense", "status"), NEAREST_NONE);
+	assert_int_equal(nearest_cost("ab", "xy"), NEAREST_NONE);
+	assert_int_equal(nearest_cost("", "fetch"), NEAREST_NONE);
+}
+
+static void files_are_read_up_to_their_limit(void **state)
+{
+	AUTO(buf) struct buf small = BUF_INIT(4);
+	AUTO(buf) struct buf exact = BUF_INIT(5);
+	char dir[] = "/tmp/svid-cli-XXXXXX", path[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/f", dir);
+	assert_int_equal(file_replace(dir, "f", slice_str("12345"), 0600), 0);
+	assert_int_equal(file_read(path, &exact), 0);
+	assert_int_equal(exact.len, 5);
+	assert_int_equal(file_read(path, &small), -ERR_SIZE);
+	assert_int_equal(file_read("/nonexistent/f", &small), -ENOENT);
+	assert_int_equal(file_read(dir, &exact), -EISDIR);
+	unlink(path);
+	rmdir(dir);
+}
+
 static void files_are_replaced_whole_with_their_mode(void **state)
 {
 	char dir[] = "/tmp/svid-cli-XXXXXX", path[64], text[16] = "";
@@ -275,6 +344,10 @@ int main(void)
 		cmocka_unit_test(options_stand_anywhere),
 		cmocka_unit_test(socket_comes_from_option_then_environment_then_default),
 		cmocka_unit_test(wrong_options_are_refused),
+		cmocka_unit_test(options_keep_what_they_mean_for_the_verb),
+		cmocka_unit_test(too_many_audiences_are_refused),
+		cmocka_unit_test(near_words_are_found_and_far_ones_are_not),
+		cmocka_unit_test(files_are_read_up_to_their_limit),
 		cmocka_unit_test(files_are_replaced_whole_with_their_mode),
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/x509.c */
+/* links: agent/cli/x509.c tests/lib/certs.c */
 /* cli_x509_test.c - svid reads SVIDs as the strictest client would: each breach is named. */
 #include <errno.h>
 #include <setjmp.h>
@@ -7,73 +7,26 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define ERR_STATE OSSL_ERR_STATE
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
-#undef ERR_STATE
-
 #include "agent/base/limits.h"
 #include "agent/cli/x509.h"
+#include "tests/lib/certs.h"
 
 #define NOW 1790000000ll
 #define ID "spiffe://example.org/web"
 #define NO_CA "CA:FALSE"
 #define SIGNS "critical,digitalSignature"
 
-/* A leaf (or CA) as OpenSSL's configuration syntax says it. NULL: extension left out. */
-struct form {
-	const char *san, *basic, *usage, *extended;
-	int64_t from, to; /* relative to NOW */
-};
-
-static const struct form good = { "URI:" ID ",DNS:web.example.org", "critical,CA:FALSE", "critical,digitalSignature",
-				  "serverAuth,clientAuth", -30, 3600 };
-static const struct form root = { "URI:spiffe://example.org", "critical,CA:TRUE", "critical,keyCertSign,cRLSign", NULL, -30,
-				  86400 };
+static const struct cert_form good = { "URI:" ID ",DNS:web.example.org", "critical,CA:FALSE", "critical,digitalSignature",
+				       "serverAuth,clientAuth", -30, 3600 };
+static const struct cert_form root = { "URI:spiffe://example.org", "critical,CA:TRUE", "critical,keyCertSign,cRLSign", NULL,
+				       -30, 86400 };
 
 static EVP_PKEY *ca_key, *leaf_key;
 static X509 *ca;
 
-static void add(X509 *cert, int nid, const char *value)
+static X509 *make(const struct cert_form *f, EVP_PKEY *key, const char *name)
 {
-	X509_EXTENSION *ext = value ? X509V3_EXT_conf_nid(NULL, NULL, nid, value) : NULL;
-
-	if (!value)
-		return;
-	assert_non_null(ext);
-	assert_int_equal(X509_add_ext(cert, ext, -1), 1);
-	X509_EXTENSION_free(ext);
-}
-
-static X509 *make(const struct form *f, EVP_PKEY *key, const char *name)
-{
-	X509 *cert = X509_new();
-	X509_NAME *subject = X509_get_subject_name(cert);
-
-	X509_set_version(cert, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 4711);
-	X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-	X509_set_issuer_name(cert, ca ? X509_get_subject_name(ca) : subject);
-	ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(NOW + f->from));
-	ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(NOW + f->to));
-	X509_set_pubkey(cert, key);
-	add(cert, NID_subject_alt_name, f->san);
-	add(cert, NID_basic_constraints, f->basic);
-	add(cert, NID_key_usage, f->usage);
-	add(cert, NID_ext_key_usage, f->extended);
-	assert_true(X509_sign(cert, ca_key, EVP_sha256()) > 0);
-	return cert;
-}
-
-static void put_cert(struct buf *out, X509 *cert)
-{
-	unsigned char *der = NULL;
-	int len = i2d_X509(cert, &der);
-
-	assert_true(len > 0);
-	buf_put(out, der, (size_t)len);
-	OPENSSL_free(der);
+	return cert_make(f, NOW, key, name, ca, ca_key);
 }
 
 static void put_key(struct buf *out, EVP_PKEY *key)
@@ -93,14 +46,14 @@ struct parts {
 	struct x509_svid svid;
 };
 
-static void parts_make(struct parts *p, const struct form *f)
+static void parts_make(struct parts *p, const struct cert_form *f)
 {
 	X509 *leaf = make(f, leaf_key, "leaf");
 
 	*p = (struct parts){ .chain = BUF_INIT(LIM_CHAIN), .key = BUF_INIT(LIM_CHAIN), .bundle = BUF_INIT(LIM_CHAIN) };
-	put_cert(&p->chain, leaf);
+	cert_put(&p->chain, leaf);
 	put_key(&p->key, leaf_key);
-	put_cert(&p->bundle, ca);
+	cert_put(&p->bundle, ca);
 	X509_free(leaf);
 	p->svid = (struct x509_svid){ .spiffe_id = slice_str(ID), .chain = buf_slice(&p->chain), .key = buf_slice(&p->key),
 				      .bundle = buf_slice(&p->bundle) };
@@ -149,7 +102,7 @@ static void good_svid_has_no_problem(void **state)
 static void each_breach_of_the_leaf_is_named(void **state)
 {
 	static const struct {
-		struct form form;
+		struct cert_form form;
 		const char *want;
 	} cases[] = {
 		{ { "URI:" ID ",URI:spiffe://example.org/two", NO_CA, SIGNS, NULL, -1, 9 }, "more than one URI" },
@@ -236,7 +189,7 @@ static void pem_is_what_openssl_reads(void **state)
 
 	(void)state;
 	parts_make(&p, &good);
-	put_cert(&p.chain, ca);
+	cert_put(&p.chain, ca);
 	assert_int_equal(x509_put_pem(&pem, buf_slice(&p.chain)), 0);
 	assert_int_equal(x509_put_key_pem(&pem, buf_slice(&p.key)), 0);
 	in = BIO_new_mem_buf(pem.data, (int)pem.len);
@@ -259,8 +212,8 @@ static void list_shows_one_line_each(void **state)
 	AUTO(buf) struct buf der = BUF_INIT(1 << 16);
 
 	(void)state;
-	put_cert(&der, ca);
-	put_cert(&der, ca);
+	cert_put(&der, ca);
+	cert_put(&der, ca);
 	assert_int_equal(x509_put_list(&out, buf_slice(&der)), 0);
 	assert_string_equal(buf_cstr(&out), "spiffe://example.org  serial 1267  until 2026-09-22T14:13:20Z\n"
 					    "spiffe://example.org  serial 1267  until 2026-09-22T14:13:20Z\n");

@@ -330,6 +330,8 @@ static void empty_documents_are_nothing(void **unused)
 	assert_true(c.files[1].parsed);
 }
 
+#define SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 static void warnings_are_about_weak_documents_only(void **unused)
 {
 	static const struct {
@@ -342,6 +344,10 @@ static void warnings_are_about_weak_documents_only(void **unused)
 		{ "{process:cmdline: a}", 1 },
 		{ "{process:cmdline: a, unix:path: /a/b, systemd:id: a.service}", 0 },
 		{ "{unix:uid: 1}", 0 },
+		{ "{unix:sha256: " SHA256 "}", 0 },
+		{ "{unix:path: /a/b, unix:sha256: " SHA256 "}", 0 },
+		{ "{process:cmdline: a, unix:sha256: " SHA256 "}", 0 },
+		{ "{kernel:script: /a/b, unix:sha256: " SHA256 "}", 0 },
 	};
 
 	(void)unused;

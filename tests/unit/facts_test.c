@@ -91,6 +91,53 @@ static void a_fact_that_is_not_known_says_why(void **state)
 	json_decref(root);
 }
 
+static void a_digest_is_there_or_why_it_is_not(void **state)
+{
+	static const char hex[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+	struct match m = { .n = 0 };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		AUTO(buf) struct buf b = BUF_INIT(1 << 16);
+		json_t *root;
+
+		facts.sha256 = slice_str(i ? hex : "");
+		facts.sha256_why = i == 2 ? "no time" : NULL;
+		whoami_make(&b, &facts, &m, slice_str("[]"));
+		root = parse(&b);
+		assert_int_equal(!json_object_get(root, "sha256"), i == 0); /* nobody asked */
+		if (i == 1)
+			assert_string_equal(text_at(root, "sha256", "value"), hex);
+		if (i == 2)
+			assert_string_equal(text_at(root, "sha256", "unknown"), "no time");
+		json_decref(root);
+	}
+}
+
+/* A24 */
+static void audit_names_each_source_that_failed(void **state)
+{
+	AUTO(buf) struct buf b = BUF_INIT(8192);
+	AUTO(buf) struct buf whole = BUF_INIT(8192);
+	struct match m = { .n = 0 };
+	json_t *root;
+
+	(void)state;
+	facts.path_err = -ERR_CLOSED;
+	facts.cgroup_err = -ENOENT;
+	facts.sha256_why = "hashing took too long";
+	whoami_make_audit(&b, &facts, &m);
+	buf_put_u8(&whole, '{');
+	buf_put_slice(&whole, buf_slice(&b));
+	buf_put_u8(&whole, '}');
+	root = parse(&whole);
+	assert_string_equal(json_string_value(json_object_get(root, "path_unknown")), "ERR_CLOSED");
+	assert_string_equal(json_string_value(json_object_get(root, "names_unknown")), "ERR_DEADLINE");
+	assert_string_equal(json_string_value(json_object_get(root, "cgroup_unknown")), "ENOENT");
+	assert_string_equal(json_string_value(json_object_get(root, "sha256_unknown")), "hashing took too long");
+	json_decref(root);
+}
+
 static void lengths_beyond_the_record_are_not_followed(void **state)
 {
 	AUTO(buf) struct buf b = BUF_INIT(1 << 16);
@@ -203,6 +250,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(hostile_evidence_is_valid_json),
 		T(a_fact_that_is_not_known_says_why),
+		T(a_digest_is_there_or_why_it_is_not),
+		T(audit_names_each_source_that_failed),
 		T(lengths_beyond_the_record_are_not_followed),
 		T(an_explanation_that_does_not_fit_is_left_out),
 		T(a_document_that_cannot_fit_at_all_is_empty_not_broken),

@@ -9,6 +9,9 @@
 #include "agent/core/policy.h"
 #include "agent/ipc/lists.h"
 
+#define CALLER_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define OTHER_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b854"
+
 struct caller {
 	struct svid_conn conn;
 	struct facts f;
@@ -63,6 +66,7 @@ static inline void caller_init(struct caller *c)
 		.groups = buf_slice(&c->groups),
 		.cgroup = slice_str("/system.slice/app.service"),
 		.unit = slice_str("app.service"),
+		.sha256 = slice_str(CALLER_SHA256),
 	};
 }
 

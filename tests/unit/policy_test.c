@@ -194,6 +194,50 @@ static void defaults_bind_path_and_argv_only(void **unused)
 	assert_false(document_gives(SETS("{\"unix:uid\":[\"1000\"]},{\"unix:path\":[\"/x/y\"]}"), &c));
 }
 
+#define SHA256_SET "\"unix:sha256\":[\"" CALLER_SHA256 "\"]"
+
+static void defaults_bind_digests_too(void **unused)
+{
+	AUTO(caller) struct caller c = { 0 };
+
+	(void)unused;
+	caller_init(&c);
+	assert_true(document_gives(SETS("{" SHA256_SET "}"), &c));
+	assert_false(document_gives(SETS("{\"unix:sha256\":[\"" OTHER_SHA256 "\"]}"), &c));
+	c.conn.image.flags = SVID_IMG_TRACED;
+	assert_false(document_gives(SETS("{" SHA256_SET "}"), &c));
+	c.conn.image.flags = SVID_IMG_LD_PRELOAD;
+	assert_false(document_gives(SETS("{" SHA256_SET "}"), &c));
+}
+
+static bool wants(const char *json, const struct caller *c)
+{
+	struct identity *id = good("n", json);
+	struct policy *p = policy_of(&id, 1);
+	bool wanted = policy_wants_digest(p, &c->f);
+
+	policy_free(p);
+	return wanted;
+}
+
+/* A8: nobody is hashed for an identity that he could not have anyway. */
+static void digest_is_wanted_only_where_it_decides(void **unused)
+{
+	AUTO(caller) struct caller c = { 0 };
+
+	(void)unused;
+	caller_init(&c);
+	c.f.sha256 = slice_of(NULL, 0);
+	assert_true(wants(SETS("{" SHA256_SET "}"), &c));
+	assert_true(wants(SETS("{\"unix:uid\":[\"0\"]},{\"unix:uid\":[\"1000\"]," SHA256_SET "}"), &c));
+	assert_false(wants(SETS("{\"unix:uid\":[\"0\"]," SHA256_SET "}"), &c));
+	assert_false(wants("{\"workloadID\":\"a\"," PATH_SET "}", &c));
+	c.conn.image.flags = SVID_IMG_TRACED;
+	assert_false(wants(SETS("{" SHA256_SET "}"), &c));
+	c.f.conn = NULL;
+	assert_false(wants(SETS("{" SHA256_SET "}"), &c));
+}
+
 static void bpf_tp_waives_the_default_and_says_so(void **unused)
 {
 	AUTO(caller) struct caller c = { 0 };
@@ -356,6 +400,8 @@ int main(void)
 		cmocka_unit_test(scope_is_by_group),
 		cmocka_unit_test(keys_of_a_map_must_all_match_and_any_map_is_enough),
 		cmocka_unit_test(defaults_bind_path_and_argv_only),
+		cmocka_unit_test(defaults_bind_digests_too),
+		cmocka_unit_test(digest_is_wanted_only_where_it_decides),
 		cmocka_unit_test(bpf_tp_waives_the_default_and_says_so),
 		cmocka_unit_test(the_default_identity_is_the_highest_then_the_first_name),
 		cmocka_unit_test(more_matches_than_a_set_holds_keep_the_first),

@@ -51,6 +51,7 @@ static void nothing_but_the_value_matches(void **unused)
 		{ "unix:supplementary_gid", "27", "0" },
 		{ "unix:supplementary_group", "sudo", "staff" },
 		{ "unix:path", "/usr/bin/app", "/usr/bin/ap" },
+		{ "unix:sha256", CALLER_SHA256, OTHER_SHA256 },
 		{ "process:binary:path", "glob:/usr/*/app", "glob:/usr/*" },
 		{ "process:binary:path", "glob:/**/app", "glob:/**/ap" },
 		{ "process:binary:name", "app", "bin" },
@@ -94,7 +95,7 @@ static void every_selector_is_tried_above(void **unused)
 	(void)unused;
 	caller_init(&c);
 	/* kernel:script needs another caller; with this count a new key must be added to the table. */
-	assert_int_equal(SEL_COUNT, 29);
+	assert_int_equal(SEL_COUNT, 30);
 	assert_false(matches(&c, "kernel:script", "/usr/bin/app"));
 	c.conn.image.flags |= SVID_IMG_SCRIPT;
 	memcpy(c.conn.image.filename, "/opt/x.sh", 9);
@@ -130,6 +131,21 @@ static void a_doubtful_executable_has_no_path(void **unused)
 		/* Only what the path rests on is in doubt. */
 		assert_true(matches(&c, "unix:uid", "1000"));
 	}
+}
+
+static void a_digest_that_is_not_known_does_not_match(void **unused)
+{
+	AUTO(caller) struct caller c = { 0 };
+
+	(void)unused;
+	caller_init(&c);
+	c.f.sha256_why = "svid-attest ended while it was asked";
+	assert_false(matches(&c, "unix:sha256", CALLER_SHA256)); /* whatever the value is */
+	c.f.sha256 = slice_of(NULL, 0);
+	assert_false(matches(&c, "unix:sha256", CALLER_SHA256));
+	c.f.sha256_why = NULL;
+	assert_false(matches(&c, "unix:sha256", CALLER_SHA256));
+	assert_true(matches(&c, "unix:path", "/usr/bin/app"));
 }
 
 static void a_path_that_is_not_known_does_not_match(void **unused)
@@ -422,6 +438,10 @@ static void values_that_could_never_match_are_refused(void **unused)
 		{ "unix:path", "/a (deleted)" },     { "unix:path", "glob:" },
 		{ "unix:path", "glob:a/*" },	     { "process:name", "a/b" },
 		{ "systemd:id", "app" },	     { "systemd:id", "a/b.service" },
+		{ "unix:sha256", "e3b0c442" },
+		{ "unix:sha256", "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855" },
+		{ "unix:sha256", "glob:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7" },
+		{ "unix:sha256", CALLER_SHA256 "0" },
 		{ "kernel:observed", "Exec" },	     { "kernel:observed", "exec|scan" },
 		{ "kernel:ancestor", "abcdefghijklmnop" }, { "kernel:filesystem", "ext9" },
 		{ "kernel:filesystem", "0x" },	     { "kernel:loginuid", "none" },
@@ -440,7 +460,7 @@ static void keys_of_others_are_refused_with_a_reason(void **unused)
 	(void)unused;
 	assert_non_null(term_selector_refused(slice_str("k8s:ns")));
 	assert_non_null(term_selector_refused(slice_str("docker:label:a")));
-	assert_non_null(term_selector_refused(slice_str("unix:sha256")));
+	assert_non_null(term_selector_refused(slice_str("process:binary:sha256")));
 	assert_null(term_selector_refused(slice_str("unix:sha2567")));
 	assert_null(term_selector_refused(slice_str("foo")));
 }
@@ -464,6 +484,7 @@ int main(void)
 		cmocka_unit_test(nothing_but_the_value_matches),
 		cmocka_unit_test(every_selector_is_tried_above),
 		cmocka_unit_test(a_doubtful_executable_has_no_path),
+		cmocka_unit_test(a_digest_that_is_not_known_does_not_match),
 		cmocka_unit_test(a_path_that_is_not_known_does_not_match),
 		cmocka_unit_test(containers_of_the_initial_user_count),
 		cmocka_unit_test(a_scanned_process_keeps_its_path_but_not_its_arguments),

@@ -138,7 +138,7 @@ static void a_newer_version_is_refused_and_left_alone(void **unused)
 	" json BLOB NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID, STRICT;"                                \
 	"INSERT INTO kv VALUES ('authority', x'0102');"                                                        \
 	"INSERT INTO docs VALUES ('K', 'n', 'f', 3, x'7b7d');"                                                 \
-	"PRAGMA application_id=1398162756; PRAGMA user_version=1;"
+	"PRAGMA application_id=1398163780; PRAGMA user_version=1;"
 
 static int see_doc(void *arg, const struct state_doc *doc)
 {

@@ -18,6 +18,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/attack"))
 # pylint: disable=wrong-import-position
+import digest_scenarios  # noqa: E402
 import scenarios  # noqa: E402
 import table  # noqa: E402
 
@@ -72,6 +73,7 @@ def main():
         return 0
     for kind in ("preload", "library-path"):
         scenarios.fake_library(kind)
+    digest_scenarios.prepare()
     jobs, total, results = queue.Queue(), [0, 0, 0], []
     only = os.environ.get("VMS", "").split()
     for kernel, tier in JOBS:

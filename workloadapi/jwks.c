@@ -184,7 +184,8 @@ static struct verdict read_kid(const json_t *jwk, struct jwk *k)
 }
 
 /*
- * JWT-SVID 6.2 wants "jwt-svid". The Workload API's sets (6.2.2) are plain ones, often without use; "sig" is the word of RFC 7517.
+ * JWT-SVID 6.2 wants "jwt-svid". The Workload API's sets (6.2.2) are plain ones, often without use; "sig" is the word of
+ * RFC 7517.
  */
 static bool is_of_use(const json_t *jwk, const char *use)
 {

@@ -43,7 +43,8 @@
 #define LIM_CONNS 8192		       /* connections in all */
 #define LIM_CONNS_RESERVE 8	       /* of these, kept for what may be the canary */
 #define LIM_CONNS_PER_UID 4096	       /* connections of one uid */
-#define LIM_CONNS_ANON 256	       /* connections of callers without identity */
+#define LIM_CONNS_ANON 1024	       /* connections of callers without identity */
+#define LIM_CONNS_ANON_EACH 64	       /* the same of one uid, maker of user namespaces, or cgroup */
 #define LIM_FRONT_MEMORY (256u << 20)  /* bytes of heap of one front: its clients can exhaust nobody else */
 #define LIM_FRONT_IDLE_MS 60000	       /* a front without connections exits */
 #define LIM_FIRST_REQUEST_MS 10000     /* a connection without a complete request */
@@ -139,6 +140,10 @@
 #define LIM_ACCEPT_BATCH 32	  /* connections accepted in one turn of the loop */
 #define LIM_CONNS_PER_CGROUP 4096 /* connections of one cgroup */
 #define LIM_CONNS_PER_USERNS 1024 /* connections of the user namespaces that one uid made */
+#define LIM_BOUNDS_KEPT 4096	  /* callers without a connection whose offences are remembered */
+#define LIM_BLAME_LEAST 4	  /* connections that the worst offender may have all the same */
+#define LIM_BLAME_HALF_MS 10000	  /* an offence weighs half after this long */
+#define LIM_DOOR_MS 1000	  /* bpf-lsm: who is over a bound cannot connect for this long, or until one of its ends */
 #define LIM_START_HOLD_MS 1000	  /* callers wait this long for an agent that is starting */
 #define LIM_CANARY_MS 1000	  /* between two canaries */
 #define LIM_CREDS_POLL_MS 100	  /* bpf-tp: between two looks at the credentials of holders */
@@ -153,5 +158,9 @@
 /* audit and logs */
 #define LIM_LOG_LINE 4096	/* bytes of one log line */
 #define LIM_AUDIT_LINE (48u << 10) /* bytes of one audit record: LIM_JWT_AUDIENCES and who asked for them */
+#define LIM_AUDIT_NOBODY_BURST 64  /* records of one person's callers without identity at once; the rest is counted */
+#define LIM_AUDIT_NOBODY_RATE 4	   /* the same per second, on average */
+#define LIM_AUDIT_NOBODIES 256	   /* persons counted apart */
+#define LIM_AUDIT_REPEAT_MS 10000  /* one record for all that was only counted; and between two of one caller */
 
 #endif

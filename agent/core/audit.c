@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/clock.h"
@@ -11,9 +12,26 @@
 #include "agent/base/limits.h"
 #include "agent/base/log.h"
 
+/* Whoever wrote here before may have met a full disk in the middle of a line. */
+static bool ends_torn(int fd)
+{
+	struct stat st;
+	char last;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+}
+
 void audit_init(struct audit *a, int fd, enum audit_mode mode)
 {
-	*a = (struct audit){ .fd = fd, .mode = mode };
+	*a = (struct audit){ .fd = fd, .mode = mode, .torn = ends_torn(fd) };
+}
+
+void audit_reopen(struct audit *a, int fd)
+{
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = fd;
+	a->torn = ends_torn(fd);
 }
 
 void audit_done(struct audit *a)

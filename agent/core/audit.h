@@ -25,8 +25,11 @@ struct audit {
 	uint64_t failures;
 };
 
-/** audit_init() - take over @fd (append, -1 = none). */
+/** audit_init() - take over @fd (append, and read, to see how it ends; -1 = none). */
 void audit_init(struct audit *a, int fd, enum audit_mode mode);
+
+/** audit_reopen() - write to @fd from now on: the log was moved away. */
+void audit_reopen(struct audit *a, int fd);
 
 /** audit_done() - close it. */
 void audit_done(struct audit *a);

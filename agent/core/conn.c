@@ -26,6 +26,7 @@ int conns_new(struct core *c)
 		list_init(&c->by_key[i]);
 	list_init(&c->waiting);
 	list_init(&c->undecided);
+	list_init(&c->leaving);
 	return 0;
 }
 
@@ -73,7 +74,7 @@ int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_con
 	i = c->free_conns[--c->n_free];
 	c->generations[i]++;
 	*conn = (struct conn){ .core = c, .number = (uint64_t)c->generations[i] << 32 | i, .fd = fd, .pid = pid,
-			       .uid = uid, .accepted = clock_boot_ns(), .timer.cb = on_timer,
+			       .uid = uid, .person = { .id = uid, .kind = SVID_WHO_UID }, .accepted = clock_boot_ns(), .timer.cb = on_timer,
 			       .watch = { .fd = fd, .cb = on_readable } };
 	list_init(&conn->in_set);
 	list_init(&conn->in_decision);
@@ -94,7 +95,7 @@ static void uncount(struct conn *conn)
 		bounds_put(b, BOUND_CGROUP, conn->cgroup);
 	if (conn->in_userns)
 		bounds_put(b, BOUND_USERNS, conn->userns_owner);
-	conn->core->n_anon -= conn->anonymous;
+	nobody_uncount(conn);
 }
 
 /* A client whose connection is slow to close has it counted until then. */
@@ -167,17 +168,10 @@ static void refuse(struct conn *conn, const char *why, int err)
 /* Served by the front that holds nothing. @end: how its streams end, 0 for "no identity issued". */
 static void serve_nobody(struct conn *conn, int end)
 {
-	struct core *c = conn->core;
 	int err;
 
-	if (c->n_anon >= LIM_CONNS_ANON) {
-		refuse(conn, "too many callers without identity", -ERR_LIMIT);
-		return;
-	}
-	conn->anonymous = true;
-	c->n_anon++;
 	conn->end_err = end;
-	err = fronts_add(fronts_empty_set(c->fronts), conn);
+	err = fronts_add(fronts_empty_set(conn->core->fronts), conn);
 	if (err)
 		refuse(conn, "front", err);
 }
@@ -210,17 +204,34 @@ static int audit_conn(struct conn *conn, const struct buf *fields)
 	return err;
 }
 
-/* The record first; then @serve_it. While a hold is on, or begins with this, the caller must come again. */
-static void record_and(struct conn *conn, const struct buf *fields, void (*serve_it)(struct conn *conn))
+static void not_recorded(struct conn *conn, int err)
 {
-	int err = hold_err(conn->core) ? -ERR_AUDIT : audit_conn(conn, fields);
-
-	if (!err)
-		serve_it(conn);
-	else if (err == -ERR_AUDIT)
+	if (err == -ERR_AUDIT)
 		serve_undecided(conn);
 	else
 		refuse(conn, "record", err);
+}
+
+/* No identity: anybody can have that as often as they like, so they are counted before anything is written of them. */
+static void decided_nobody(struct conn *conn, const struct buf *fields, int end)
+{
+	int err = 0;
+
+	if (hold_err(conn->core)) {
+		serve_undecided(conn);
+		return;
+	}
+	err = nobody_count(conn);
+	if (err) {
+		refuse(conn, "too many callers without identity", err);
+		return;
+	}
+	if (nobody_wants_record(conn))
+		err = audit_conn(conn, fields);
+	if (err)
+		not_recorded(conn, err);
+	else
+		serve_nobody(conn, end);
 }
 
 /* Facts that could not be had just now are no reason to tell a client that it will never get an identity. */
@@ -239,10 +250,6 @@ static void serve(struct conn *conn)
 	struct idset *set;
 	int err;
 
-	if (!n) {
-		serve_nobody(conn, transient(conn->decision));
-		return;
-	}
 	err = fronts_set(c->fronts, docs, n, &set);
 	if (err) {
 		log_warn(EV_LIMIT, KV("what", V_S("front")), KV("err", V_S(err_name(err))));
@@ -256,12 +263,26 @@ static void serve(struct conn *conn)
 
 void conn_decided(struct conn *conn)
 {
+	const struct identity *docs[LIM_SET_IDENTITIES];
+	const struct decision *d;
+	int err;
+
 	/* Facts were gathered by pid: they are the caller's only if nothing happened to it since connect(). */
 	if (conn_changed(conn)) {
 		refuse(conn, "changed while it was identified", -ERR_CHANGED);
 		return;
 	}
-	record_and(conn, &conn->decision->audit, serve);
+	d = conn->decision;
+	if (!decision_docs(d, docs)) {
+		decided_nobody(conn, &d->audit, transient(d));
+		return;
+	}
+	/* The record first. While a hold is on, or begins with this, the caller must come again. */
+	err = hold_err(conn->core) ? -ERR_AUDIT : audit_conn(conn, &d->audit);
+	if (err)
+		not_recorded(conn, err);
+	else
+		serve(conn);
 }
 
 static void decide_now(struct conn *conn, const struct svid_conn *record)
@@ -298,11 +319,6 @@ static bool is_full(const struct core *c)
 	return c->n_conns > c->max_conns;
 }
 
-static void serve_as_nobody(struct conn *conn)
-{
-	serve_nobody(conn, 0);
-}
-
 /* The kernel has nothing about this caller: it is nobody, which is an answer and gets its audit line. */
 static void no_evidence(struct conn *conn, int err)
 {
@@ -318,7 +334,7 @@ static void no_evidence(struct conn *conn, int err)
 	if (is_full(c))
 		refuse(conn, "too many connections", -ERR_LIMIT);
 	else
-		record_and(conn, &b, serve_as_nobody);
+		decided_nobody(conn, &b, 0);
 }
 
 /* Floods: one uid may own thousands of others, but they share a cgroup or the maker of a namespace (A14). */
@@ -327,16 +343,18 @@ static int count_more(struct conn *conn, const struct svid_creds *cr)
 	struct bounds *b = &conn->core->bounds;
 	int err = 0;
 
-	if (cr->flags & SVID_CRED_CGROUP && cr->cgroup_id) {
+	if (cr->flags & SVID_CRED_CGROUP && cr->cgroup_id && cr->cgroup_id != SVID_CGROUP_ROOT) {
 		err = bounds_get(b, BOUND_CGROUP, cr->cgroup_id, false);
 		if (!err)
 			conn->cgroup = cr->cgroup_id;
 	}
-	if (!err && cr->userns_level) {
+	/* Those that root made are containers that have nothing else in common. */
+	if (!err && cr->userns_level && cr->userns_owner) {
 		err = bounds_get(b, BOUND_USERNS, cr->userns_owner, is_scarce(conn->core));
 		if (!err) {
 			conn->in_userns = true;
 			conn->userns_owner = cr->userns_owner;
+			conn->person = (struct svid_who){ .id = cr->userns_owner, .kind = SVID_WHO_USERNS };
 		}
 	}
 	return err;
@@ -468,8 +486,10 @@ static void on_timer(struct loop_timer *t)
 		cut(conn);
 	else if (conn->state == CONN_CUT)
 		fronts_overdue(conn);
-	else
-		conn_free(conn); /* no first byte in time */
+	else {
+		conn_blame(conn, -ERR_DEADLINE); /* no first byte in time */
+		conn_free(conn);
+	}
 }
 
 void conn_ending(struct conn *conn)

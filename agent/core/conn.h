@@ -42,7 +42,8 @@ struct conn {
 	uint64_t cgroup; /* what it is counted under; 0 = not counted */
 	uint32_t userns_owner;
 	bool in_userns;
-	bool anonymous; /* counted under LIM_CONNS_ANON */
+	bool anonymous; /* counted by nobody.h */
+	struct svid_who person; /* uid, or who made its user namespaces */
 	bool unrecorded;  /* the kernel has nothing about it */
 	bool told_whoami; /* its front has asked for the document */
 	bool attached; /* the provider keeps slots for it */
@@ -55,7 +56,8 @@ struct conn {
 	struct list in_set;
 	struct list in_decision;
 	struct list in_key; /* by process, for events */
-	struct list in_wait; /* of the core: starting, canary, or undecided */
+	struct list in_wait; /* of the core: starting, canary, undecided, or leaving */
+	int leave_err;	     /* not 0: the documents say that it ends, and its turn comes */
 	struct loop_watch watch;
 	struct loop_timer timer; /* first byte, hold, cut */
 };

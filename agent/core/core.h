@@ -17,6 +17,7 @@
 #include "agent/core/digest.h"
 #include "agent/core/docs.h"
 #include "agent/core/jwt.h"
+#include "agent/core/nobody.h"
 #include "agent/core/provider.h"
 
 /* A channel that came before P_GO. */
@@ -66,6 +67,7 @@ struct core {
 	struct decisions decisions;
 	struct bounds bounds;
 	struct bury bury;
+	struct nobodies nobodies;
 	struct canary *canary;
 	struct compiler *compiler;
 	struct admin *admin;
@@ -89,13 +91,14 @@ struct core {
 	struct conn **conns; /* LIM_CONNS, by index */
 	uint32_t *generations; /* of each index */
 	uint32_t *free_conns;  /* indexes not in use */
-	size_t n_conns, n_free, n_anon;
+	size_t n_conns, n_free;
 	size_t max_conns; /* callers beyond it are refused; the canary is not */
 	bool no_labels; /* this kernel has no LSM that labels sockets */
 	struct list by_key[CONN_BUCKETS];
 	struct list waiting; /* conns held until the agent is ready, or until the canary is known */
 	struct list undecided; /* served as nobody while a hold was on: they must come again */
-	uint64_t accepted, refused, cut, revoked;
+	struct list leaving; /* documents changed: they end, a few in each turn */
+	uint64_t accepted, refused, cut, revoked, offences;
 };
 
 /* parent.c: svidd */
@@ -125,8 +128,10 @@ MUST int server_start(struct core *c);
 /* revoke.c: what the kernel and the policy take back */
 /** revoke_start() - read the ring, poll credentials where the tier needs it. Errors: -ENOMEM, -errno. */
 MUST int revoke_start(struct core *c);
-/** revoke_policy() - documents changed: who would get other identities now must come again. */
+/** revoke_policy() - documents changed: who would get other identities now must come again; revoke_step() does it. */
 void revoke_policy(struct core *c);
+/** revoke_step() - go on with that as far as @b reaches; true when everybody was looked at. */
+bool revoke_step(struct core *c, struct budget *b);
 
 /* glue.c: what fronts, identities and the authority call back */
 /** core_make_parts() - the pools and tables around the loop. Errors: -ENOMEM. */

@@ -95,6 +95,7 @@ static int on_front_closed(void *owner, const struct idset *set, uint64_t number
 		return -ERR_PERMIT;
 	log_debug(EV_CONN, KV("connection", V_U(number)), KV("pid", V_I(conn->pid)), KV("requests", V_U(requests)),
 		  KV("err", V_S(err_name(err))));
+	conn_blame(conn, err);
 	conn_free(conn);
 	return 0;
 }
@@ -150,6 +151,16 @@ static void on_undertaker_kill(void *owner, uint32_t index)
 	parent_kill(owner, ROLE_UNDERTAKER, index);
 }
 
+static void on_door(void *owner, enum bound_kind kind, uint64_t who, uint64_t until)
+{
+	static const uint32_t kinds[] = { [BOUND_UID] = SVID_WHO_UID, [BOUND_CGROUP] = SVID_WHO_CGROUP,
+					  [BOUND_USERNS] = SVID_WHO_USERNS };
+	struct core *c = owner;
+	struct svid_who w = { .id = who, .kind = kinds[kind] };
+
+	provider_door(c->provider, &w, until);
+}
+
 int core_make_parts(struct core *c)
 {
 	int err = attest_new(c->loop, &attest_ops, c, &c->attest);
@@ -170,7 +181,11 @@ int core_make_parts(struct core *c)
 	if (!err)
 		err = conns_new(c);
 	decisions_init(&c->decisions);
+	if (!err)
+		err = nobodies_init(c);
 	bounds_init(&c->bounds);
+	c->bounds.door = on_door;
+	c->bounds.owner = c;
 	bury_init(&c->bury, c->loop, on_undertaker_kill, c);
 	return err;
 }

@@ -175,6 +175,22 @@ static int on_peer(struct chan *ch, struct chan_msg *m)
 	return err == -ERR_FORMAT ? err : not_taken(c, peer.role, peer.index, err);
 }
 
+/* SIGHUP: whoever rotates logs has moved ours away. Nothing else of the plan comes twice. */
+static int on_fd(struct chan *ch, struct chan_msg *m)
+{
+	struct core *c = chan_owner(ch);
+	struct msg_P_FD fd;
+	int err = msg_get_P_FD(m->body, &fd);
+
+	if (err)
+		return err;
+	if (fd.kind != FD_KIND_AUDIT)
+		return -ERR_PERMIT;
+	audit_reopen(&c->audit, m->fds[0]);
+	m->fds[0] = -1;
+	return 0;
+}
+
 static int on_front(struct chan *ch, struct chan_msg *m)
 {
 	struct core *c = chan_owner(ch);
@@ -248,6 +264,7 @@ static void on_dead(struct chan *ch, int err)
 }
 
 static const struct chan_rule rules[] = {
+	{ MSG_P_FD, 1, on_fd },
 	{ MSG_P_PEER, 1, on_peer },
 	{ MSG_P_FRONT, 1, on_front },
 	{ MSG_P_EXIT, 1, on_exit_of },

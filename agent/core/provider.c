@@ -197,6 +197,18 @@ int provider_key_of(struct provider *p, uint32_t tgid, struct svid_key *ret)
 	return p->ops->key_of(p, tgid, ret);
 }
 
+void provider_leave(struct provider *p, int fd)
+{
+	if (p->ops->leave && p->fds.tier == SVID_TIER_LSM)
+		p->ops->leave(p, fd);
+}
+
+void provider_door(struct provider *p, const struct svid_who *who, uint64_t until)
+{
+	if (p->ops->door && p->fds.tier == SVID_TIER_LSM)
+		p->ops->door(p, who, until);
+}
+
 bool provider_valid(const struct provider *p, const struct provider_ticket *ticket)
 {
 	return provider_word(p, ticket->conn_slot) == ticket->conn_word &&
@@ -231,6 +243,7 @@ void provider_health(const struct provider *p, struct provider_health *ret)
 	ret->lost_records = 0;
 	for (size_t i = SVID_STAT_SKIPPED + 1; i < SVID_STAT_LOSSES; i++)
 		ret->lost_records += now.n[i] - p->base.n[i];
+	ret->doors = now.n[SVID_STAT_DOOR] + now.n[SVID_STAT_QUEUE];
 	ret->refused = now.n[SVID_STAT_REFUSED] - p->base.n[SVID_STAT_REFUSED];
 }
 

@@ -39,6 +39,7 @@ struct provider_health {
 	uint64_t lost_events;  /* core's picture may be behind, or a stranger's call was not seen */
 	uint64_t lost_records; /* processes or connections without evidence; they get no identity */
 	uint64_t refused;      /* calls that the kernel refused (bpf-lsm) */
+	uint64_t doors;	       /* connect() refused for too many connections (bpf-lsm) */
 };
 
 /**
@@ -106,6 +107,15 @@ MUST int provider_attach(struct provider *p, int fd, struct svid_conn *ret_conn,
 
 /** provider_detach() - the connection is over: give back what provider_attach() took, and clear @ticket. */
 void provider_detach(struct provider *p, struct provider_ticket *ticket);
+
+/**
+ * provider_leave() - the accepted @fd is turned away without having been attached: it no longer counts as waiting.
+ * Only bpf-lsm counts; elsewhere nothing happens, likewise in provider_door().
+ */
+void provider_leave(struct provider *p, int fd);
+
+/** provider_door() - connect() by @who fails with EAGAIN until @until (CLOCK_BOOTTIME ns); 0: from now on it may. */
+void provider_door(struct provider *p, const struct svid_who *who, uint64_t until);
 
 /** provider_valid() - both words of @ticket are as they were. */
 bool provider_valid(const struct provider *p, const struct provider_ticket *ticket);

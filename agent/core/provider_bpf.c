@@ -86,6 +86,29 @@ static int bpf_record(struct provider *p, struct provider_ask *ask, struct svid_
 	return mb->status;
 }
 
+/* Nobody waits for the answer: an entry that stays counted is forgotten by itself. */
+static void bpf_leave(struct provider *p, int fd)
+{
+	struct svid_mailbox *mb = p->mailbox;
+	ssize_t n;
+
+	mb->request = ++p->request;
+	__atomic_store_n(&mb->op, SVID_OP_LEAVE, __ATOMIC_SEQ_CST);
+	n = recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT);
+	(void)n;
+	__atomic_store_n(&mb->op, SVID_OP_NONE, __ATOMIC_SEQ_CST);
+}
+
+static void bpf_door(struct provider *p, const struct svid_who *who, uint64_t until)
+{
+	int fd = p->fds.maps[SVID_MAP_DOORS];
+
+	if (until)
+		(void)bpf_map_update_elem(fd, who, &until, BPF_ANY);
+	else
+		(void)bpf_map_delete_elem(fd, who);
+}
+
 static void bpf_unhold(struct provider *p, const struct svid_key *key)
 {
 	(void)bpf_map_delete_elem(p->fds.maps[SVID_MAP_HOLDERS], key);
@@ -153,6 +176,8 @@ static const struct provider_ops bpf_ops = {
 	.image = bpf_image,
 	.key_of = bpf_key_of,
 	.poll = bpf_poll,
+	.leave = bpf_leave,
+	.door = bpf_door,
 };
 
 static int on_event(void *ctx, void *data, size_t size)

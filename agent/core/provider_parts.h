@@ -34,6 +34,9 @@ struct provider_ops {
 	int (*image)(struct provider *p, const struct svid_key *key, struct svid_image *ret);
 	int (*key_of)(struct provider *p, uint32_t tgid, struct svid_key *ret);
 	int (*poll)(struct provider *p);
+	/* NULL where connect() cannot be refused */
+	void (*leave)(struct provider *p, int fd);
+	void (*door)(struct provider *p, const struct svid_who *who, uint64_t until);
 };
 
 struct provider {

@@ -44,6 +44,7 @@ static void take_one(struct core *c, int fd)
 		conn_start(conn);
 		return;
 	}
+	provider_leave(c->provider, fd);
 	turn_away(c, fd);
 	log_warn(EV_LIMIT, KV("what", V_S("connections")), KV("uid", V_U(uc.uid)), KV("err", V_S(err_name(err))));
 }

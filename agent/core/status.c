@@ -12,7 +12,10 @@
 struct listing {
 	struct json *j;
 	struct core *core;
+	int left; /* entries that there is room for */
 };
+
+#define PENALTIES_SHOWN 64
 
 static void put_lines(struct json *j, const char *key, const char *text)
 {
@@ -133,7 +136,7 @@ static void put_conns(struct json *j, const struct core *c)
 {
 	json_open(j, "connections", '{');
 	json_u64(j, "total", c->n_conns);
-	json_u64(j, "without_identity", c->n_anon);
+	json_u64(j, "without_identity", c->nobodies.n);
 	json_u64(j, "accepted", c->accepted);
 	json_u64(j, "refused", c->refused);
 	json_u64(j, "revoked", c->revoked);
@@ -144,7 +147,38 @@ static void put_conns(struct json *j, const struct core *c)
 	json_u64(j, "over_limit_uid", c->bounds.refused[BOUND_UID]);
 	json_u64(j, "over_limit_cgroup", c->bounds.refused[BOUND_CGROUP]);
 	json_u64(j, "over_limit_user_namespace", c->bounds.refused[BOUND_USERNS]);
+	json_u64(j, "over_limit_without_identity", c->bounds.refused[BOUND_NOBODY_UID] +
+		 c->bounds.refused[BOUND_NOBODY_CGROUP] + c->bounds.refused[BOUND_NOBODY_USERNS]);
+	json_u64(j, "offences", c->offences);
+	json_u64(j, "closing", c->bury.n_waiting);
+	json_u64(j, "closed_by_undertaker", c->bury.handed);
+	json_u64(j, "undertakers_killed", c->bury.killed);
 	json_close(j, '}');
+}
+
+static void put_penalty(void *arg, const struct bound_view *v)
+{
+	struct listing *l = arg;
+
+	if (l->left-- <= 0)
+		return;
+	json_open(l->j, NULL, '{');
+	json_str(l->j, "whose", bound_name(v->kind));
+	json_u64(l->j, "id", v->who);
+	json_u64(l->j, "connections", v->n);
+	json_u64(l->j, "may_have", v->may_have);
+	json_u64(l->j, "weight", v->blame);
+	json_close(l->j, '}');
+}
+
+/* Who offended of late, and what they may have for that. */
+static void put_penalties(struct json *j, struct core *c)
+{
+	struct listing l = { .j = j, .core = c, .left = PENALTIES_SHOWN };
+
+	json_open(j, "penalties", '[');
+	bounds_each(&c->bounds, put_penalty, &l);
+	json_close(j, ']');
 }
 
 static void put_jwts(struct json *j, const struct core *c)
@@ -177,6 +211,7 @@ static void put_losses(struct json *j, const struct core *c)
 	json_u64(j, "events", h.lost_events);
 	json_u64(j, "records", h.lost_records);
 	json_u64(j, "refused_by_kernel", h.refused);
+	json_u64(j, "connects_refused_by_kernel", h.doors);
 	canary_put_status(c, j);
 	json_close(j, '}');
 }
@@ -221,6 +256,7 @@ static void put_audit(struct json *j, const struct core *c)
 	json_str(j, "mode", c->audit.mode == AUDIT_REQUIRED ? "required" : "best-effort");
 	json_bool(j, "working", c->audit.err == 0);
 	json_u64(j, "lines", c->audit.lines);
+	json_u64(j, "only_counted", c->nobodies.unwritten);
 	json_u64(j, "failures", c->audit.failures);
 	json_close(j, '}');
 }
@@ -254,6 +290,7 @@ void status_put(struct core *c, struct buf *out)
 	settings_put_pending(c, &j);
 	put_lists(&j, c);
 	put_conns(&j, c);
+	put_penalties(&j, c);
 	put_jwts(&j, c);
 	put_foreign(&j, c);
 	put_losses(&j, c);

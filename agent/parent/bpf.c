@@ -27,6 +27,8 @@ const struct bpf_named_map bpf_named_maps[BPF_MAPS] = {
 	{ "svid_conns", -1, sizeof(struct svid_conn) },
 	{ "svid_listeners", -1, sizeof(uint32_t) },
 	{ "svid_drafts", -1, sizeof(struct svid_image) },
+	{ "svid_doors", SVID_MAP_DOORS, sizeof(uint64_t) },
+	{ "svid_queues", -1, sizeof(struct svid_queue) },
 };
 
 #define MAP_LISTENERS 8

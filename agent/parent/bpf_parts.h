@@ -7,7 +7,7 @@
 
 #define BPF_LINKS_MAX 24
 #define BPF_NAME_MAX 32
-#define BPF_MAPS 10
+#define BPF_MAPS 12
 
 struct bpf_link_fd {
 	char name[BPF_NAME_MAX]; /* of its program */

@@ -89,6 +89,19 @@ static int send_fd(struct chan *core, enum fd_kind kind, int fd)
 	return chan_put_fds(core, P_FD, 0, &fd, 1, .kind = kind);
 }
 
+/* One that cannot be opened is logged, and the former one goes on being used. */
+void links_audit(struct svidd *d)
+{
+	int fd;
+
+	if (setup_audit(d->o.audit_path, &fd))
+		return;
+	close(d->t.audit);
+	d->t.audit = fd;
+	if (d->core.chan && send_fd(d->core.chan, FD_KIND_AUDIT, fd))
+		super_kill(&d->core);
+}
+
 static int send_things(struct svidd *d)
 {
 	struct chan *core = d->core.chan;

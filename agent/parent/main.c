@@ -16,6 +16,12 @@
 #include "agent/parent/parent.h"
 #include "agent/parent/store.h"
 
+static void reload(struct svidd *d)
+{
+	links_audit(d);
+	requests_compile(d);
+}
+
 static void on_signal(struct loop_watch *w, uint32_t events)
 {
 	struct svidd *d = container_of(w, struct svidd, signals);
@@ -24,7 +30,7 @@ static void on_signal(struct loop_watch *w, uint32_t events)
 	(void)events;
 	while (read(w->fd, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGHUP)
-			requests_compile(d);
+			reload(d);
 		else if (si.ssi_signo == SIGUSR1)
 			super_dump(d);
 		else

@@ -112,6 +112,9 @@ MUST int links_attest(struct child *c);
 /** links_undertaker() - svid-core's end of the pair with @c. Errors: as chan_send(). */
 MUST int links_undertaker(const struct child *c, int fd);
 
+/** links_audit() - open the audit log again, which may have been moved away; svid-core writes there from now on. */
+void links_audit(struct svidd *d);
+
 /** links_pair() - a SOCK_SEQPACKET pair. Errors: -errno. */
 MUST int links_pair(int ret_pair[static 2]);
 

@@ -173,9 +173,9 @@ static int setup_run(const char *run_dir, struct things *t)
 }
 
 /* Only root may have made it: a link to another file would let svid-core append there. */
-static int open_audit(const char *path, int *ret_fd)
+int setup_audit(const char *path, int *ret_fd)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
 	struct stat st;
 
 	if (fd < 0)
@@ -199,7 +199,7 @@ int setup_things(const struct options *o, struct identity core, struct things *r
 	if (!err)
 		err = say(o->state_dir, setup_sealing_key(t.state_dir, &t.sealing_key));
 	if (!err)
-		err = open_audit(o->audit_path, &t.audit);
+		err = setup_audit(o->audit_path, &t.audit);
 	if (!err)
 		*ret_t = t;
 	return err;

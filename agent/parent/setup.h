@@ -19,6 +19,9 @@ struct things {
 	char admin_path[108];
 };
 
+/** setup_audit() - open or make the audit log. Logs what failed. Errors: -errno, -EPERM (not root's own plain file). */
+MUST int setup_audit(const char *path, int *ret_fd);
+
 /** setup_things() - directories, bound sockets, sealing key, audit log. Logs what failed. Errors: -errno, -ERR_x. */
 MUST int setup_things(const struct options *o, struct identity core, struct things *ret_t);
 

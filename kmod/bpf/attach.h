@@ -80,6 +80,10 @@ static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
 		count(SVID_STAT_NO_RECORD);
 		return -ENOENT_ERR;
 	}
+	if (mb->op != SVID_OP_PEEK)
+		flood_leaves(rec);
+	if (mb->op == SVID_OP_LEAVE)
+		return 0;
 	if (mb->op != SVID_OP_PEEK) {
 		rec->conn_word = mb->conn_word;
 		/* full barrier: see conn_mark() */

@@ -52,6 +52,20 @@ struct {
 	__type(value, __u32);
 } svid_listeners SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SVID_WHO_MAX);
+	__type(key, struct svid_who);
+	__type(value, __u64);
+} svid_doors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SVID_WHO_MAX);
+	__type(key, struct svid_who);
+	__type(value, struct svid_queue);
+} svid_queues SEC(".maps");
+
 #define SHARED_ARRAY(name, valuetype)				\
 	struct {						\
 		__uint(type, BPF_MAP_TYPE_ARRAY);		\

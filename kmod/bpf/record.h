@@ -39,6 +39,22 @@ static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u
 	count(SVID_STAT_CONNECTS);
 }
 
+/* @sock connects; @tag is the listener's, NULL for anybody else's: then an older record is void. NULL: no record. */
+static __always_inline struct svid_conn *conn_made(struct sock *sock, const __u32 *tag, __u64 cookie)
+{
+	struct svid_conn *rec = bpf_sk_storage_get(&svid_conns, sock, 0, tag ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+
+	if (rec && !tag)
+		rec->flags = 0;
+	if (!tag)
+		return NULL;
+	if (rec)
+		conn_fill(rec, *tag, cookie);
+	else
+		count(SVID_STAT_CONN_NOMEM);
+	return rec;
+}
+
 static __always_inline void mark_event(struct svid_conn *rec, const struct svid_key *by, __u32 refused)
 {
 	struct svid_event *e = event_begin(SVID_EVENT_FOREIGN, &rec->image.key, by);

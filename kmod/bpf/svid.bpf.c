@@ -19,6 +19,7 @@
 #include "kmod/bpf/image.h"
 #include "kmod/bpf/image_more.h"
 #include "kmod/bpf/record.h"
+#include "kmod/bpf/flood.h"
 #include "kmod/bpf/attach.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -142,17 +143,13 @@ int BPF_PROG(lsm_connect, struct sock *sock, struct sock *other, struct sock *ne
 	__u32 *tag = bpf_sk_storage_get(&svid_listeners, other, 0, 0);
 	struct svid_conn *rec;
 
+	if (!ret && tag)
+		ret = flood_refuses(bpf_get_current_task_btf());
 	if (ret)
 		return ret;
-	rec = bpf_sk_storage_get(&svid_conns, sock, 0, tag ? BPF_SK_STORAGE_GET_F_CREATE : 0);
-	if (!tag && rec)
-		rec->flags = 0;
-	if (!tag)
-		return 0;
-	if (rec)
-		conn_fill(rec, *tag, bpf_get_socket_cookie(sock));
-	else
-		count(SVID_STAT_CONN_NOMEM);
+	rec = conn_made(sock, tag, bpf_get_socket_cookie(sock));
+	if (rec && rec->flags & SVID_CONN_VALID)
+		flood_joins(rec);
 	return 0;
 }
 
@@ -225,16 +222,8 @@ SEC("fentry/security_unix_stream_connect")
 int BPF_PROG(fentry_connect, struct sock *sock, struct sock *other, struct sock *newsk)
 {
 	__u32 *tag = bpf_sk_storage_get(&svid_listeners, other, 0, 0);
-	struct svid_conn *rec = bpf_sk_storage_get(&svid_conns, sock, 0, tag ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 
-	if (!tag && rec)
-		rec->flags = 0;
-	if (!tag)
-		return 0;
-	if (rec)
-		conn_fill(rec, *tag, bpf_get_socket_cookie(sock));
-	else
-		count(SVID_STAT_CONN_NOMEM);
+	conn_made(sock, tag, bpf_get_socket_cookie(sock));
 	return 0;
 }
 

@@ -151,6 +151,21 @@ static __always_inline const struct cred *task_creds(struct task_struct *t)
 	return t->real_cred;
 }
 
+#define USERNS_LEVELS 33	/* the kernel's own maximum is 32 */
+
+/*
+ * Who made the outermost user namespace that @ns is in: a namespace in a namespace, made by one of the 65 536 users of the
+ * first, counts for the user that got them (A14). @ns is not the initial one.
+ */
+static __always_inline __u32 userns_maker(struct user_namespace *ns)
+{
+	int i;
+
+	for (i = 0; i < USERNS_LEVELS && ns->level > 1; i++)
+		ns = ns->parent;
+	return ns->owner.val;
+}
+
 /* @ret is zeroed by the caller. */
 static __always_inline void creds_read(struct task_struct *t, struct svid_creds *ret)
 {
@@ -161,10 +176,11 @@ static __always_inline void creds_read(struct task_struct *t, struct svid_creds 
 	ret->cap_inheritable = CAP_READ(c, cap_inheritable);
 	ret->cap_bounding = CAP_READ(c, cap_bset);
 	ret->cap_ambient = CAP_READ(c, cap_ambient);
-	ret->userns_owner = c->user_ns->owner.val;
 	ret->userns_level = c->user_ns->level;
 	if (ret->userns_level == 0)
 		ret->flags |= SVID_CRED_USERNS_INIT;
+	else
+		ret->userns_owner = userns_maker(c->user_ns);
 	ret->ngroups = groups_read(c, ret->groups);
 	if (ret->ngroups > SVID_GROUPS_MAX)
 		ret->flags |= SVID_CRED_GROUPS_TRUNC;

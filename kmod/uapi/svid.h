@@ -13,6 +13,8 @@
  *   stats     1 x struct svid_stats, mmapable               kernel counts, everybody reads
  *   config    1 x struct svid_config                        svidd writes
  *   ring      ring buffer of struct svid_event              kernel writes, core reads
+ *   doors     LRU hash struct svid_who -> __u64             core writes, kernel reads (bpf-lsm)
+ *   queues    LRU hash struct svid_who -> struct svid_queue  kernel only (bpf-lsm)
  *
  * Attaching: core accepts fd, reads the words of two free slots, fills mailbox.{conn_slot,conn_word,holder_slot,request},
  * sets op = SVID_OP_ATTACH and calls recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT). The program on that path, for core's
@@ -25,6 +27,11 @@
  *   -ESTALE    the process has changed or ended since it connected; mailbox.conn is set, nothing is held
  *   -ENOMEM    no room for another holder
  * answer != request afterwards means that no program ran: the provider is silenced.
+ *
+ * Floods (bpf-lsm): connect() fails with EAGAIN while the caller's door is shut (doors: until that time), and while
+ * SVID_QUEUE_MAX of its connections wait for core. Each is counted for two: the uid, or who made the outermost user
+ * namespace; and the cgroup. A connection leaves the queue when core attaches it, or says SVID_OP_LEAVE of one that it
+ * turns away. A queue that nobody touched for SVID_QUEUE_FORGET_NS is empty: what was lost on the way counts no longer.
  *
  * Validity: a connection is good while words.w[conn_slot] and words.w[holder_slot] hold the values of the ticket. Any
  * other value means "not any more". Slot 0 is never used and means "none". The kernel bumps a connection's word only
@@ -50,8 +57,8 @@
 #include <linux/types.h>
 #endif
 
-#define SVID_ABI_VERSION	1
-#define SVID_SCHEMA_VERSION	1
+#define SVID_ABI_VERSION	2
+#define SVID_SCHEMA_VERSION	2
 
 /* Sizes. Powers of two where an index is masked. */
 #define SVID_WORDS		32768	/* validity words; slots are 1 .. SVID_WORDS - 1 */
@@ -178,7 +185,7 @@ struct svid_creds {
 	__u32 pid_ns;
 	__u32 net_ns;
 	__u32 cgroup_ns;
-	__u32 userns_owner;	/* uid that made the user namespace, as seen in the initial one */
+	__u32 userns_owner;	/* uid that made the outermost user namespace below the initial one, as seen in that */
 	__u32 userns_level;	/* 0: initial */
 	__u32 ngroups;		/* how many supplementary groups there are */
 	__u32 label_len;	/* bytes valid in label */
@@ -215,6 +222,7 @@ struct svid_creds {
 #define SVID_CONN_SEES_TRACE	(1U << 2)  /* SVID_IMG_TRACED means something in this tier */
 #define SVID_CONN_SEES_CRED	(1U << 3)  /* credential changes bump words at once; else core polls */
 #define SVID_CONN_SEES_SPLICE	(1U << 4)  /* splice from the socket is seen */
+#define SVID_CONN_QUEUED	(1U << 5)  /* counted in its queues: core has not seen it yet */
 
 /* The record of one connection: made inside connect(), never changed but for slots and marks. */
 struct svid_conn {
@@ -247,6 +255,28 @@ struct svid_holder {
 	struct svid_ids ids;
 };
 
+/* Who connections are counted for. pad is zero. */
+#define SVID_WHO_UID		1	/* id is a uid of the initial user namespace */
+#define SVID_WHO_CGROUP		2	/* id is a cgroup v2 id */
+#define SVID_WHO_USERNS		3	/* id is svid_creds.userns_owner */
+
+struct svid_who {
+	__u64 id;
+	__u32 kind;		/* SVID_WHO_* */
+	__u32 pad;
+};
+
+#define SVID_CGROUP_ROOT	1	/* where everybody is who was put nowhere: not counted */
+#define SVID_WHO_MAX		4096	/* entries of doors and of queues */
+#define SVID_QUEUE_MAX		64	/* connections of one that core has not seen yet */
+#define SVID_QUEUE_FORGET_NS	5000000000ULL
+
+struct svid_queue {
+	__u64 time;		/* of the last connect() counted here */
+	__u32 n;
+	__u32 pad0;		/* zero */
+};
+
 struct svid_words {
 	__u32 w[SVID_WORDS];
 };
@@ -255,6 +285,7 @@ struct svid_words {
 #define SVID_OP_ATTACH		1	/* as above */
 #define SVID_OP_ADOPT		2	/* without a holder */
 #define SVID_OP_PEEK		3	/* the record only; no slot is stored (doctor) */
+#define SVID_OP_LEAVE		4	/* it is turned away: it only leaves its queue; no record is copied */
 
 struct svid_mailbox {
 	__u32 op;		/* SVID_OP_*; the kernel sets it back to SVID_OP_NONE */
@@ -321,6 +352,8 @@ enum {
 	SVID_STAT_TRACED,
 	SVID_STAT_EVENTS,
 	SVID_STAT_POLLS,	/* threads of holders looked at by the credential poll */
+	SVID_STAT_DOOR,		/* connect() refused: the caller's door is shut */
+	SVID_STAT_QUEUE,	/* connect() refused: too many of the caller's wait */
 	SVID_STAT_COUNT
 };
 
@@ -354,6 +387,7 @@ enum svid_map {
 	SVID_MAP_STATS,
 	SVID_MAP_CONFIG,
 	SVID_MAP_RING,
+	SVID_MAP_DOORS,
 	SVID_MAP_COUNT
 };
 
@@ -372,6 +406,8 @@ SVID_LAYOUT(svid_ids, 56);
 SVID_LAYOUT(svid_creds, 56 + 32 + 48 + 4 * SVID_GROUPS_MAX + SVID_LABEL_MAX);
 SVID_LAYOUT(svid_conn, 48 + 16 + 64 + 16 + 392 + 1864);
 SVID_LAYOUT(svid_holder, 72);
+SVID_LAYOUT(svid_who, 16);
+SVID_LAYOUT(svid_queue, 16);
 SVID_LAYOUT(svid_words, 4 * SVID_WORDS);
 SVID_LAYOUT(svid_mailbox, 48 + sizeof(struct svid_conn));
 SVID_LAYOUT(svid_event, 72);

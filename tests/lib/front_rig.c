@@ -240,7 +240,8 @@ static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, s
 void rig_request_with(struct buf *b, const char *path, struct slice message)
 {
 	AUTO(buf) struct buf block = BUF_INIT(1024);
-	AUTO(buf) struct buf body = BUF_INIT(16384);
+	AUTO(buf) struct buf body = BUF_INIT(GRPC_PREFIX + LIM_GRPC_MESSAGE);
+	struct slice rest;
 
 	hpack_put(&block, ":method", slice_str("POST"));
 	hpack_put(&block, ":scheme", slice_str("http"));
@@ -253,7 +254,9 @@ void rig_request_with(struct buf *b, const char *path, struct slice message)
 	buf_put_u8(&body, 0);
 	buf_put_be32(&body, (uint32_t)message.len);
 	buf_put_slice(&body, message);
-	put_frame(b, H2_DATA, H2_END_STREAM, 1, buf_slice(&body));
+	for (rest = buf_slice(&body); rest.len > H2_FRAME_MAX;)
+		put_frame(b, H2_DATA, 0, 1, slice_get_bytes(&rest, H2_FRAME_MAX));
+	put_frame(b, H2_DATA, H2_END_STREAM, 1, rest);
 	assert_int_equal(buf_ok(b) || buf_ok(&body), 0);
 }
 
@@ -262,20 +265,22 @@ void rig_request(struct buf *b, const char *path)
 	rig_request_with(b, path, slice_of(NULL, 0));
 }
 
-void rig_call(int fd, const char *path, struct slice message)
+int rig_try_send(int fd, const char *path, struct slice message)
 {
-	AUTO(buf) struct buf b = BUF_INIT(32768);
+	AUTO(buf) struct buf b = BUF_INIT(2 * LIM_GRPC_MESSAGE);
 
 	rig_request_with(&b, path, message);
-	assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
+	return send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -errno;
 }
 
 int rig_try_call(int fd, const char *path)
 {
-	AUTO(buf) struct buf b = BUF_INIT(4096);
+	return rig_try_send(fd, path, slice_of(NULL, 0));
+}
 
-	rig_request(&b, path);
-	return send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -errno;
+void rig_call(int fd, const char *path, struct slice message)
+{
+	assert_int_equal(rig_try_send(fd, path, message), 0);
 }
 
 void rig_fetch(int fd)
@@ -297,11 +302,15 @@ void seen_done(struct seen *s)
 static int status_in(struct slice block)
 {
 	static const char name[] = "grpc-status";
+	struct slice value;
+	uint64_t status;
 
 	for (; block.len > sizeof(name); (void)slice_get_u8(&block))
 		if (slice_starts(block, slice_str(name)))
-			return atoi((const char *)block.p + sizeof(name));
-	return -1;
+			break;
+	(void)slice_get_bytes(&block, sizeof(name) - 1);
+	value = slice_get_bytes(&block, slice_get_u8(&block));
+	return slice_u64_dec(value, &status) ? -1 : (int)status;
 }
 
 static void take_frame(struct seen *s, uint8_t type, struct slice body, struct buf *data)
@@ -358,7 +367,7 @@ static void look(struct seen *s)
 	count_messages(s, buf_slice(&data));
 }
 
-static void read_once(struct seen *s, int fd)
+void seen_once(struct seen *s, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint8_t bytes[16384];
@@ -376,11 +385,11 @@ static void read_once(struct seen *s, int fd)
 void seen_read(struct seen *s, int fd, size_t messages)
 {
 	while (!s->eof && s->messages < messages && s->grpc_status < 0 && !s->reset)
-		read_once(s, fd);
+		seen_once(s, fd);
 }
 
 void seen_to_end(struct seen *s, int fd)
 {
 	while (!s->eof)
-		read_once(s, fd);
+		seen_once(s, fd);
 }

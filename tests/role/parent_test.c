@@ -252,6 +252,26 @@ static void hangup_compiles(void **state)
 	world_wait(w, "FAKE core exit role 4 index 0 status 0.", 1);
 }
 
+static void hangup_opens_the_audit_log_anew(void **state)
+{
+	struct world *w = *state;
+	char path[128], away[128];
+
+	world_start(w);
+	world_path(w, "audit", path);
+	world_path(w, "audit.1", away);
+	assert_int_equal(rename(path, away), 0);
+	kill(w->svidd, SIGHUP);
+	world_wait(w, "FAKE core fd kind 4 arg 0.", 2); /* FD_KIND_AUDIT */
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0); /* cannot be one: the former goes on being used */
+	kill(w->svidd, SIGHUP);
+	world_wait(w, "FAKE compiler fds", 2);
+	assert_int_equal(world_count(w, "FAKE core fd kind 4 arg 0."), 2);
+	assert_int_equal(world_count(w, "FAKE core go"), 1);
+}
+
 static void term_drains_and_ends_with_zero(void **state)
 {
 	struct world *w = *state;
@@ -486,6 +506,7 @@ int main(int argc, char **argv)
 		TEST(front_numbers_are_not_given_twice),
 		TEST(killed_front_is_reported),
 		TEST(hangup_compiles),
+		TEST(hangup_opens_the_audit_log_anew),
 		TEST(term_drains_and_ends_with_zero),
 		TEST(core_that_never_drains_is_stopped),
 		TEST(second_term_does_not_wait),

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/base/err.h"
+#include "agent/base/limits.h"
 #include "agent/base/log.h"
 #include "agent/core/audit.h"
 #include "agent/core/json.h"
@@ -58,6 +59,26 @@ static void a_line_is_one_json_object(void **state)
 	assert_string_equal(json_string_value(json_object_get(root, "path")), "a\n\"\xef\xbf\xbd");
 	assert_int_equal(json_integer_value(json_object_get(root, "pid")), 7);
 	json_decref(root);
+	audit_done(&a);
+}
+
+static void a_torn_line_of_another_life_is_ended_first(void **state)
+{
+	struct audit a;
+	char text[512];
+	int fd = file(), next = file();
+
+	(void)state;
+	assert_int_equal(write(fd, "{\"whole\":1}\n{\"torn", 18), 18);
+	audit_init(&a, fd, AUDIT_REQUIRED);
+	assert_int_equal(audit_write(&a, "resume", slice_of(NULL, 0)), 0);
+	content(fd, text, sizeof(text));
+	assert_non_null(strstr(text, "{\"torn\n{\"time\""));
+	audit_reopen(&a, next); /* rotated: a new file begins with a line */
+	assert_int_equal(audit_write(&a, "resume", slice_of(NULL, 0)), 0);
+	content(next, text, sizeof(text));
+	assert_int_equal(text[0], '{');
+	assert_int_equal(a.lines, 2);
 	audit_done(&a);
 }
 
@@ -111,7 +132,7 @@ static void without_a_file_there_is_no_decision(void **state)
 
 static void a_line_that_is_too_long_is_refused_whole(void **state)
 {
-	static char big[40000];
+	static char big[LIM_AUDIT_LINE];
 	struct audit a;
 	char text[64];
 
@@ -155,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_is_one_json_object),
+		cmocka_unit_test(a_torn_line_of_another_life_is_ended_first),
 		cmocka_unit_test(a_line_without_members_is_valid_too),
 		cmocka_unit_test(a_full_disk_refuses_when_required),
 		cmocka_unit_test(a_full_disk_is_counted_when_best_effort),

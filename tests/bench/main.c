@@ -17,6 +17,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (argc > 1 && !strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "usage: svid-bench floor SOCKET BYTES [unary] | connect SOCKET N | hold SOCKET N | jwt|validate SOCKET N CONNS\n");
+	fprintf(stderr, "usage: svid-bench floor SOCKET BYTES [unary] | connect|hold SOCKET N | jwt|validate SOCKET N CONNS\n");
 	return 2;
 }

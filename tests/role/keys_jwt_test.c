@@ -188,7 +188,7 @@ static void token_goes_to_the_front_and_news_of_it_to_core(void **state)
 		assert_true(has_kid(buf_slice(&w.jwks), buf_cstr(&kid)));
 		ask_verify(w.front, buf_slice(&token), buf_slice(&w.jwks), buf_cstr(&kid), algs[i]);
 		assert_int_equal(verified(&w.r, w.front), 0);
-		token.data[token.len / 2] ^= 1;
+		token.data[5] ^= 1; /* of the header, which is signed text here and no more */
 		ask_verify(w.front, buf_slice(&token), buf_slice(&w.jwks), buf_cstr(&kid), algs[i]);
 		assert_int_equal(verified(&w.r, w.front), -ERR_SIGNATURE);
 	}

@@ -413,9 +413,9 @@ bool decisions_step(struct core *c, struct budget *b, void (*different)(struct c
 
 	while (ds->pass) {
 		for (; ds->bucket < DECISION_BUCKETS; ds->bucket++) {
-			budget_spend(b, 1);
-			if (!step_bucket(c, b, different))
+			if (!b->left || !step_bucket(c, b, different))
 				return false;
+			budget_spend(b, 1);
 		}
 		ds->bucket = 0;
 		ds->pass = ds->pass == PASS_LOST ? PASS_REST : PASS_NONE;

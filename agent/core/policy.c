@@ -17,7 +17,7 @@
 
 struct policy {
 	struct identity **ids; /* by priority, then name */
-	size_t n;
+	size_t n, n_stale;
 	uint32_t *index; /* by number: position + 1 in ids, 0 = empty; mask + 1 slots, at least half of them empty */
 	uint32_t mask;
 };
@@ -54,6 +54,7 @@ static void index_all(struct policy *p)
 		while (p->index[at])
 			at = (at + 1) & p->mask;
 		p->index[at] = (uint32_t)i + 1;
+		p->n_stale += p->ids[i]->stale;
 	}
 }
 
@@ -118,9 +119,7 @@ const struct identity *policy_by_spiffe_id(const struct policy *p, struct slice 
 
 size_t policy_count(const struct policy *p, size_t *ret_stale)
 {
-	*ret_stale = 0;
-	for (size_t i = 0; i < p->n; i++)
-		*ret_stale += p->ids[i]->stale;
+	*ret_stale = p->n_stale;
 	return p->n;
 }
 

@@ -20,7 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct api api;
-static bool other_set; /* than that of the start */
+static bool other_set = true; /* than that of the start: two identities */
 static struct message *versions[4]; /* of the answer; the last is larger than a window */
 
 /* What a client knows of the answers. */
@@ -220,8 +220,8 @@ static int take_order(struct api *a, const struct grpc_conn *g, struct msg_FR_JW
 /* svid-keys or svid-core answers an order, or none that was made. */
 static void feed_token(uint8_t arg)
 {
-	struct msg_FK_JWT m = { .order = api.tokens.last - arg / 4 % 8, .issued_at = 1000000000,
-				.not_after = 1000000010, .token = slice_str(arg & 32 ? "a.b.c" : "a.b") };
+	struct msg_FK_JWT m = { .order = api.tokens.last - arg / 4 % 8, .issued_at = 4000000000,
+				.not_after = 4000000010, .token = slice_str(arg & 32 ? "a.b.c" : "a.b") };
 	int err = arg & 2 ? tokens_answer(&api, &m) : tokens_refuse(&api, m.order, arg & 1 ? -ERR_AUDIENCE : -ERR_RATE);
 
 	must(err == 0 || err == -ERR_PERMIT || err == -ERR_FORMAT);

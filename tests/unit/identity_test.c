@@ -477,6 +477,39 @@ static void a_kind_that_does_not_exist_is_a_breach(void **state)
 	assert_int_equal(killed, 1);
 }
 
+/* A front keeps tokens: it must hear that they are not to be given again. */
+static void other_rules_for_jwt_svids_are_told(void **state)
+{
+	static char *listed[] = { (char *)"a" };
+	struct identity *other = calloc(1, sizeof(*other)), *docs[] = { other };
+	struct policy *p = NULL;
+	struct set_entry e;
+	uint32_t rules;
+
+	(void)state;
+	make_ready();
+	assert_int_equal(identity_hold(ids, &doc), 0);
+	say_issued(asked(), 5, 0);
+	assert_int_equal(identity_entry(ids, doc.number, &e), 0);
+	rules = e.jwt_rules;
+	*other = doc;
+	other->name = other->spiffe_id = other->hint = NULL; /* the policy frees it */
+	assert_int_equal(policy_new(docs, 1, &p), 0);
+	changes = 0;
+	assert_int_equal(identities_apply(ids, p, 0), 0);
+	assert_int_equal(changes, 0);
+	other->jwt_audiences = listed;
+	other->n_jwt_audiences = 1;
+	assert_int_equal(identities_apply(ids, p, 0), 0);
+	assert_int_equal(changes, 1);
+	assert_int_equal(identity_entry(ids, doc.number, &e), 0);
+	assert_int_not_equal(e.jwt_rules, rules);
+	assert_true(nothing_said()); /* the SVID itself stays */
+	other->jwt_audiences = NULL;
+	other->n_jwt_audiences = 0;
+	policy_free(p);
+}
+
 static void what_is_shown_has_a_serial_of_its_own(void **state)
 {
 	uint64_t first;
@@ -582,6 +615,7 @@ int main(void)
 		T(a_wit_svid_lives_as_the_other_does),
 		T(an_answer_of_one_kind_is_not_taken_for_the_other),
 		T(a_kind_that_does_not_exist_is_a_breach),
+		T(other_rules_for_jwt_svids_are_told),
 		T(what_is_shown_has_a_serial_of_its_own),
 		T(new_jwt_keys_are_news_and_the_same_are_none),
 		T(a_rotation_that_cannot_be_stored_is_not_used_before_it_is),

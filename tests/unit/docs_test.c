@@ -217,26 +217,6 @@ static void an_unknown_kind_or_form_is_broken(void **unused)
 	assert_broke_off(2);
 }
 
-/* What the compiler checked is checked again: it reads YAML and may be wrong. */
-static void jwt_settings_of_a_wrong_form_are_broken(void **unused)
-{
-	static const char *const bad[] = {
-		"{\"ttl\":0}", "{\"ttl\":86401}", "{\"alg\":\"HS256\"}", "{\"alg\":\"none\"}", "{\"alg\":\"RS384\"}",
-		"{\"audiences\":[\"\"]}", "{\"audiences\":\"a\"}", "{\"audiences\":[1]}",
-	};
-	char json[200];
-
-	(void)unused;
-	good_generation();
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		begin();
-		snprintf(json, sizeof(json), "{\"workloadID\":\"x\"," UID_SET ",\"svid\":{\"jwt\":%s}}", bad[i]);
-		assert_int_equal(doc_json(AGENT_FILE, KIND, "x", json), 0);
-		assert_int_equal(done(), 0);
-		assert_broke_off(2);
-	}
-}
-
 static void a_missing_document_is_withdrawn_whatever_else_is_wrong(void **unused)
 {
 	(void)unused;
@@ -589,7 +569,6 @@ int main(void)
 		T(counts_that_are_off_do_not_withdraw),
 		T(the_same_document_twice_is_broken),
 		T(an_unknown_kind_or_form_is_broken),
-		T(jwt_settings_of_a_wrong_form_are_broken),
 		T(a_missing_document_is_withdrawn_whatever_else_is_wrong),
 		T(a_vanished_file_withdraws_its_documents),
 		T(a_document_that_does_not_validate_keeps_its_last_version),

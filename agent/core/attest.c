@@ -41,6 +41,7 @@ struct attest {
 	void *owner;
 	struct attest_worker workers[LIM_ATTEST_WORKERS];
 	struct list queue;
+	uint32_t last_caller; /* whose question was put last */
 	struct attest_canary *wanted; /* gets the next idle worker */
 	char path[108];		      /* that it connects to */
 	struct attest_stats stats;
@@ -332,14 +333,20 @@ static bool has_worker(const struct attest *a, const struct attest_job *job)
 	return false;
 }
 
+/* The oldest, but callers take turns: who asks without end makes nobody else wait for all of it (A14). */
 static struct attest_job *next_job(struct attest *a, bool hasher)
 {
-	struct attest_job *job;
+	struct attest_job *job, *oldest = NULL;
 
-	list_for_each(job, &a->queue, node)
-		if (hashes(job) == hasher && !has_worker(a, job))
+	list_for_each(job, &a->queue, node) {
+		if (hashes(job) != hasher || has_worker(a, job))
+			continue;
+		if (job->caller != a->last_caller)
 			return job;
-	return NULL;
+		if (!oldest)
+			oldest = job;
+	}
+	return oldest;
 }
 
 static void start_canary(struct attest *a, struct attest_worker *w)
@@ -367,6 +374,7 @@ static void job_start(struct attest_worker *w, struct attest_job *job)
 		return;
 	}
 	a->stats.waiting--;
+	a->last_caller = job->caller;
 	job->worker = w;
 	job->started = clock_boot_ns();
 	w->job = job;

@@ -54,6 +54,7 @@ extern const struct command rights_flood_commands[];
 extern const struct command borrowed_commands[];
 extern const struct command fuse_commands[];
 extern const struct command rewrite_commands[];
+extern const struct command flood_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));

@@ -26,6 +26,7 @@ struct options {
 	int count;		/* how many, 0: the attack's own choice */
 	int wait_ms;		/* how long an answer is waited for */
 	int delay_ms;		/* pause before acting */
+	int workers;		/* processes of a flood */
 	int uid;		/* whom to become where the attack starts as root */
 	unsigned long addr;	/* an address in that other process */
 	char **words;		/* the whole argv */

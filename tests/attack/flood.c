@@ -21,7 +21,6 @@
 #include "tests/attack/attack.h"
 
 #define HELD_MAX 4096
-#define WORKERS 2
 #define SUBUIDS 60   /* users of one namespace, a worker each */
 #define FIRST_SUBUID 200000
 
@@ -185,6 +184,7 @@ static void in_namespace(const struct options *o)
 
 static int a14(const struct options *o)
 {
+	int workers = o->workers ? o->workers : 2;
 	const struct rlimit files = {HELD_MAX + 64, HELD_MAX + 64};
 
 	(void)setrlimit(RLIMIT_NOFILE, &files);
@@ -194,11 +194,11 @@ static int a14(const struct options *o)
 	if (is_variant(o, "subuids")) {
 		in_namespace(o);
 	} else {
-		for (int i = 0; i < WORKERS; i++)
+		for (int i = 0; i < workers; i++)
 			if (worker() == 0) {
 				if (is_variant(o, "connect") || is_variant(o, "forks"))
 					churn(o);
-				hold_many(o, o->count / WORKERS);
+				hold_many(o, o->count / workers);
 			}
 	}
 	sync_point("flooding");

@@ -380,11 +380,12 @@ static void push(struct api *a, struct grpc_conn *g)
 static int send_order(struct api *a, const struct grpc_conn *g, struct msg_FR_JWT *m)
 {
 	struct front *f = container_of(a, struct front, api);
+	const struct conn *c = container_of((struct grpc_conn *)(uintptr_t)g, struct conn, g);
 
 	if (!f->core || !f->keys)
 		return -ERR_NOT_READY;
-	return chan_put(f->core, FR_JWT, 0, .order = m->order, .conn = container_of((struct grpc_conn *)(uintptr_t)g, struct conn, g)->number,
-			.identity = m->identity, .audiences = m->audiences);
+	return chan_put(f->core, FR_JWT, 0, .order = m->order, .conn = c->number, .identity = m->identity,
+			.audiences = m->audiences);
 }
 
 static int send_verify(struct api *a, const struct msg_FK_VERIFY *m)

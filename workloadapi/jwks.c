@@ -184,7 +184,8 @@ static struct verdict read_kid(const json_t *jwk, struct jwk *k)
 }
 
 /*
- * JWT-SVID 6.2 wants "jwt-svid". The Workload API's sets (6.2.2) are plain ones, often without use; "sig" is the word of RFC 7517.
+ * JWT-SVID 6.2 wants "jwt-svid". The Workload API's sets (6.2.2) are plain ones, often without use; "sig" is the word of
+ * RFC 7517.
  */
 static bool is_of_use(const json_t *jwk, const char *use)
 {
@@ -267,6 +268,8 @@ static bool has_certificate(const json_t *jwk)
 	       json_object_get(jwk, "x5t#S256");
 }
 
+static const char no_memory[] = "there is no memory to check it";
+
 static const char *key_why(const json_t *keys, size_t i, const char *use)
 {
 	struct jwk k = { .kid = NULL };
@@ -276,7 +279,7 @@ static const char *key_why(const json_t *keys, size_t i, const char *use)
 
 	drop_key(&k);
 	if (v.err)
-		return "there is no memory to check it";
+		return no_memory;
 	if (v.why)
 		return v.why;
 	if (!kid || !json_string_length(kid))
@@ -294,9 +297,10 @@ static const char *why_not(struct slice text, const char *use)
 	AUTO(jsondoc) json_t *doc = NULL;
 	const json_t *keys;
 	const char *why = NULL;
+	int err = read_doc(text, &doc, &keys);
 
-	if (read_doc(text, &doc, &keys))
-		return "it is not a JWK Set, or too large";
+	if (err)
+		return err == -ENOMEM ? no_memory : "it is not a JWK Set, or too large";
 	for (size_t i = 0; i < json_array_size(keys) && !why; i++)
 		why = key_why(keys, i, use);
 	return why;
@@ -307,12 +311,19 @@ const char *jwks_why(struct slice text)
 	return why_not(text, "jwt-svid");
 }
 
+static int check(struct slice text, const char *use)
+{
+	const char *why = why_not(text, use);
+
+	return !why ? 0 : why == no_memory ? -ENOMEM : -ERR_FORMAT;
+}
+
 int jwks_check(struct slice text)
 {
-	return jwks_why(text) ? -ERR_FORMAT : 0;
+	return check(text, "jwt-svid");
 }
 
 int jwks_check_wit(struct slice text)
 {
-	return why_not(text, "wit-svid") ? -ERR_FORMAT : 0;
+	return check(text, "wit-svid");
 }

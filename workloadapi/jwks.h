@@ -56,10 +56,10 @@ bool jwk_fits(const struct jwk *k, uint32_t alg);
  */
 const char *jwks_why(struct slice text);
 
-/** jwks_check() - jwks_why() as an error. Errors: -ERR_FORMAT. */
+/** jwks_check() - jwks_why() as an error. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int jwks_check(struct slice text);
 
-/** jwks_check_wit() - the same for a set of WIT-SVID keys. Errors: -ERR_FORMAT. */
+/** jwks_check_wit() - the same for a set of WIT-SVID keys. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int jwks_check_wit(struct slice text);
 
 #endif

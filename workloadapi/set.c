@@ -107,10 +107,18 @@ static int read_entries(struct set *s, struct slice list)
 	return err;
 }
 
-/* A JWK Set that every client takes whole (spiffe.md 4.2 item 5). */
-static struct slice usable_jwks(struct slice jwks)
+/*
+ * A JWK Set that every client takes whole (spiffe.md 4.2 item 5), or nothing. No memory to say so is no judgement:
+ * to leave a set out would withdraw it.
+ */
+static int usable_jwks(struct slice jwks, int (*check)(struct slice), struct slice *ret_usable)
 {
-	return jwks_check(jwks) ? slice_of(NULL, 0) : jwks;
+	int err = jwks.len ? check(jwks) : 0;
+
+	if (err == -ENOMEM)
+		return err;
+	*ret_usable = err ? slice_of(NULL, 0) : jwks;
+	return 0;
 }
 
 /*
@@ -137,8 +145,11 @@ static void log_left_out(const struct fed_bundle *f, const char *what, const cha
 
 static int add_federated(struct set *s, const struct fed_bundle *f)
 {
-	struct set_bundle b = { .jwks = usable_jwks(f->jwks), .all_jwks = f->jwks };
+	struct set_bundle b = { .all_jwks = f->jwks };
+	int err = usable_jwks(f->jwks, jwks_check, &b.jwks);
 
+	if (err)
+		return err;
 	if (der_count(f->bundle))
 		b.der = f->bundle;
 	if (b.der.len != f->bundle.len)
@@ -183,6 +194,22 @@ static char *id_of_domain(struct slice domain)
 	return buf_ok(&b) ? NULL : slice_dup(buf_slice(&b));
 }
 
+static int read_own(struct set *s, const struct msg_F_SET *m)
+{
+	int err = usable_jwks(m->jwks, jwks_check, &s->own.jwks);
+
+	if (!err)
+		err = usable_jwks(m->wit_jwks, jwks_check_wit, &s->wit_jwks);
+	if (err)
+		return err;
+	if (s->own.jwks.len != m->jwks.len || s->wit_jwks.len != m->wit_jwks.len)
+		log_error(EV_FRONT, KV("what", V_S("own JWK Set left out")), KV("version", V_U(m->version)));
+	s->own.der = m->bundle;
+	s->own.all_jwks = m->jwks;
+	s->own.trust_domain_id = id_of_domain(m->trust_domain);
+	return s->own.trust_domain_id ? 0 : -ENOMEM;
+}
+
 static int read_set(struct set *s)
 {
 	struct msg_F_SET m;
@@ -191,17 +218,10 @@ static int read_set(struct set *s)
 	if (err)
 		return err;
 	s->version = m.version;
-	s->own.der = m.bundle;
-	s->own.jwks = usable_jwks(m.jwks);
-	s->own.all_jwks = m.jwks;
-	if (s->own.jwks.len != m.jwks.len)
-		log_error(EV_FRONT, KV("what", V_S("own JWT bundle left out")), KV("version", V_U(m.version)));
 	s->wit = m.wit != 0;
-	s->wit_jwks = jwks_check_wit(m.wit_jwks) ? slice_of(NULL, 0) : m.wit_jwks;
-	s->own.trust_domain_id = id_of_domain(m.trust_domain);
-	if (!s->own.trust_domain_id)
-		return -ENOMEM;
-	err = read_entries(s, m.entries);
+	err = read_own(s, &m);
+	if (!err)
+		err = read_entries(s, m.entries);
 	if (err)
 		return err;
 	read_wits(s);

@@ -30,7 +30,8 @@ static const struct sandbox_call looker_calls[] = {
 	/* /proc, executables, user databases */
 	CALL_IF("openat", 2, OPEN_WRITES, 0), CALL_IF("open", 1, OPEN_WRITES, 0),
 	CALL("newfstatat"), CALL("stat"), CALL("lstat"), CALL("statx"), CALL("readlink"), CALL("readlinkat"),
-	CALL("name_to_handle_at"), CALL("lseek"), CALL("pread64"), CALL("getdents64"), CALL("access"), CALL("faccessat"), CALL("faccessat2"),
+	CALL("name_to_handle_at"),
+	CALL("lseek"), CALL("pread64"), CALL("getdents64"), CALL("access"), CALL("faccessat"), CALL("faccessat2"),
 	CALL_IF("ioctl", 1, SB_INT, FS_IOC_GETVERSION), CALL_IF("ioctl", 1, SB_INT, NS_GET_USERNS),
 	CALL("poll"), CALL("ppoll"),
 	/* name services listen on AF_UNIX; so does svid-core for the canary */

@@ -83,8 +83,9 @@
 #define LIM_KEY_PREVIOUS_MS 60000	  /* the previous generation of a key stays fetchable */
 #define LIM_KEY_FETCHES 4		  /* fetches of one key by one front */
 #define LIM_FRONT_PENDING_MS 10000	  /* a front told by only one of svidd and core */
-#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap, less where RLIMIT_MEMLOCK is small: LIM_IDENTITIES x 2 kinds
-					   * x 2 generations x 256 bytes of EC key, and 100 KB for the authority */
+#define LIM_KEYS_SECURE (32u << 20)	  /* bytes of svid-keys' secure heap, less where RLIMIT_MEMLOCK is small:
+					   * LIM_IDENTITIES x 2 kinds x 2 generations x 256 bytes of EC key, and
+					   * 100 KB for the authority */
 #define LIM_KEYS_SECURE_MIN (1u << 20)	  /* the least of it: 4 000 EC keys */
 
 /* JWT-SVIDs */

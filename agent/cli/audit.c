@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * audit.c - `svid audit`: reads the audit log, once or for ever. A file that is renamed away is read to its end before the
- * next one of its name is opened; one that is cut short is read from its beginning. svid, root.
+ * audit.c - `svid audit`: reads the audit log, once or for ever. A file that is renamed away is read on beside the next one
+ * of its name, because svid-core may have it open still; one that is cut short is read from its beginning. svid, root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,15 +23,32 @@
 #define OUT_BYTES (4u << 20)
 #define POLL_MS 200
 
+/* One open file. */
+struct tail {
+	int fd;		    /* -1: none */
+	struct buf pending; /* a line that is not whole yet */
+	bool skip;	    /* the rest of a line that is longer than any record */
+};
+
+#define TAIL_INIT { .fd = -1, .pending = BUF_INIT(LINE_BYTES) }
+
 struct reader {
 	const struct cli *cli;
 	const char *path;
 	struct audit_filter filter;
-	int fd;
-	struct buf pending; /* a line that is not whole yet */
-	bool skip;	    /* the rest of a line that is longer than any record */
+	struct tail now;
+	struct tail before; /* what had this name before it */
 	uint64_t unreadable;
 };
+
+static void tail_done(struct tail *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	buf_done(&t->pending);
+	t->skip = false;
+}
 
 static int print_record(struct reader *r, json_t *record, struct buf *out)
 {
@@ -58,7 +75,7 @@ static int take_line(struct reader *r, struct slice line, struct buf *out)
 }
 
 /* Every whole line of what was read. */
-static int take_block(struct reader *r, struct slice block, struct buf *out)
+static int take_block(struct reader *r, struct tail *t, struct slice block, struct buf *out)
 {
 	int err = 0;
 
@@ -66,33 +83,33 @@ static int take_block(struct reader *r, struct slice block, struct buf *out)
 		const uint8_t *end = memchr(block.p, '\n', block.len);
 		struct slice part = slice_get_bytes(&block, end ? (size_t)(end - block.p) : block.len);
 
-		buf_put_slice(&r->pending, part);
-		if (buf_ok(&r->pending)) {
-			r->skip = true;
-			buf_reset(&r->pending);
+		buf_put_slice(&t->pending, part);
+		if (buf_ok(&t->pending)) {
+			t->skip = true;
+			buf_reset(&t->pending);
 		}
 		if (!end)
 			break;
 		(void)slice_get_u8(&block);
-		if (r->skip)
+		if (t->skip)
 			r->unreadable++;
 		else
-			err = take_line(r, buf_slice(&r->pending), out);
-		r->skip = false;
-		buf_reset(&r->pending);
+			err = take_line(r, buf_slice(&t->pending), out);
+		t->skip = false;
+		buf_reset(&t->pending);
 	}
 	return err;
 }
 
 /* To the end of the file as it is now. Returns the exit code. */
-static int read_on(struct reader *r)
+static int read_on(struct reader *r, struct tail *t)
 {
 	uint8_t block[READ_BYTES];
 	ssize_t n;
 
-	while ((n = read(r->fd, block, sizeof(block))) != 0) {
+	while (t->fd >= 0 && (n = read(t->fd, block, sizeof(block))) != 0) {
 		AUTO(buf) struct buf out = BUF_INIT(OUT_BYTES);
-		int err = n < 0 ? (errno == EINTR ? 0 : -errno) : take_block(r, slice_of(block, (size_t)n), &out);
+		int err = n < 0 ? (errno == EINTR ? 0 : -errno) : take_block(r, t, slice_of(block, (size_t)n), &out);
 
 		if (err) {
 			cli_error("cannot read", r->path, err_text(err), NULL);
@@ -104,31 +121,35 @@ static int read_on(struct reader *r)
 	return CLI_DONE;
 }
 
-/* The file of this name is another one now, or it was cut: begin anew. */
+/* Cut short: what is there now is new. */
+static int begin_anew(struct tail *t)
+{
+	buf_reset(&t->pending);
+	t->skip = false;
+	return lseek(t->fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+/* The file of this name may be another one now. */
 static int follow_name(struct reader *r)
 {
 	struct stat here, there;
-	int fd, err;
+	int fd;
 
-	if (fstat(r->fd, &here) < 0)
+	if (fstat(r->now.fd, &here) < 0)
 		return -errno;
-	if (lseek(r->fd, 0, SEEK_CUR) > here.st_size) {
-		buf_reset(&r->pending);
-		r->skip = false;
-		return lseek(r->fd, 0, SEEK_SET) < 0 ? -errno : 0;
-	}
+	if (lseek(r->now.fd, 0, SEEK_CUR) > here.st_size)
+		return begin_anew(&r->now);
 	/* Between the two names of a rotation there may be none. */
 	if (stat(r->path, &there) < 0 || (here.st_ino == there.st_ino && here.st_dev == there.st_dev))
 		return 0;
 	fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	err = read_on(r) ? -EIO : 0;
-	close(r->fd);
-	r->fd = fd;
-	buf_reset(&r->pending);
-	r->skip = false;
-	return err;
+	tail_done(&r->before);
+	r->before = r->now;
+	r->now = (struct tail)TAIL_INIT;
+	r->now.fd = fd;
+	return 0;
 }
 
 static void on_interrupt(int signal)
@@ -147,7 +168,9 @@ static int follow(struct reader *r)
 		(void)poll(NULL, 0, POLL_MS);
 		err = follow_name(r);
 		if (!err)
-			code = read_on(r);
+			code = read_on(r, &r->before);
+		if (!err && !code)
+			code = read_on(r, &r->now);
 	}
 	if (err)
 		cli_error("cannot follow", r->path, err_text(err), NULL);
@@ -158,18 +181,17 @@ static int read_all(struct reader *r)
 {
 	int code;
 
-	r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (r->fd < 0) {
+	r->now.fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (r->now.fd < 0) {
 		cli_error("cannot read", r->path, err_text(-errno),
 			  errno == EACCES ? "the audit log is root's" : "svidd --audit says where it is: svid audit FILE");
 		return CLI_LOCAL;
 	}
-	code = read_on(r);
+	code = read_on(r, &r->now);
 	if (!code && r->cli->follow)
 		code = follow(r);
-	else if (!code && r->pending.len) /* the last line may lack its newline */
+	else if (!code && r->now.pending.len) /* the last line may lack its newline */
 		r->unreadable++;
-	close(r->fd);
 	return code;
 }
 
@@ -188,7 +210,7 @@ static json_t *ask_path(const struct cli *c, const char **ret_path)
 
 int audit(const struct cli *c)
 {
-	struct reader r = { .cli = c, .fd = -1, .pending = BUF_INIT(LINE_BYTES),
+	struct reader r = { .cli = c, .now = TAIL_INIT, .before = TAIL_INIT,
 			    .filter = { .identity = c->spiffe_id, .denied = c->denied } };
 	json_t *status = NULL;
 	int code;
@@ -203,7 +225,8 @@ int audit(const struct cli *c)
 	code = read_all(&r);
 	if (r.unreadable)
 		cli_error("warning:", r.path, "some of its lines are no records, or not whole", NULL);
-	buf_done(&r.pending);
+	tail_done(&r.now);
+	tail_done(&r.before);
 	json_decref(status);
 	return code;
 }

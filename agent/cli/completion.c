@@ -151,7 +151,7 @@ static void put_scan(struct buf *out)
 	buf_put_str(out, "_svid_scan() {\n\tlocal word\n\tverb= after= n=0\n\tfor word in \"$@\"; do\n"
 			 "\t\tif [ -n \"$after\" ]; then after=; continue; fi\n\t\tcase \"$word\" in\n\t\t");
 	put_valued(out);
-	buf_put_str(out, ") after=$word ;;\n\t\t-*) ;;\n\t\t*)\n\t\t\t_svid_verb \"${verb:+$verb }$word\"\n"
+	buf_put_str(out, ") after=$word ;;\n\t\t-?*) ;;\n\t\t*)\n\t\t\t_svid_verb \"${verb:+$verb }$word\"\n"
 			 "\t\t\tif [ -n \"$options\" ]; then verb=\"${verb:+$verb }$word\"; else n=$((n + 1)); fi ;;\n"
 			 "\t\tesac\n\tdone\n\t_svid_verb \"$verb\"\n\tif [ \"$verb\" = help ]; then _svid_verb \"\"; fi\n"
 			 "\tif [ $n -gt 0 ]; then offer=; fi\n"

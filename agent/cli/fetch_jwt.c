@@ -22,6 +22,13 @@ struct token {
 	struct slice hint;
 };
 
+/* What came, and what it is compared with. */
+struct answer {
+	enum jwt_profile profile;
+	struct slice message; /* JWTSVIDResponse, WITSVIDResponse */
+	struct slice bundles; /* JWTBundlesResponse, WITBundlesResponse; empty: not to be had */
+};
+
 /* JWTSVID: spiffe_id = 1, svid = 2, hint = 3. WITSVID: spiffe_id = 1, wit_svid = 2, wit_svid_key = 3, hint = 4. */
 static int get_token(enum jwt_profile profile, const struct pb_field *f, struct token *ret_token)
 {
@@ -84,8 +91,18 @@ static void put_object(struct buf *out, const char *prefix, json_t *object)
 	}
 }
 
-static void put_text(struct buf *out, const struct token *t, const struct jwt_report *r, enum jwt_profile profile,
-		     int64_t now)
+/* What was looked at. */
+static void put_checks(struct buf *out, const struct answer *a)
+{
+	AUTO(buf) struct buf line = BUF_INIT(256);
+
+	buf_put_str(&line, "passed: header, subject, validity, ");
+	buf_put_str(&line, a->profile == WIT_SVID ? "key bound" : "audience");
+	buf_put_str(&line, a->bundles.len ? ", signature" : "; the signature could not be checked without the bundle");
+	cli_field(out, NAME_WIDTH, "checks", buf_slice(&line));
+}
+
+static void put_text(struct buf *out, const struct answer *a, const struct token *t, const struct jwt_report *r, int64_t now)
 {
 	cli_field(out, NAME_WIDTH, "SPIFFE ID", t->spiffe_id);
 	if (t->hint.len)
@@ -94,9 +111,7 @@ static void put_text(struct buf *out, const struct token *t, const struct jwt_re
 	put_object(out, "header ", r->header);
 	put_object(out, "claim ", r->claims);
 	if (!r->problems.len)
-		cli_field(out, NAME_WIDTH, "checks",
-			  slice_str(profile == WIT_SVID ? "passed: header, subject, validity, key bound; not the signature" :
-							  "passed: header, subject, audience, validity; not the signature"));
+		put_checks(out, a);
 	cli_lines(out, NAME_WIDTH, "problem", buf_slice(&r->problems));
 }
 
@@ -147,13 +162,30 @@ static int write_token(const struct cli *c, size_t i, enum jwt_profile profile, 
 	return err ? err : write_file(c, i, profile == WIT_SVID ? "wit" : "jwt", t->text);
 }
 
+/* The JWK Set of the trust domain that this SPIFFE ID is in; one without keys when there is none. */
+static struct slice keys_of(struct slice bundles, struct slice id)
+{
+	struct slice none = bundles.len ? slice_str("{}") : slice_of(NULL, 0);
+
+	for (struct pb_field f; pb_next(&bundles, &f);) {
+		struct slice entry[2];
+
+		if (f.number != 1 || f.wire != PB_BYTES || pb_strings(f.bytes, entry, ARRAY_SIZE(entry)))
+			continue;
+		if (slice_starts(id, entry[0]) && id.len > entry[0].len && id.p[entry[0].len] == '/')
+			return entry[1];
+	}
+	return none;
+}
+
 /* *ret_good: whether a strict client would take it. */
-static int put_token(const struct cli *c, struct buf *out, enum jwt_profile profile, const struct token *t, size_t i,
+static int put_token(const struct cli *c, struct buf *out, const struct answer *a, const struct token *t, size_t i,
 		     bool *ret_good)
 {
 	AUTO(jwt_report) struct jwt_report r = JWT_REPORT_INIT;
-	const struct jwt_want want = { .profile = profile, .spiffe_id = t->spiffe_id, .key = t->key,
-				       .audiences = c->audiences, .n_audiences = c->n_audiences };
+	const struct jwt_want want = { .profile = a->profile, .spiffe_id = t->spiffe_id, .key = t->key,
+				       .audiences = c->audiences, .n_audiences = c->n_audiences,
+				       .jwks = keys_of(a->bundles, t->spiffe_id) };
 	int64_t now = clock_wall_s();
 	int err = jwt_inspect(t->text, &want, now, &r);
 
@@ -161,7 +193,7 @@ static int put_token(const struct cli *c, struct buf *out, enum jwt_profile prof
 		return err;
 	if (c->output == OUT_JSON) {
 		buf_put_str(out, i ? ",\n  " : "");
-		put_json(out, t, &r, profile);
+		put_json(out, t, &r, a->profile);
 	} else if (c->output == OUT_TOKEN) {
 		buf_put_slice(out, t->text);
 		buf_put_str(out, "\n");
@@ -169,14 +201,15 @@ static int put_token(const struct cli *c, struct buf *out, enum jwt_profile prof
 			cli_error("warning: problems of", "the token", buf_cstr(&r.problems), NULL);
 	} else {
 		buf_put_str(out, i ? "\n" : "");
-		put_text(out, t, &r, profile, now);
+		put_text(out, a, t, &r, now);
 	}
 	*ret_good = !r.problems.len;
 	return buf_ok(out);
 }
 
-static int put_tokens(const struct cli *c, struct buf *out, enum jwt_profile profile, struct slice message, bool *ret_good)
+static int put_tokens(const struct cli *c, struct buf *out, const struct answer *a, bool *ret_good)
 {
+	struct slice message = a->message;
 	bool good, all_good = true;
 	size_t n = 0;
 	int err = 0;
@@ -186,9 +219,9 @@ static int put_tokens(const struct cli *c, struct buf *out, enum jwt_profile pro
 
 		if (f.number != 1)
 			continue;
-		err = get_token(profile, &f, &t);
+		err = get_token(a->profile, &f, &t);
 		if (!err)
-			err = put_token(c, out, profile, &t, n++, &good);
+			err = put_token(c, out, a, &t, n++, &good);
 		all_good = all_good && !err && good;
 	}
 	*ret_good = all_good && n;
@@ -213,17 +246,17 @@ static int write_tokens(const struct cli *c, enum jwt_profile profile, struct sl
 	return err;
 }
 
-static int show(const struct cli *c, enum jwt_profile profile, struct slice message)
+static int show(const struct cli *c, const struct answer *a)
 {
 	AUTO(buf) struct buf out = BUF_INIT_SECRET(OUT_MAX);
 	bool good = false;
 	int err;
 
 	buf_put_str(&out, c->output == OUT_JSON ? "{\"svids\": [" : "");
-	err = put_tokens(c, &out, profile, message, &good);
+	err = put_tokens(c, &out, a, &good);
 	if (err)
 		return cli_agent_error(c->socket, err);
-	if (c->write_dir && write_tokens(c, profile, message))
+	if (c->write_dir && write_tokens(c, a->profile, a->message))
 		return CLI_LOCAL;
 	buf_put_str(&out, c->output == OUT_JSON ? "]}\n" : "");
 	if (c->write_dir && c->output == OUT_TEXT) {
@@ -236,13 +269,20 @@ static int show(const struct cli *c, enum jwt_profile profile, struct slice mess
 static int fetch(const struct cli *c, enum jwt_profile profile, const char *method, struct slice request)
 {
 	AUTO(grpc_reply) struct grpc_reply reply = GRPC_REPLY_INIT;
+	AUTO(grpc_reply) struct grpc_reply keys = GRPC_REPLY_INIT;
+	const char *bundles = profile == WIT_SVID ? "/SpiffeWorkloadAPI/FetchWITBundles" : "/SpiffeWorkloadAPI/FetchJWTBundles";
+	struct answer a = { .profile = profile };
 	int err = grpc_call(c->socket, method, request, profile == WIT_SVID, c->timeout_ms, &reply);
 
 	if (err)
 		return cli_agent_error(c->socket, err);
 	if (reply.status)
 		return cli_status_error(c->socket, reply.status, buf_slice(&reply.message));
-	return show(c, profile, reply.body);
+	a.message = reply.body;
+	/* Asked for behind the tokens, so that their key is in it. */
+	if (!grpc_call(c->socket, bundles, slice_of(NULL, 0), true, c->timeout_ms, &keys) && !keys.status)
+		a.bundles = keys.body;
+	return show(c, &a);
 }
 
 void fetch_jwt_request(const struct cli *c, struct buf *out)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* jwt.c - strict reading of JWT- and WIT-SVIDs, apart from their signature. svid; used by fetch_jwt.c and watch_items.c. */
+/* jwt.c - strict reading of JWT- and WIT-SVIDs; jwt_verify.c checks signatures. svid; used by fetch_jwt.c and watch_items.c. */
 #include "agent/cli/jwt.h"
 
 #include <errno.h>
@@ -207,6 +207,7 @@ static void check_binding(const struct jwt_want *want, struct jwt_report *r)
 int jwt_inspect(struct slice token, const struct jwt_want *want, int64_t now, struct jwt_report *r)
 {
 	struct slice rest = token, header = part(&rest), claims = part(&rest);
+	const char *why;
 	int err = !slice_ok(&rest) || (rest.len && memchr(rest.p, '.', rest.len)) ? -ERR_FORMAT : 0;
 
 	if (!err)
@@ -219,6 +220,9 @@ int jwt_inspect(struct slice token, const struct jwt_want *want, int64_t now, st
 	check_signature(rest, r);
 	check_subject(want, r);
 	check_times(r, now);
+	why = want->jwks.len ? jwt_signature_why(token, r->header, want->jwks) : NULL;
+	if (why)
+		problem(r, why);
 	if (want->profile == JWT_SVID)
 		check_audience(want, r);
 	else

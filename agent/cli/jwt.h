@@ -17,6 +17,7 @@ struct jwt_want {
 	struct slice key;	/* WIT: private JWK */
 	const char *const *audiences; /* JWT: each must be in the token */
 	size_t n_audiences;
+	struct slice jwks; /* keys of its trust domain; empty: the signature is not looked at */
 };
 
 /* What was read. Initialise with JWT_REPORT_INIT. */
@@ -40,12 +41,14 @@ static inline void jwt_report_autoclean(struct jwt_report *r)
 }
 
 /**
- * jwt_inspect() - fill @r; what is wrong becomes a line of its problems. Signatures are not looked at: that is what
- * `svid validate jwt` asks the agent for.
+ * jwt_inspect() - fill @r; what is wrong becomes a line of its problems.
  * Errors: -ERR_FORMAT (no compact JWS of two JSON objects: nothing else can be said), -ENOMEM.
  * Source: JWT-SVID 2, 3; WIT-SVID 2, 3.
  */
 MUST int jwt_inspect(struct slice token, const struct jwt_want *want, int64_t now, struct jwt_report *r);
+
+/** jwt_signature_why() - NULL: a key of @jwks made the signature of @token; else a static sentence. */
+const char *jwt_signature_why(struct slice token, const json_t *header, struct slice jwks);
 
 /** jwt_claim() - a claim (or header parameter) for people: texts as they are, lists joined, the rest as JSON; not escaped. */
 void jwt_claim(struct buf *out, const json_t *value);

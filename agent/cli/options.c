@@ -248,7 +248,7 @@ int options_parse(int argc, char **argv, const char *env, struct options *ret_o)
 
 		if (!plain && strcmp(argv[i], "--") == 0) {
 			plain = true;
-		} else if (plain || argv[i][0] != '-') {
+		} else if (plain || argv[i][0] != '-' || !argv[i][1]) {
 			if (o.n_words == CLI_WORDS) {
 				cli_error("too many words:", argv[i], "no verb takes so many", "svid help");
 				return -EINVAL;

@@ -7,6 +7,7 @@
 #define ERR_STATE OSSL_ERR_STATE
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>

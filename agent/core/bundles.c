@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "agent/base/clock.h"
-#include "agent/base/limits.h"
 #include "agent/base/mem.h"
 #include "agent/base/spiffe_id.h"
 

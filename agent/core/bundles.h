@@ -6,6 +6,7 @@
 #ifndef CORE_BUNDLES_H
 #define CORE_BUNDLES_H
 
+#include "agent/base/limits.h"
 #include "agent/core/state.h"
 
 struct bundles;

@@ -15,6 +15,7 @@
 #include "agent/core/settings.h"
 
 #define RERUN_NS (5 * NS_PER_S) /* while nothing is in force, for what inotify cannot see */
+#define COST_APPLY 8192 /* units of one call of identities_apply(), see sorter.h */
 #define EVENTS (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
 
 struct compiler {
@@ -22,51 +23,109 @@ struct compiler {
 	struct chan *chan; /* NULL: none runs */
 	struct loop_watch files;
 	struct loop_timer debounce;
+	struct loop_timer work; /* armed while there is something left to put into force */
+	bool revoking;		/* revoke_step() is not through */
+	bool applying;		/* identities_apply() is not through */
+	size_t applied;		/* how far it is */
 	int config_dir;		 /* watch of the directory of svid.yaml; -1 = none */
 	const char *config_name; /* the file in it */
 };
 
-/* The parts of svid-core that follow the documents. */
-static void documents_changed(struct core *c)
+static void work_on(struct compiler *k);
+
+/* A new generation is in force. What it means for everybody follows in the turns after this one. */
+static void documents_changed(struct compiler *k)
 {
+	struct core *c = k->core;
 	const struct settings *s = docs_settings(c->docs);
-	size_t stale, n = policy_count(docs_policy(c->docs), &stale);
 	bool usable = docs_generation(c->docs) && *s->trust_domain;
 
-	log_info(EV_POLICY, KV("generation", V_U(docs_generation(c->docs))), KV("identities", V_U(n)), KV("stale", V_U(stale)));
 	if (*s->trust_domain)
 		settings_apply(c, s);
 	revoke_policy(c);
-	for (size_t at = identities_apply(c->ids, docs_policy(c->docs), 0); at;)
-		at = identities_apply(c->ids, docs_policy(c->docs), at);
+	k->revoking = k->applying = true;
+	k->applied = 0;
 	hold_set(c, HOLD_DOCUMENTS, usable ? 0 : -ERR_NOT_READY);
+}
+
+static void follow(struct compiler *k, struct budget *b)
+{
+	if (k->revoking)
+		k->revoking = !revoke_step(k->core, b);
+	while (!k->revoking && k->applying && b->left) {
+		k->applied = identities_apply(k->core->ids, docs_policy(k->core->docs), k->applied);
+		k->applying = k->applied != 0;
+		budget_spend(b, COST_APPLY);
+	}
+}
+
+static void make(struct compiler *k, struct budget *b)
+{
+	bool changed = false;
+	int err = docs_step(k->core->docs, b, &changed);
+
+	if (err)
+		log_error(EV_POLICY, KV("what", V_S("documents")), KV("err", V_S(err_name(err))));
+	if (changed)
+		documents_changed(k);
+}
+
+/* What inotify cannot see, while there is nothing to serve. */
+static void run_again(struct compiler *k)
+{
+	if (k->core->holds[HOLD_DOCUMENTS] && !k->chan && !docs_busy(k->core->docs) && !loop_timer_armed(&k->debounce) &&
+	    loop_timer_in(k->core->loop, &k->debounce, RERUN_NS))
+		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
+}
+
+/*
+ * One turn's share of putting documents into force. Ten thousand of them must not keep a caller waiting: everything is
+ * done in slices, what is to end first.
+ */
+static void on_work(struct loop_timer *t)
+{
+	struct compiler *k = container_of(t, struct compiler, work);
+	struct docs *d = k->core->docs;
+	struct budget b = BUDGET_INIT(BUDGET_TURN / 2), more = BUDGET_INIT(BUDGET_TURN / 2);
+
+	follow(k, &b);
+	if (docs_busy(d))
+		make(k, &more);
+	else if (docs_untidy(d))
+		docs_tidy(d, &more);
+	if (k->revoking || k->applying || docs_busy(d) || docs_untidy(d))
+		work_on(k);
+	else
+		run_again(k);
+}
+
+static void work_on(struct compiler *k)
+{
+	if (loop_timer_in(k->core->loop, &k->work, 0))
+		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
 }
 
 static int on_message(struct chan *ch, struct chan_msg *m)
 {
 	struct compiler *k = chan_owner(ch);
-	bool changed = false;
-	int err = docs_message(k->core->docs, m->type, m->body, &changed);
+	int err = docs_message(k->core->docs, m->type, m->body);
 
-	if (changed)
-		documents_changed(k->core);
-	if (err == -ENOMEM || err == -ERR_STATE) {
-		log_error(EV_POLICY, KV("message", V_S(msg_name(m->type))), KV("err", V_S(err_name(err))),
-			  KV("state", V_S(state_problem(k->core->state))));
-		return 0; /* nothing changed; the next run tries again */
+	if (docs_busy(k->core->docs))
+		work_on(k);
+	if (err == -ENOMEM) {
+		log_error(EV_POLICY, KV("message", V_S(msg_name(m->type))), KV("err", V_S(err_name(err))));
+		return 0; /* the count will be off, and nothing changes; the next run tries again */
 	}
 	return err;
 }
 
-static void run_ended(struct core *c, const char *why)
+static void run_ended(struct compiler *k, const char *why)
 {
-	bool changed = false;
-	int err = docs_end(c->docs, why, &changed);
-
-	if (err)
-		log_error(EV_POLICY, KV("what", V_S("end of a run")), KV("err", V_S(err_name(err))));
-	if (changed)
-		documents_changed(c);
+	docs_end(k->core->docs, why);
+	if (docs_busy(k->core->docs))
+		work_on(k);
+	else
+		run_again(k);
 }
 
 static void on_dead(struct chan *ch, int err)
@@ -77,10 +136,7 @@ static void on_dead(struct chan *ch, int err)
 	k->chan = NULL;
 	if (err != -ERR_CLOSED)
 		parent_kill(k->core, ROLE_POLICY, 0);
-	run_ended(k->core, err == -ERR_CLOSED ? "svid compile ended early" : "svid compile sent what it must not");
-	if (k->core->holds[HOLD_DOCUMENTS] && !loop_timer_armed(&k->debounce) &&
-	    loop_timer_in(k->core->loop, &k->debounce, RERUN_NS))
-		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
+	run_ended(k, err == -ERR_CLOSED ? "svid compile ended early" : "svid compile sent what it must not");
 }
 
 static const struct chan_rule rules[] = {
@@ -104,7 +160,7 @@ int compiler_peer(struct core *c, int fd)
 	if (k->chan) { /* svidd runs one at a time: the other has ended */
 		chan_free(k->chan);
 		k->chan = NULL;
-		run_ended(c, "svid compile was started again");
+		run_ended(k, "svid compile was started again");
 	}
 	docs_begin(c->docs);
 	return chan_new(c->loop, fd, &chan_ops, k, &k->chan);
@@ -185,7 +241,8 @@ int compiler_watch(struct core *c)
 
 	if (!k)
 		return -ENOMEM;
-	*k = (struct compiler){ .core = c, .config_dir = -1, .files = { .fd = -1, .cb = on_files }, .debounce.cb = on_debounce };
+	*k = (struct compiler){ .core = c, .config_dir = -1, .files = { .fd = -1, .cb = on_files }, .debounce.cb = on_debounce,
+				.work.cb = on_work };
 	c->compiler = k;
 	k->files.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (k->files.fd < 0)
@@ -217,5 +274,5 @@ void compiler_exit(struct core *c, uint32_t status)
 		return;
 	snprintf(why, sizeof(why), "svid compile could not run or failed, status 0x%x", status);
 	docs_begin(c->docs);
-	run_ended(c, why);
+	run_ended(c->compiler, why);
 }

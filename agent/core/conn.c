@@ -26,6 +26,7 @@ int conns_new(struct core *c)
 		list_init(&c->by_key[i]);
 	list_init(&c->waiting);
 	list_init(&c->undecided);
+	list_init(&c->leaving);
 	return 0;
 }
 

@@ -56,7 +56,8 @@ struct conn {
 	struct list in_set;
 	struct list in_decision;
 	struct list in_key; /* by process, for events */
-	struct list in_wait; /* of the core: starting, canary, or undecided */
+	struct list in_wait; /* of the core: starting, canary, undecided, or leaving */
+	int leave_err;	     /* not 0: the documents say that it ends, and its turn comes */
 	struct loop_watch watch;
 	struct loop_timer timer; /* first byte, hold, cut */
 };

@@ -97,6 +97,7 @@ struct core {
 	struct list by_key[CONN_BUCKETS];
 	struct list waiting; /* conns held until the agent is ready, or until the canary is known */
 	struct list undecided; /* served as nobody while a hold was on: they must come again */
+	struct list leaving; /* documents changed: they end, a few in each turn */
 	uint64_t accepted, refused, cut, revoked, offences;
 };
 
@@ -127,8 +128,10 @@ MUST int server_start(struct core *c);
 /* revoke.c: what the kernel and the policy take back */
 /** revoke_start() - read the ring, poll credentials where the tier needs it. Errors: -ENOMEM, -errno. */
 MUST int revoke_start(struct core *c);
-/** revoke_policy() - documents changed: who would get other identities now must come again. */
+/** revoke_policy() - documents changed: who would get other identities now must come again; revoke_step() does it. */
 void revoke_policy(struct core *c);
+/** revoke_step() - go on with that as far as @b reaches; true when everybody was looked at. */
+bool revoke_step(struct core *c, struct budget *b);
 
 /* glue.c: what fronts, identities and the authority call back */
 /** core_make_parts() - the pools and tables around the loop. Errors: -ENOMEM. */

@@ -11,6 +11,15 @@
 #include "agent/core/core.h"
 #include "agent/core/whoami.h"
 
+#define COST_LOOK 32 /* units, see sorter.h */
+
+/* Of decisions_step(). */
+enum pass {
+	PASS_NONE,
+	PASS_LOST, /* what was withdrawn ends first */
+	PASS_REST,
+};
+
 void decisions_init(struct decisions *d)
 {
 	*d = (struct decisions){ .n = 0 };
@@ -60,6 +69,11 @@ static bool same_caller(const struct svid_conn *a, const struct svid_conn *b)
 	       memcmp(&a->image, &b->image, sizeof(a->image)) == 0;
 }
 
+static bool is_outdated(const struct decision *d)
+{
+	return d->done && d->generation != docs_generation(d->core->docs);
+}
+
 static struct decision *find(struct decisions *ds, const struct svid_conn *r)
 {
 	struct list *bucket = bucket_of(ds, r);
@@ -67,7 +81,7 @@ static struct decision *find(struct decisions *ds, const struct svid_conn *r)
 	struct decision *d;
 
 	list_for_each(d, bucket, in_hash)
-		if (d->shared && d->expires > now && same_caller(&d->record, r))
+		if (d->shared && d->expires > now && !is_outdated(d) && same_caller(&d->record, r))
 			return d;
 	return NULL;
 }
@@ -101,6 +115,7 @@ static void match(struct decision *d)
 	struct match m = { .n = 0 };
 
 	policy_match(p, &f, &m, NULL);
+	d->generation = docs_generation(d->core->docs);
 	d->n = m.n;
 	for (size_t i = 0; i < m.n; i++)
 		d->ids[i] = m.ids[i]->number;
@@ -353,15 +368,57 @@ static void rematch(struct decision *d, void (*different)(struct conn *conn, boo
 	rest(d);
 }
 
-void decisions_rematch(struct core *c, void (*different)(struct conn *conn, bool none_left))
+void decisions_outdated(struct core *c)
 {
 	struct decisions *ds = &c->decisions;
-	struct decision *d, *tmp;
 
 	while (!list_empty(&ds->lru))
 		decision_free(list_entry(ds->lru.next, struct decision, in_lru));
-	for (size_t i = 0; i < DECISION_BUCKETS; i++)
-		list_for_each_safe(d, tmp, &ds->buckets[i], in_hash)
-			if (d->done)
-				rematch(d, different);
+	ds->pass = PASS_LOST;
+	ds->bucket = 0;
+}
+
+static bool lost_one(const struct decision *d, const struct policy *p)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (!policy_by_number(p, d->ids[i]))
+			return true;
+	return false;
+}
+
+/* False when the budget ended. */
+static bool step_bucket(struct core *c, struct budget *b, void (*different)(struct conn *conn, bool none_left))
+{
+	const struct policy *p = docs_policy(c->docs);
+	size_t stale, cost = policy_count(p, &stale) / 2 + COST_LOOK;
+	struct decision *d, *tmp;
+
+	list_for_each_safe(d, tmp, &c->decisions.buckets[c->decisions.bucket], in_hash) {
+		if (!is_outdated(d))
+			continue;
+		if (!b->left)
+			return false;
+		budget_spend(b, COST_LOOK);
+		if (c->decisions.pass == PASS_LOST && !lost_one(d, p))
+			continue;
+		budget_spend(b, cost);
+		rematch(d, different);
+	}
+	return true;
+}
+
+bool decisions_step(struct core *c, struct budget *b, void (*different)(struct conn *conn, bool none_left))
+{
+	struct decisions *ds = &c->decisions;
+
+	while (ds->pass) {
+		for (; ds->bucket < DECISION_BUCKETS; ds->bucket++) {
+			if (!b->left || !step_bucket(c, b, different))
+				return false;
+			budget_spend(b, 1);
+		}
+		ds->bucket = 0;
+		ds->pass = ds->pass == PASS_LOST ? PASS_REST : PASS_NONE;
+	}
+	return true;
 }

@@ -12,6 +12,7 @@
 #include "agent/core/attest.h"
 #include "agent/core/digest.h"
 #include "agent/core/policy.h"
+#include "agent/core/sorter.h"
 
 #define DECISION_BUCKETS 1024
 
@@ -34,6 +35,7 @@ struct decision {
 	bool busy;    /* its connections are being gone through: it stays */
 	bool waived;  /* the default not-traced was not enforced */
 	uint64_t expires; /* CLOCK_BOOTTIME ns */
+	uint64_t generation; /* of the documents that it was matched against */
 	uint64_t recorded; /* when "none" was last written of it, likewise; 0: never */
 	int path_err, names_err, cgroup_err;
 	struct buf path, user, group, groups, cgroup;
@@ -47,6 +49,8 @@ struct decisions {
 	struct list lru; /* oldest first */
 	size_t n;
 	uint64_t hits, misses;
+	unsigned int pass; /* of decisions_step(), 0 = nothing to do */
+	size_t bucket;	   /* where it is */
 };
 
 /** decisions_init() - none yet. */
@@ -64,11 +68,16 @@ MUST int decide(struct conn *conn, const struct svid_conn *record);
 /** decision_leave() - @conn does not use its decision any more. */
 void decision_leave(struct conn *conn);
 
+/** decisions_outdated() - documents changed: decisions that nobody uses are forgotten, the others are to be matched again. */
+void decisions_outdated(struct core *c);
+
 /**
- * decisions_rematch() - documents changed. Decisions that nobody uses are forgotten, the others are matched again;
- * @different is called for each connection whose identities are not what they were.
+ * decisions_step() - match them as far as @b reaches, first those of which a document is gone. Until one is matched it
+ * is no answer for another connection.
+ * @different: called for each connection whose identities are not what they were; must not free it.
+ * Returns whether all were looked at.
  */
-void decisions_rematch(struct core *c, void (*different)(struct conn *conn, bool none_left));
+bool decisions_step(struct core *c, struct budget *b, void (*different)(struct conn *conn, bool none_left));
 
 /** decision_facts() - the facts of a decision, borrowing from it. */
 struct facts decision_facts(const struct decision *d);

@@ -11,31 +11,39 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/core/docs_apply.h"
+#include "agent/core/docs_save.h"
 #include "agent/core/json.h"
 #include "agent/ipc/msg.h"
 
 #define AGENT_FILE "svid.yaml"
 
-struct docs {
-	struct state *st; /* NULL: nothing is remembered */
-	bool unsaved;	  /* state.db does not hold force.rows */
-	bool running;	  /* between docs_begin() and PC_DONE or docs_end() */
+#define COST_FREE 60 /* one document with all that hangs on it */
+#define FREE_BATCH 64
+#define COST_SWAP 1000
+
+/* What was in force, or came from a run, and is not needed any more. */
+struct grave {
+	struct grave *next;
+	struct docs_force force;
 	struct docs_run run;
-	uint32_t sent_errors; /* of the run, without warnings */
+};
+
+struct docs {
+	struct state *st;     /* NULL: nothing is remembered */
+	struct saver *saver;  /* likewise */
+	bool running;	      /* between docs_begin() and PC_DONE or docs_end() */
+	struct docs_run run;  /* that comes in */
+	uint32_t sent_errors; /* of it, without warnings */
+	bool waiting;	      /* whether there is one in next */
+	struct docs_run next; /* came in while another is in the making */
+	struct stage *stage;  /* NULL: none is in the making */
 	struct docs_force force;
 	struct doc_errors errors;
+	struct grave *graves;
 	uint64_t generation;
 	uint32_t next_number;
 	char trust_domain[LIM_TRUST_DOMAIN + 1]; /* that the state belongs to; "" when none */
 };
-
-static void run_done(struct docs_run *run)
-{
-	rows_done(&run->docs);
-	files_done(&run->files);
-	errors_done(&run->errors);
-	run->complete = false;
-}
 
 static int load_row(void *arg, const struct state_doc *doc)
 {
@@ -62,6 +70,48 @@ static int load(struct docs *d)
 	return err;
 }
 
+/* Later, in slices; now, when there is no memory to remember it. */
+static void put_away(struct docs *d, struct docs_force *force, struct docs_run *run)
+{
+	struct grave *g = mem_new(struct grave);
+
+	if (!g) {
+		docs_force_done(force);
+		docs_run_done(run);
+		return;
+	}
+	*g = (struct grave){ d->graves, *force, *run };
+	*force = (struct docs_force){ 0 };
+	*run = (struct docs_run){ 0 };
+	d->graves = g;
+}
+
+static void drop_run(struct docs *d, struct docs_run *run)
+{
+	struct docs_force none = { 0 };
+
+	if (run->docs.n || run->files.n || run->errors.n)
+		put_away(d, &none, run);
+	*run = (struct docs_run){ 0 };
+}
+
+/* A batch of the latest grave. */
+static void bury(struct docs *d)
+{
+	struct grave *g = d->graves;
+
+	if (!policy_free_some(g->force.policy, FREE_BATCH))
+		return;
+	g->force.policy = NULL;
+	if (!rows_done_some(&g->force.rows, FREE_BATCH) || !rows_done_some(&g->run.docs, FREE_BATCH) ||
+	    !errors_done_some(&g->run.errors, FREE_BATCH))
+		return;
+	d->graves = g->next;
+	docs_force_done(&g->force);
+	docs_run_done(&g->run);
+	mem_free(g);
+}
+
 int docs_new(struct state *st, struct docs **ret_docs)
 {
 	struct docs *d = mem_new(struct docs);
@@ -78,6 +128,8 @@ int docs_new(struct state *st, struct docs **ret_docs)
 		err = policy_new(NULL, 0, &d->force.policy);
 	if (!err && st)
 		err = load(d);
+	if (!err && st)
+		err = saver_new(st, &d->force.rows, &d->saver);
 	if (err) {
 		docs_free(d);
 		return err;
@@ -90,7 +142,12 @@ void docs_free(struct docs *d)
 {
 	if (!d)
 		return;
-	run_done(&d->run);
+	while (d->graves)
+		bury(d);
+	docs_run_done(&d->run);
+	docs_run_done(&d->next);
+	stage_free(d->stage);
+	saver_free(d->saver);
 	docs_force_done(&d->force);
 	errors_done(&d->errors);
 	mem_free(d);
@@ -98,7 +155,7 @@ void docs_free(struct docs *d)
 
 void docs_begin(struct docs *d)
 {
-	run_done(&d->run);
+	drop_run(d, &d->run);
 	d->running = true;
 	d->sent_errors = 0;
 }
@@ -113,43 +170,6 @@ static void note(struct doc_errors *errors, const char *file, const char *text)
 		log_warn(EV_LIMIT, KV("what", V_S("list of policy errors")));
 }
 
-static int save_changes(struct docs *d, const struct doc_rows *now)
-{
-	const struct doc_rows *was = &d->force.rows;
-	int err = d->unsaved ? state_clear_docs(d->st) : 0;
-
-	for (size_t i = 0; i < was->n && !err && !d->unsaved; i++) {
-		const struct doc_row *row = was->v[i].row;
-
-		if (!rows_find(now, row->kind, row->name))
-			err = state_del_doc(d->st, slice_str(row->kind), slice_str(row->name));
-	}
-	for (size_t i = 0; i < now->n && !err; i++) {
-		const struct doc_row *row = now->v[i].row;
-		struct doc_entry *e = rows_find(was, row->kind, row->name);
-		const struct state_doc doc = { slice_str(row->kind), slice_str(row->name), slice_str(row->file),
-					       slice_str(row->json), row->line };
-
-		if (d->unsaved || !e || e->row->line != row->line || strcmp(e->row->file, row->file) ||
-		    strcmp(e->row->json, row->json))
-			err = state_put_doc(d->st, &doc);
-	}
-	return err;
-}
-
-static int save_rows(struct docs *d, const struct doc_rows *now)
-{
-	int err = state_begin(d->st);
-
-	if (err)
-		return err;
-	err = save_changes(d, now);
-	if (!err)
-		return state_commit(d->st);
-	state_rollback(d->st);
-	return err;
-}
-
 static int save_trust_domain(struct docs *d, const char *td)
 {
 	if (!*td || *d->trust_domain)
@@ -159,15 +179,9 @@ static int save_trust_domain(struct docs *d, const char *td)
 }
 
 /* What cannot be written is in force all the same: a withdrawal must not wait for a full disk to end. */
-static void save(struct docs *d, const struct docs_force *new)
+static void not_saved(struct docs *d)
 {
-	int err = save_trust_domain(d, new->settings->trust_domain);
-
-	if (!err && d->st)
-		err = save_rows(d, &new->rows);
-	d->unsaved = err != 0;
-	if (err)
-		note(&d->run.errors, "state.db", state_problem(d->st));
+	note(&d->errors, "state.db", state_problem(d->st));
 }
 
 static void log_generation(const struct docs *d)
@@ -182,26 +196,117 @@ static void log_generation(const struct docs *d)
 				 KV("line", V_U(d->errors.v[i].line)), KV("why", V_S(d->errors.v[i].text)));
 }
 
-static int apply(struct docs *d, bool *ret_changed)
+/* Everything is made: from this moment it holds. */
+static void swap(struct docs *d)
 {
-	AUTO(docs_force) struct docs_force new = { 0 };
-	int err = docs_apply(&d->run, &d->force, d->trust_domain, &d->next_number, &new);
+	struct docs_force new = { 0 };
+	struct docs_run run = { 0 };
+	struct doc_errors old = d->errors;
 
-	if (err)
-		return err;
-	save(d, &new);
-	docs_force_done(&d->force);
+	stage_take(d->stage, &new, &run);
+	stage_free(take(&d->stage));
+	d->errors = run.errors;
+	run.errors = old;
+	put_away(d, &d->force, &run);
 	d->force = new;
-	new = (struct docs_force){ 0 };
-	errors_done(&d->errors);
-	d->errors = d->run.errors;
-	d->run.errors = (struct doc_errors){ 0 };
-	run_done(&d->run);
-	d->running = false;
+	if (save_trust_domain(d, new.settings->trust_domain))
+		not_saved(d);
+	if (d->saver)
+		saver_begin(d->saver);
 	d->generation++;
 	log_generation(d);
+}
+
+/* A run is complete in itself and not made yet: a later one says more, unless it broke off. */
+static void enqueue(struct docs *d)
+{
+	if (d->waiting && d->next.complete && !d->run.complete) {
+		drop_run(d, &d->run);
+	} else {
+		drop_run(d, &d->next);
+		d->next = d->run;
+		d->run = (struct docs_run){ 0 };
+	}
+	d->waiting = true;
+	d->running = false;
+}
+
+static int begin_stage(struct docs *d, struct docs_run *run)
+{
+	return stage_new(run, &d->force, d->trust_domain, &d->next_number, &d->stage);
+}
+
+/* What was sent cannot be used at all: as if it had broken off. */
+static int break_off(struct docs *d)
+{
+	struct docs_force none = { 0 };
+	struct docs_run run = { 0 };
+	int err;
+
+	stage_take(d->stage, &none, &run);
+	stage_free(take(&d->stage));
+	docs_force_done(&none);
+	rows_done(&run.docs);
+	run.complete = false;
+	note(&run.errors, AGENT_FILE, "svid compile sent what it must not");
+	err = begin_stage(d, &run);
+	if (err)
+		docs_run_done(&run);
+	return err;
+}
+
+static int step(struct docs *d, struct budget *b, bool *ret_changed)
+{
+	int over = 0;
+
+	if (!d->stage) {
+		over = begin_stage(d, &d->next);
+		d->waiting = over != 0;
+	}
+	if (!over)
+		over = stage_step(d->stage, b);
+	if (over == -ERR_FORMAT)
+		return break_off(d);
+	if (over <= 0)
+		return over;
+	swap(d);
+	budget_spend(b, COST_SWAP);
 	*ret_changed = true;
 	return 0;
+}
+
+bool docs_busy(const struct docs *d)
+{
+	return d->stage || d->waiting;
+}
+
+int docs_step(struct docs *d, struct budget *b, bool *ret_changed)
+{
+	int err = 0;
+
+	while (docs_busy(d) && b->left && !*ret_changed && !err)
+		err = step(d, b, ret_changed);
+	if (!err)
+		return 0;
+	stage_free(take(&d->stage));
+	drop_run(d, &d->next);
+	d->waiting = false;
+	return err;
+}
+
+bool docs_untidy(const struct docs *d)
+{
+	return d->graves || (d->saver && saver_busy(d->saver));
+}
+
+void docs_tidy(struct docs *d, struct budget *b)
+{
+	if (d->saver && saver_busy(d->saver) && saver_step(d->saver, &d->force.rows, b))
+		not_saved(d);
+	while (d->graves && b->left) {
+		bury(d);
+		budget_spend(b, FREE_BATCH * COST_FREE);
+	}
 }
 
 /* -ENOMEM stays; everything else means that the compiler broke the rules. */
@@ -253,7 +358,7 @@ static int on_error(struct docs *d, struct slice body)
 	return broken(errors_add(&d->run.errors, &e));
 }
 
-static int on_done(struct docs *d, struct slice body, bool *ret_changed)
+static int on_done(struct docs *d, struct slice body)
 {
 	struct msg_PC_DONE m;
 	int err = msg_get_PC_DONE(body, &m);
@@ -262,13 +367,11 @@ static int on_done(struct docs *d, struct slice body, bool *ret_changed)
 	if (err || m.documents != d->run.docs.n || m.errors != d->sent_errors)
 		return -ERR_FORMAT;
 	d->run.complete = true;
-	err = apply(d, ret_changed);
-	if (err)
-		d->run.complete = false;
-	return err;
+	enqueue(d);
+	return 0;
 }
 
-int docs_message(struct docs *d, uint16_t type, struct slice body, bool *ret_changed)
+int docs_message(struct docs *d, uint16_t type, struct slice body)
 {
 	if (!d->running)
 		return -ERR_PERMIT;
@@ -280,19 +383,19 @@ int docs_message(struct docs *d, uint16_t type, struct slice body, bool *ret_cha
 	case MSG_PC_ERROR:
 		return on_error(d, body);
 	case MSG_PC_DONE:
-		return on_done(d, body, ret_changed);
+		return on_done(d, body);
 	default:
 		return -ERR_PERMIT;
 	}
 }
 
-int docs_end(struct docs *d, const char *why, bool *ret_changed)
+void docs_end(struct docs *d, const char *why)
 {
 	if (!d->running)
-		return 0;
+		return;
 	rows_done(&d->run.docs);
 	note(&d->run.errors, AGENT_FILE, why);
-	return apply(d, ret_changed);
+	enqueue(d);
 }
 
 uint64_t docs_generation(const struct docs *d)

@@ -3,14 +3,16 @@
  * docs.h - documents in force: what the policy compiler sends becomes a policy and settings. svid-core.
  *
  * One run of the compiler is one generation: docs_begin(), docs_message() for each PC_* message, and at
- * the end of the channel docs_end(). At PC_DONE the whole generation comes into force at once:
+ * the end of the channel docs_end(). After PC_DONE docs_step() makes it a policy beside the one in force, in
+ * slices that fit into a turn of the loop, and the whole generation comes into force at once:
  *   a document that came          is in force as it came;
  *   one that did not validate, or whose file did not parse,
  *                                 keeps its last good version (state.db) and is stale;
  *   one missing from files that parse is withdrawn.
  * A run that ends without PC_DONE makes everything stale and withdraws nothing. Nothing is in force before
  * the first generation. Pointers from docs_policy() end at the next generation: keep identity numbers.
- * A state.db that cannot be written stops no withdrawal: that is an error in the list, tried again next time.
+ * State.db follows afterwards. One that cannot be written stops no withdrawal: that is an error in the list,
+ * tried again next time.
  */
 #ifndef CORE_DOCS_H
 #define CORE_DOCS_H
@@ -18,6 +20,7 @@
 #include <limits.h>
 
 #include "agent/core/policy.h"
+#include "agent/core/sorter.h"
 #include "agent/core/state.h"
 
 #define SETTINGS_LOG_UNSAID UINT_MAX /* svidd's --log-level holds */
@@ -66,19 +69,31 @@ void docs_begin(struct docs *d);
 
 /**
  * docs_message() - one message of the compiler (PC_FILE, PC_DOC, PC_ERROR, PC_DONE).
- * *@ret_changed becomes true when a new generation came into force (PC_DONE): match callers again.
  * Errors: -ERR_FORMAT, -ERR_LIMIT, -ERR_PERMIT: the compiler is broken, condemn it (docs_end() follows);
  *         -ENOMEM: nothing changed.
  */
-MUST int docs_message(struct docs *d, uint16_t type, struct slice body, bool *ret_changed);
+MUST int docs_message(struct docs *d, uint16_t type, struct slice body);
 
 /**
- * docs_end() - the compiler's channel closed. After PC_DONE nothing happens; before it, every document
- * keeps its last good version and is stale, and *@ret_changed says whether that changed anything.
+ * docs_end() - the compiler's channel closed. After PC_DONE nothing happens; before it, every document keeps
+ * its last good version and is stale.
  * @why: what is known about the end, for the list of errors ("svid compile was killed by signal 11").
- * Errors: -ENOMEM: nothing changed.
  */
-MUST int docs_end(struct docs *d, const char *why, bool *ret_changed);
+void docs_end(struct docs *d, const char *why);
+
+/** docs_busy() - whether a run is still to come into force. */
+bool docs_busy(const struct docs *d);
+
+/**
+ * docs_step() - go on with that as far as @b reaches. *@ret_changed becomes true when a new generation came into
+ * force: match callers again.
+ * Errors: -ENOMEM: the run is dropped, nothing changed.
+ */
+MUST int docs_step(struct docs *d, struct budget *b, bool *ret_changed);
+
+/** docs_untidy() / docs_tidy() - what can wait: state.db, and the memory of what was in force before. */
+bool docs_untidy(const struct docs *d);
+void docs_tidy(struct docs *d, struct budget *b);
 
 /** docs_generation() - 0 before the first, then one more each time something came into force. */
 uint64_t docs_generation(const struct docs *d);

@@ -14,29 +14,57 @@
 #include "agent/base/mem.h"
 #include "agent/core/policy_build.h"
 
+/* Units of work, see sorter.h. */
+#define COST_BUILD 200 /* one document from JSON to rules */
+#define COST_FIND 16   /* one look into a sorted list */
+#define COST_ROW 4
+
 struct built {
 	struct identity *id; /* NULL once dropped or taken */
 	struct doc_entry *entry;
 };
 
 struct stage {
-	struct docs_run *run;
+	struct docs_run run;
 	const struct docs_force *old;
 	const char *bound_td;
+	uint32_t *next_number;
 	struct docs_force new;
 	struct built *built;
 	size_t n_built;
+	struct identity **ids; /* the same, for policy_new() */
 	struct identity **by_id; /* of the old policy, sorted by SPIFFE ID */
 	size_t n_by_id;
+	struct doc_error **refused; /* errors of the run that name a document, sorted; until versions are chosen */
+	size_t n_refused;
+	struct sorter sorter;
+	size_t phase;
+	size_t at;   /* in the phase */
+	size_t kept; /* of drop_doubles() */
 };
 
-static void stage_autoclean(struct stage *s)
+void docs_run_done(struct docs_run *run)
 {
+	rows_done(&run->docs);
+	files_done(&run->files);
+	errors_done(&run->errors);
+	run->complete = false;
+}
+
+void stage_free(struct stage *s)
+{
+	if (!s)
+		return;
 	for (size_t i = 0; i < s->n_built; i++)
 		identity_free(s->built[i].id);
+	sorter_done(&s->sorter);
+	mem_free(s->refused);
 	mem_free(s->built);
+	mem_free(s->ids);
 	mem_free(s->by_id);
 	docs_force_done(&s->new);
+	docs_run_done(&s->run);
+	mem_free(s);
 }
 
 void docs_force_done(struct docs_force *f)
@@ -49,42 +77,134 @@ void docs_force_done(struct docs_force *f)
 
 static int add_error(struct stage *s, const struct doc_row *row, const char *text)
 {
-	return errors_add(&s->run->errors, &(struct doc_error){ .file = row->file,
-								 .line = row->line,
-								 .kind = row->kind,
-								 .name = row->name,
-								 .text = (char *)text });
+	return errors_add(&s->run.errors, &(struct doc_error){ .file = row->file,
+								.line = row->line,
+								.kind = row->kind,
+								.name = row->name,
+								.text = (char *)text });
+}
+
+/* A phase returns 1 when it is over, 0 when the budget is. */
+static int sorting(struct stage *s, struct budget *b, void *v, size_t n, size_t size,
+		   int (*compare)(const void *a, const void *b))
+{
+	if (!s->sorter.spare) {
+		int err = sorter_init(&s->sorter, v, n, size, compare);
+
+		if (err)
+			return err;
+	}
+	if (!sorter_step(&s->sorter, b))
+		return 0;
+	sorter_done(&s->sorter);
+	return 1;
+}
+
+static int by_file(const void *a, const void *b)
+{
+	return strcmp(((const struct doc_file *)a)->file, ((const struct doc_file *)b)->file);
+}
+
+static int sort_files(struct stage *s, struct budget *b)
+{
+	return sorting(s, b, s->run.files.v, s->run.files.n, sizeof(*s->run.files.v), by_file);
+}
+
+static int by_document(const void *a, const void *b)
+{
+	const struct doc_error *x = *(struct doc_error *const *)a, *y = *(struct doc_error *const *)b;
+	int kind = strcmp(x->kind, y->kind);
+
+	return kind ? kind : strcmp(x->name, y->name);
+}
+
+static int list_refused(struct stage *s, struct budget *b)
+{
+	const struct doc_errors *errors = &s->run.errors;
+
+	if (!s->refused) {
+		s->refused = mem_calloc(errors->n, sizeof(struct doc_error *));
+		if (!s->refused)
+			return -ENOMEM;
+		for (size_t i = 0; i < errors->n; i++)
+			if (!errors->v[i].warning)
+				s->refused[s->n_refused++] = &errors->v[i];
+		budget_spend(b, errors->n);
+	}
+	return sorting(s, b, s->refused, s->n_refused, sizeof(*s->refused), by_document);
+}
+
+static int sort_docs(struct stage *s, struct budget *b)
+{
+	return sorting(s, b, s->run.docs.v, s->run.docs.n, sizeof(*s->run.docs.v), rows_by_name);
+}
+
+static bool is_refused(const struct stage *s, struct doc_row *row)
+{
+	struct doc_error e = { .kind = row->kind, .name = row->name }, *key = &e;
+
+	return s->n_refused && bsearch(&key, s->refused, s->n_refused, sizeof(key), by_document);
 }
 
 /* Whether an old version stays although no new one came: DESIGN 4. */
-static bool stays(const struct stage *s, const struct doc_row *row)
+static bool stays(const struct stage *s, struct doc_row *row)
 {
-	const struct doc_file *file;
+	struct doc_file key = { .file = row->file };
+	const struct doc_file *file = NULL;
 
-	if (!s->run->complete)
+	if (!s->run.complete)
 		return true;
-	file = files_find(&s->run->files, slice_str(row->file));
-	return (file && !file->parsed) || errors_name(&s->run->errors, row);
+	if (s->run.files.n)
+		file = bsearch(&key, s->run.files.v, s->run.files.n, sizeof(key), by_file);
+	return (file && !file->parsed) || is_refused(s, row);
 }
 
-static int choose(struct stage *s)
+static int broken(int err)
 {
-	int err = 0;
-
-	if (!rows_sort(&s->run->docs))
-		return -ERR_FORMAT;
-	for (size_t i = 0; i < s->run->docs.n && s->run->complete && !err; i++)
-		err = rows_share(&s->new.rows, s->run->docs.v[i].row, false);
-	for (size_t i = 0; i < s->old->rows.n && !err; i++) {
-		struct doc_row *row = s->old->rows.v[i].row;
-
-		if (s->run->complete && rows_find(&s->run->docs, row->kind, row->name))
-			continue;
-		if (stays(s, row))
-			err = rows_share(&s->new.rows, row, true);
-	}
-	(void)rows_sort(&s->new.rows);
 	return err == -ERR_LIMIT ? -ERR_FORMAT : err;
+}
+
+static int take_new(struct stage *s, struct budget *b)
+{
+	const struct doc_rows *docs = &s->run.docs;
+
+	for (; s->run.complete && s->at < docs->n; s->at++) {
+		int err = 0;
+
+		if (!b->left)
+			return 0;
+		budget_spend(b, COST_ROW);
+		if (s->at && rows_by_name(&docs->v[s->at - 1], &docs->v[s->at]) == 0)
+			return -ERR_FORMAT; /* one document twice */
+		err = rows_share(&s->new.rows, docs->v[s->at].row, false);
+		if (err)
+			return broken(err);
+	}
+	return 1;
+}
+
+static int take_old(struct stage *s, struct budget *b)
+{
+	for (; s->at < s->old->rows.n; s->at++) {
+		struct doc_row *row = s->old->rows.v[s->at].row;
+		int err;
+
+		if (!b->left)
+			return 0;
+		budget_spend(b, COST_FIND);
+		if (s->run.complete && rows_find(&s->run.docs, row->kind, row->name))
+			continue;
+		err = stays(s, row) ? rows_share(&s->new.rows, row, true) : 0;
+		if (err)
+			return broken(err);
+	}
+	return 1;
+}
+
+static int sort_rows(struct stage *s, struct budget *b)
+{
+	mem_free(take(&s->refused)); /* errors are added from here on: its pointers would not hold */
+	return sorting(s, b, s->new.rows.v, s->new.rows.n, sizeof(*s->new.rows.v), rows_by_name);
 }
 
 /* Put the last good version in the place of one that cannot be used; false when there is none. */
@@ -157,7 +277,7 @@ static int build(struct stage *s, struct doc_entry *e, int (*one)(struct stage *
 	return 0;
 }
 
-static int build_agent(struct stage *s)
+static int build_agent(struct stage *s, struct budget *b)
 {
 	struct doc_entry *agent = rows_find(&s->new.rows, KIND_AGENT, "agent");
 	int err = agent ? build(s, agent, build_settings) : 0;
@@ -167,26 +287,30 @@ static int build_agent(struct stage *s)
 		err = s->new.settings ? 0 : -ENOMEM;
 	}
 	rows_compact(&s->new.rows);
-	return err;
+	budget_spend(b, COST_BUILD + s->new.rows.n / 16);
+	if (err)
+		return err;
+	s->built = mem_calloc(s->new.rows.n, sizeof(*s->built));
+	return s->built ? 1 : -ENOMEM;
 }
 
 /* Without a trust domain there are no identities; the documents are remembered all the same. */
-static int build_identities(struct stage *s)
+static int build_identities(struct stage *s, struct budget *b)
 {
-	int err = 0;
+	for (; *s->new.settings->trust_domain && s->at < s->new.rows.n; s->at++) {
+		struct doc_entry *e = &s->new.rows.v[s->at];
+		int err;
 
-	s->built = mem_calloc(s->new.rows.n, sizeof(*s->built));
-	if (!s->built)
-		return -ENOMEM;
-	if (!*s->new.settings->trust_domain)
-		return 0;
-	for (size_t i = 0; i < s->new.rows.n && !err; i++) {
-		struct doc_entry *e = &s->new.rows.v[i];
-
-		if (strcmp(e->row->kind, KIND_AGENT) != 0)
-			err = build(s, e, strcmp(e->row->kind, KIND_IDENTITY) ? build_unknown : build_identity);
+		if (!b->left)
+			return 0;
+		if (strcmp(e->row->kind, KIND_AGENT) == 0)
+			continue;
+		budget_spend(b, COST_BUILD);
+		err = build(s, e, strcmp(e->row->kind, KIND_IDENTITY) ? build_unknown : build_identity);
+		if (err)
+			return err;
 	}
-	return err;
+	return 1;
 }
 
 static int rank(const struct built *x, const struct built *y, int order)
@@ -237,25 +361,47 @@ static void compact_built(struct stage *s)
 }
 
 /* The compiler refuses doubles among what it sends; a remembered version can still meet a new one. */
-static int drop_doubles(struct stage *s, const char *what, bool hint)
+static int drop_doubles(struct stage *s, struct budget *b, const char *what, bool hint)
 {
-	size_t kept = 0;
-	int err = 0;
+	for (s->at = s->at ? s->at : 1; s->at < s->n_built; s->at++) {
+		const struct built *first = &s->built[s->kept];
+		const char *x = hint ? first->id->hint : first->id->spiffe_id;
+		const char *y = hint ? s->built[s->at].id->hint : s->built[s->at].id->spiffe_id;
+		int err = 0;
 
-	if (s->n_built)
-		qsort(s->built, s->n_built, sizeof(*s->built), hint ? by_hint : by_spiffe_id);
-	for (size_t i = 1; i < s->n_built && !err; i++) {
-		const struct built *first = &s->built[kept];
-		const char *a = hint ? first->id->hint : first->id->spiffe_id;
-		const char *b = hint ? s->built[i].id->hint : s->built[i].id->spiffe_id;
-
-		if (*b && strcmp(a, b) == 0)
-			err = drop_second(s, first, &s->built[i], what, b);
+		if (!b->left)
+			return 0;
+		budget_spend(b, 1);
+		if (*y && strcmp(x, y) == 0)
+			err = drop_second(s, first, &s->built[s->at], what, y);
 		else
-			kept = i;
+			s->kept = s->at;
+		if (err)
+			return err;
 	}
 	compact_built(s);
-	return err;
+	s->kept = 0;
+	return 1;
+}
+
+static int sort_ids(struct stage *s, struct budget *b)
+{
+	return sorting(s, b, s->built, s->n_built, sizeof(*s->built), by_spiffe_id);
+}
+
+static int drop_ids(struct stage *s, struct budget *b)
+{
+	return drop_doubles(s, b, "SPIFFE ID", false);
+}
+
+static int sort_hints(struct stage *s, struct budget *b)
+{
+	return sorting(s, b, s->built, s->n_built, sizeof(*s->built), by_hint);
+}
+
+static int drop_hints(struct stage *s, struct budget *b)
+{
+	return drop_doubles(s, b, "hint", true);
 }
 
 static int cmp_identity(const void *a, const void *b)
@@ -263,21 +409,22 @@ static int cmp_identity(const void *a, const void *b)
 	return strcmp((*(struct identity *const *)a)->spiffe_id, (*(struct identity *const *)b)->spiffe_id);
 }
 
-static int index_old(struct stage *s)
+static int index_old(struct stage *s, struct budget *b)
 {
 	size_t stale;
 
 	if (!s->old->policy)
-		return 0;
-	s->n_by_id = policy_count(s->old->policy, &stale);
-	s->by_id = mem_calloc(s->n_by_id, sizeof(struct identity *));
-	if (!s->by_id)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->n_by_id; i++)
-		s->by_id[i] = (struct identity *)policy_at(s->old->policy, i);
-	if (s->n_by_id)
-		qsort(s->by_id, s->n_by_id, sizeof(struct identity *), cmp_identity);
-	return 0;
+		return 1;
+	if (!s->by_id) {
+		s->n_by_id = policy_count(s->old->policy, &stale);
+		s->by_id = mem_calloc(s->n_by_id, sizeof(struct identity *));
+		if (!s->by_id)
+			return -ENOMEM;
+		for (size_t i = 0; i < s->n_by_id; i++)
+			s->by_id[i] = (struct identity *)policy_at(s->old->policy, i);
+		budget_spend(b, s->n_by_id / 16);
+	}
+	return sorting(s, b, s->by_id, s->n_by_id, sizeof(*s->by_id), cmp_identity);
 }
 
 /* The number of the same document with the same SPIFFE ID in force before; 0 when there is none. */
@@ -290,50 +437,80 @@ static uint32_t old_number(const struct stage *s, struct identity *id)
 	return same && strcmp((*same)->name, id->name) == 0 ? (*same)->number : 0;
 }
 
-static int make_policy(struct stage *s, uint32_t *next_number)
+static int number(struct stage *s, struct budget *b)
 {
-	AUTO_FREE struct identity **ids = mem_calloc(s->n_built, sizeof(struct identity *));
-	uint32_t next = *next_number;
-	int err;
-
-	if (!ids)
+	if (!s->ids)
+		s->ids = mem_calloc(s->n_built, sizeof(struct identity *));
+	if (!s->ids)
 		return -ENOMEM;
-	for (size_t i = 0; i < s->n_built; i++) {
-		uint32_t number = old_number(s, s->built[i].id);
+	for (; s->at < s->n_built; s->at++) {
+		struct identity *id = s->built[s->at].id;
+		uint32_t before;
 
-		ids[i] = s->built[i].id;
-		ids[i]->number = number ? number : next++;
+		if (!b->left)
+			return 0;
+		budget_spend(b, COST_FIND);
+		before = old_number(s, id);
+		id->number = before ? before : (*s->next_number)++;
+		s->ids[s->at] = id;
 	}
-	err = policy_new(ids, s->n_built, &s->new.policy);
+	return 1;
+}
+
+static int sort_policy(struct stage *s, struct budget *b)
+{
+	return sorting(s, b, s->ids, s->n_built, sizeof(*s->ids), policy_order);
+}
+
+static int make_policy(struct stage *s, struct budget *b)
+{
+	int err = policy_new(s->ids, s->n_built, &s->new.policy);
+
+	budget_spend(b, s->n_built / 4);
 	if (err)
 		return err;
 	s->n_built = 0;
-	*next_number = next;
+	rows_compact(&s->new.rows);
+	return 1;
+}
+
+static int (*const phases[])(struct stage *s, struct budget *b) = {
+	sort_files, list_refused, sort_docs, take_new,	 take_old,  sort_rows, build_agent, build_identities,
+	sort_ids,   drop_ids,	  sort_hints, drop_hints, index_old, number,    sort_policy, make_policy,
+};
+
+int stage_step(struct stage *s, struct budget *b)
+{
+	while (s->phase < ARRAY_SIZE(phases)) {
+		int over = phases[s->phase](s, b);
+
+		if (over <= 0)
+			return over;
+		s->phase++;
+		s->at = 0;
+		if (!b->left)
+			return 0;
+	}
+	return 1;
+}
+
+int stage_new(struct docs_run *run, const struct docs_force *old, const char *bound_td, uint32_t *next_number,
+	      struct stage **ret_stage)
+{
+	struct stage *s = mem_new(struct stage);
+
+	if (!s)
+		return -ENOMEM;
+	*s = (struct stage){ .run = *run, .old = old, .bound_td = bound_td, .next_number = next_number };
+	*run = (struct docs_run){ 0 };
+	*ret_stage = s;
 	return 0;
 }
 
-int docs_apply(struct docs_run *run, const struct docs_force *old, const char *bound_td, uint32_t *next_number,
-	       struct docs_force *ret_new)
+void stage_take(struct stage *s, struct docs_force *ret_new, struct docs_run *ret_run)
 {
-	AUTO(stage) struct stage s = { .run = run, .old = old, .bound_td = bound_td };
-	int err = choose(&s);
-
-	if (!err)
-		err = build_agent(&s);
-	if (!err)
-		err = build_identities(&s);
-	if (!err)
-		err = drop_doubles(&s, "SPIFFE ID", false);
-	if (!err)
-		err = drop_doubles(&s, "hint", true);
-	if (!err)
-		err = index_old(&s);
-	if (!err)
-		err = make_policy(&s, next_number);
-	if (err)
-		return err;
-	rows_compact(&s.new.rows);
-	*ret_new = s.new;
-	s.new = (struct docs_force){ 0 };
-	return 0;
+	*ret_new = s->new;
+	*ret_run = s->run;
+	s->new = (struct docs_force){ 0 };
+	s->run = (struct docs_run){ 0 };
 }

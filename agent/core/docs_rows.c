@@ -25,7 +25,7 @@ static int grow(void *v, size_t n, size_t *cap, size_t size, size_t max)
 	return 0;
 }
 
-static void row_unref(struct doc_row *row)
+void row_unref(struct doc_row *row)
 {
 	if (!row || --row->refs)
 		return;
@@ -74,7 +74,7 @@ int rows_add(struct doc_rows *rows, const struct state_doc *doc)
 	return err;
 }
 
-static int by_name(const void *a, const void *b)
+int rows_by_name(const void *a, const void *b)
 {
 	const struct doc_row *x = ((const struct doc_entry *)a)->row, *y = ((const struct doc_entry *)b)->row;
 	int kind = strcmp(x->kind, y->kind);
@@ -85,9 +85,9 @@ static int by_name(const void *a, const void *b)
 bool rows_sort(struct doc_rows *rows)
 {
 	if (rows->n)
-		qsort(rows->v, rows->n, sizeof(*rows->v), by_name);
+		qsort(rows->v, rows->n, sizeof(*rows->v), rows_by_name);
 	for (size_t i = 1; i < rows->n; i++)
-		if (by_name(&rows->v[i - 1], &rows->v[i]) == 0)
+		if (rows_by_name(&rows->v[i - 1], &rows->v[i]) == 0)
 			return false;
 	return true;
 }
@@ -97,7 +97,7 @@ struct doc_entry *rows_find(const struct doc_rows *rows, const char *kind, const
 	struct doc_row row = { .kind = (char *)kind, .name = (char *)name };
 	struct doc_entry key = { .row = &row };
 
-	return rows->n ? bsearch(&key, rows->v, rows->n, sizeof(key), by_name) : NULL;
+	return rows->n ? bsearch(&key, rows->v, rows->n, sizeof(key), rows_by_name) : NULL;
 }
 
 void rows_drop(struct doc_entry *e)
@@ -115,12 +115,20 @@ void rows_compact(struct doc_rows *rows)
 	rows->n = n;
 }
 
-void rows_done(struct doc_rows *rows)
+bool rows_done_some(struct doc_rows *rows, size_t n)
 {
-	for (size_t i = 0; i < rows->n; i++)
-		row_unref(rows->v[i].row);
+	while (rows->n && n--)
+		row_unref(rows->v[--rows->n].row);
+	if (rows->n)
+		return false;
 	mem_free(rows->v);
 	*rows = (struct doc_rows){ 0 };
+	return true;
+}
+
+void rows_done(struct doc_rows *rows)
+{
+	(void)rows_done_some(rows, SIZE_MAX);
 }
 
 const struct doc_file *files_find(const struct doc_files *files, struct slice file)
@@ -182,19 +190,18 @@ int errors_add(struct doc_errors *errors, const struct doc_error *e)
 	return 0;
 }
 
-bool errors_name(const struct doc_errors *errors, const struct doc_row *row)
+bool errors_done_some(struct doc_errors *errors, size_t n)
 {
-	for (size_t i = 0; i < errors->n; i++)
-		if (!errors->v[i].warning && strcmp(errors->v[i].name, row->name) == 0 &&
-		    strcmp(errors->v[i].kind, row->kind) == 0)
-			return true;
-	return false;
+	while (errors->n && n--)
+		error_done(&errors->v[--errors->n]);
+	if (errors->n)
+		return false;
+	mem_free(errors->v);
+	*errors = (struct doc_errors){ 0 };
+	return true;
 }
 
 void errors_done(struct doc_errors *errors)
 {
-	for (size_t i = 0; i < errors->n; i++)
-		error_done(&errors->v[i]);
-	mem_free(errors->v);
-	*errors = (struct doc_errors){ 0 };
+	(void)errors_done_some(errors, SIZE_MAX);
 }

@@ -46,11 +46,20 @@ MUST int rows_add(struct doc_rows *rows, const struct state_doc *doc);
 /** rows_share() - add a version that another list has. Errors: -ENOMEM, -ERR_LIMIT. */
 MUST int rows_share(struct doc_rows *rows, struct doc_row *row, bool stale);
 
+/** rows_by_name() - the order of entries that rows_find() wants, for sorting. */
+int rows_by_name(const void *a, const void *b);
+
 /** rows_sort() - by kind and name, for rows_find(). Returns whether no document is there twice. */
 bool rows_sort(struct doc_rows *rows);
 
 /** rows_find() - the entry of a document in a sorted list, NULL when there is none. */
 struct doc_entry *rows_find(const struct doc_rows *rows, const char *kind, const char *name);
+
+/** row_unref() - one share less; NULL is fine. */
+void row_unref(struct doc_row *row);
+
+/** rows_done_some() - release @n entries of the end at most, and all with the last; false when there are more. */
+bool rows_done_some(struct doc_rows *rows, size_t n);
 
 /** rows_drop() - end an entry's share; the slot stays, empty. */
 void rows_drop(struct doc_entry *e);
@@ -73,8 +82,8 @@ void files_done(struct doc_files *files);
 /** errors_add() - take a copy of @e, whose strings are borrowed. Errors: -ENOMEM, -ERR_LIMIT. */
 MUST int errors_add(struct doc_errors *errors, const struct doc_error *e);
 
-/** errors_name() - whether an error (no warning) is about this document. */
-bool errors_name(const struct doc_errors *errors, const struct doc_row *row);
+/** errors_done_some() - as rows_done_some(). */
+bool errors_done_some(struct doc_errors *errors, size_t n);
 
 /** errors_done() - release all. */
 void errors_done(struct doc_errors *errors);

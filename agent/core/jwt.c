@@ -58,7 +58,7 @@ static int judge(const struct core *c, const struct conn *conn, const struct ide
 		return hold;
 	if (conn->state != CONN_SERVED || conn->end_err || conn_changed(conn))
 		return -ERR_CHANGED;
-	if (!doc)
+	if (!doc || conn->leave_err)
 		return -ERR_IDENTITIES;
 	if (!allowed(doc, ask->audiences))
 		return -ERR_AUDIENCE;

@@ -17,11 +17,13 @@
 
 struct policy {
 	struct identity **ids; /* by priority, then name */
-	size_t n;
+	size_t n, n_stale;
+	uint32_t *index; /* by number: position + 1 in ids, 0 = empty; mask + 1 slots, at least half of them empty */
+	uint32_t mask;
 };
 
 /* DESIGN 4: higher priority first, then name as bytes, so that the default identity never depends on files. */
-static int by_order(const void *a, const void *b)
+int policy_order(const void *a, const void *b)
 {
 	const struct identity *x = *(struct identity *const *)a, *y = *(struct identity *const *)b;
 
@@ -30,38 +32,80 @@ static int by_order(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static void sort(struct identity **ids, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (policy_order(&ids[i - 1], &ids[i]) > 0) {
+			qsort(ids, n, sizeof(struct identity *), policy_order);
+			return;
+		}
+}
+
+static uint32_t slot_of(const struct policy *p, uint32_t number)
+{
+	return number * 2654435769u & p->mask;
+}
+
+static void index_all(struct policy *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		uint32_t at = slot_of(p, p->ids[i]->number);
+
+		while (p->index[at])
+			at = (at + 1) & p->mask;
+		p->index[at] = (uint32_t)i + 1;
+		p->n_stale += p->ids[i]->stale;
+	}
+}
+
 int policy_new(struct identity **ids, size_t n, struct policy **ret_policy)
 {
 	AUTO_FREE struct policy *p = mem_new(struct policy);
 
 	if (!p)
 		return -ENOMEM;
+	for (p->mask = 15; p->mask < 2 * n;)
+		p->mask = p->mask << 1 | 1;
 	p->ids = mem_calloc(n, sizeof(struct identity *));
-	if (!p->ids)
+	p->index = mem_calloc((size_t)p->mask + 1, sizeof(*p->index));
+	if (!p->ids || !p->index) {
+		mem_free(p->ids);
+		mem_free(p->index);
 		return -ENOMEM;
+	}
+	sort(ids, n);
 	for (size_t i = 0; i < n; i++)
 		p->ids[i] = take(&ids[i]);
 	p->n = n;
-	qsort(p->ids, n, sizeof(struct identity *), by_order);
+	index_all(p);
 	*ret_policy = take(&p);
 	return 0;
 }
 
-void policy_free(struct policy *p)
+bool policy_free_some(struct policy *p, size_t n)
 {
 	if (!p)
-		return;
-	for (size_t i = 0; i < p->n; i++)
-		identity_free(p->ids[i]);
+		return true;
+	while (p->n && n--)
+		identity_free(p->ids[--p->n]);
+	if (p->n)
+		return false;
 	mem_free(p->ids);
+	mem_free(p->index);
 	mem_free(p);
+	return true;
+}
+
+void policy_free(struct policy *p)
+{
+	(void)policy_free_some(p, SIZE_MAX);
 }
 
 const struct identity *policy_by_number(const struct policy *p, uint32_t number)
 {
-	for (size_t i = 0; i < p->n; i++)
-		if (p->ids[i]->number == number)
-			return p->ids[i];
+	for (uint32_t at = slot_of(p, number); p->index[at]; at = (at + 1) & p->mask)
+		if (p->ids[p->index[at] - 1]->number == number)
+			return p->ids[p->index[at] - 1];
 	return NULL;
 }
 
@@ -75,9 +119,7 @@ const struct identity *policy_by_spiffe_id(const struct policy *p, struct slice 
 
 size_t policy_count(const struct policy *p, size_t *ret_stale)
 {
-	*ret_stale = 0;
-	for (size_t i = 0; i < p->n; i++)
-		*ret_stale += p->ids[i]->stale;
+	*ret_stale = p->n_stale;
 	return p->n;
 }
 

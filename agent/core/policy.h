@@ -79,14 +79,21 @@ void policy_match(const struct policy *p, const struct facts *f, struct match *r
  */
 bool policy_wants_digest(const struct policy *p, const struct facts *f);
 
+/** policy_order() - which of two struct identity * comes first: by priority, then name. For sorting. */
+int policy_order(const void *a, const void *b);
+
 /**
- * policy_new() - a policy of @n identities, which it takes over (their pointers in @ids become NULL).
+ * policy_new() - a policy of @n identities in any order, which it takes over (their pointers in @ids become NULL).
+ * Those that are sorted already cost little.
  * Errors: -ENOMEM, and nothing was taken.
  */
 MUST int policy_new(struct identity **ids, size_t n, struct policy **ret_policy);
 
 /** policy_free() - with all its identities; NULL is fine. */
 void policy_free(struct policy *p);
+
+/** policy_free_some() - free at most @n of its identities, and it with the last; false when there are more. */
+bool policy_free_some(struct policy *p, size_t n);
 
 /** policy_by_number() - the identity with this number, NULL when its document is gone. */
 const struct identity *policy_by_number(const struct policy *p, uint32_t number);

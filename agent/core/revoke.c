@@ -10,6 +10,8 @@
 #include "agent/base/log.h"
 #include "agent/core/core.h"
 
+#define COST_END 400 /* units of ending one connection, see sorter.h */
+
 static const char *event_name(uint32_t type)
 {
 	static const char *const names[] = {
@@ -120,13 +122,38 @@ static void audit_policy(struct conn *conn, int err)
 /* A change never raises what a connection may get: it ends, and the client comes again (DESIGN.md 2.6). */
 static void on_different(struct conn *conn, bool none_left)
 {
-	int err = none_left ? -ERR_NO_IDENTITY : -ERR_IDENTITIES;
+	conn->leave_err = none_left ? -ERR_NO_IDENTITY : -ERR_IDENTITIES;
+	list_del(&conn->in_wait);
+	list_add_tail(&conn->core->leaving, &conn->in_wait);
+}
 
-	audit_policy(conn, err);
-	conn_revoke(conn, err);
+/* A record and a message each: thousands of them are not for one turn. */
+static bool end_leaving(struct core *c, struct budget *b)
+{
+	while (!list_empty(&c->leaving)) {
+		struct conn *conn = list_entry(c->leaving.next, struct conn, in_wait);
+
+		if (!b->left)
+			return false;
+		budget_spend(b, COST_END);
+		list_del(&conn->in_wait);
+		audit_policy(conn, conn->leave_err);
+		conn_revoke(conn, conn->leave_err);
+	}
+	return true;
 }
 
 void revoke_policy(struct core *c)
 {
-	decisions_rematch(c, on_different);
+	decisions_outdated(c);
+}
+
+bool revoke_step(struct core *c, struct budget *b)
+{
+	bool over;
+
+	do {
+		over = end_leaving(c, b) && decisions_step(c, b, on_different);
+	} while (b->left && !(over && list_empty(&c->leaving)));
+	return over && list_empty(&c->leaving);
 }

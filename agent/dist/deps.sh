@@ -13,6 +13,10 @@ missing=
 for p in $build $check; do
 	dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || missing="$missing $p"
 done
+# Languages of clients in tests/e2e: another vendor's package is as good, and Debian's may not go beside it.
+for tool in javac:openjdk-17-jdk-headless mvn:maven node:nodejs npm:npm; do
+	command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool#*:}"
+done
 [ -n "$missing" ] || exit 0
 
 echo "svidd needs these Debian packages:$missing"

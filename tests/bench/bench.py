@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""make bench: the figures of DESIGN.md 13 that exist by now, svidd against a floor server in the same run.
+"""make bench: the figures of DESIGN.md 13, svidd against a floor server in the same run; PEER=spire-agent: and against one.
 
 The floor is svid-bench's canned epoll server: it identifies nobody and answers with bytes of the same length. The
-same client asks both, in turns, so that a slow moment of the machine hits both; the ratio is what counts.
+same client asks all of them, in turns, so that a slow moment of the machine hits all; the ratios are what counts.
 """
 import json
 import os
@@ -12,22 +12,34 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from agent import BIN, CALLER_UID, Agent, until  # noqa: E402  (path above)
+import peer as other  # noqa: E402  (path above)
 
 TOOL = os.path.join(BIN, "svid-bench")
-ROUNDS, CONNECTS = 5, 3000
+ROUNDS, CONNECTS, CALLS, CHECKS = 5, 3000, 20000, 2000
+PEER_SHARE = 10  # a peer that is slow gets so much less to do
 STREAMS, IDENTITIES = 3000, 110
 MEMORY_V1, MEMORY_V2 = "/sys/fs/cgroup/memory", "/sys/fs/cgroup"
 
 
 class MemoryGroup:
-    """What svidd and all its roles are charged for, kernel memory included."""
+    """What svidd and all its roles, or the peer, are charged for, kernel memory included."""
+
+    count = 0
 
     def __init__(self):
         v1 = os.path.isdir(MEMORY_V1)
-        self.path = os.path.join(MEMORY_V1 if v1 else MEMORY_V2, f"svid-bench-{os.getpid()}")
+        MemoryGroup.count += 1
+        self.path = os.path.join(MEMORY_V1 if v1 else MEMORY_V2, f"svid-bench-{os.getpid()}-{MemoryGroup.count}")
         self.file = "memory.usage_in_bytes" if v1 else "memory.current"
-        self.drop = "memory.force_empty" if v1 else "memory.reclaim"
         os.mkdir(self.path)
+
+    def __enter__(self):
+        """What is started inside belongs to the group."""
+        self.enter()
+        return self
+
+    def __exit__(self, *error):
+        self.leave()
 
     def enter(self):
         with open(os.path.join(self.path, "cgroup.procs"), "w", encoding="ascii") as f:
@@ -38,8 +50,12 @@ class MemoryGroup:
             f.write(str(os.getpid()))
 
     def used(self):
+        """Bytes charged, without clean file pages: whose they are depends on who read a program first."""
         with open(os.path.join(self.path, self.file), encoding="ascii") as f:
-            return int(f.read())
+            total = int(f.read())
+        with open(os.path.join(self.path, "memory.stat"), encoding="ascii") as f:
+            stat = {name: int(value) for name, value in (line.split() for line in f)}
+        return total - stat.get("inactive_file", 0) - stat.get("active_file", 0)
 
     def remove(self):
         until(lambda: self._try_remove(), 5)
@@ -79,56 +95,116 @@ def median(values):
     return sorted(values)[len(values) // 2]
 
 
-def row(what, floor, ours, goal, unit="µs"):
-    ratio = f"{ours / floor:6.1f} x" if floor else "       -"
-    floor = f"{floor:9.1f}" if floor else "        -"
-    print(f"  {what:<52} {floor} {ours:9.1f} {unit:<5} {ratio}   {goal}")
+def ratio(value, of):
+    return f"{value / of:7.1f} x" if of and value else "        -"
 
 
-def connect_rows(agent, client):
-    """connect + FetchX509SVID + first message, against a floor that answers with as many bytes."""
+def number(value):
+    return f"{value:9.1f}" if value else "        -"
+
+
+def row(what, floor, ours, goal, unit="µs", peer=None):
+    more = f" {number(peer)} {ratio(peer, ours)}" if other.wanted() else ""
+    print(f"  {what:<52} {number(floor)} {ours:9.1f} {unit:<5} {ratio(ours, floor)}{more}   {goal}", flush=True)
+
+
+class Floor:
+    """The canned server, for messages of that length."""
+
+    def __init__(self, top, length, *words):
+        self.socket = os.path.join(top, "floor.sock")
+        self.process = subprocess.Popen([TOOL, "floor", self.socket, str(length), *words])
+
+    def __enter__(self):
+        until(lambda: os.path.exists(self.socket), 5)
+        os.chmod(self.socket, 0o777)
+        return self
+
+    def __exit__(self, *error):
+        self.process.terminate()
+        self.process.wait()
+        os.unlink(self.socket)
+
+
+def in_turns(client, servers, command, n, *words):
+    """{server: the median of each figure}, of ROUNDS runs in which each server has its turn."""
+    runs = {name: [] for name in servers}
+    for _ in range(ROUNDS):
+        for name, socket in servers.items():
+            count = n // PEER_SHARE if name == "peer" else n
+            runs[name].append(bench(client, command, socket, str(count), *words))
+    return {name: {key: median([one[key] for one in many]) for key in many[0]} for name, many in runs.items()}
+
+
+def rows(figures, *wanted):
+    """One row for each (text, figure, goal, unit)."""
+    for what, key, goal, unit in wanted:
+        row(what, figures.get("floor", {}).get(key), figures["svidd"][key], goal, unit, figures.get("peer", {}).get(key))
+
+
+def fetch_rows(agent, client, servers):
+    """connect + FetchX509SVID + first message, then unary calls; the floor answers with as many bytes."""
     length = bench(client, "connect", agent.socket, "200")["message_bytes"]
-    path = os.path.join(agent.top, "floor.sock")
-    floor = subprocess.Popen([TOOL, "floor", path, str(length)])
+    with Floor(agent.top, length) as floor:
+        what = "connect + FetchX509SVID + first message"
+        rows(in_turns(client, {"floor": floor.socket, **servers}, "connect", CONNECTS),
+             (f"{what}, p50", "p50_us", "2.8 x the floor", "µs"), (f"{what}, p99", "p99_us", "300 µs", "µs"),
+             ("the same, rate of one client", "per_s", "", "/s"))
+    until(lambda: has_jwt(client, agent.socket), 20)
+    length = bench(client, "jwt", agent.socket, "10", "1")["message_bytes"]
+    with Floor(agent.top, length, "unary") as floor:
+        every = {"floor": floor.socket, **servers}
+        rows(in_turns(client, every, "jwt", CALLS, "1"), ("FetchJWTSVID, cached, one connection, p50", "p50_us", "40 µs", "µs"))
+        rows(in_turns(client, every, "jwt", CALLS * 2, "8"), ("the same, 8 connections", "per_s", "40 000/s", "/s"))
+    rows(in_turns(client, servers, "validate", CHECKS, "1"), ("ValidateJWTSVID, p50", "p50_us", "150 µs", "µs"))
+
+
+def has_jwt(client, socket):
     try:
-        until(lambda: os.path.exists(path), 5)
-        os.chmod(path, 0o777)
-        runs = [(bench(client, "connect", path, str(CONNECTS)), bench(client, "connect", agent.socket, str(CONNECTS)))
-                for _ in range(ROUNDS)]
-    finally:
-        floor.terminate()
-        floor.wait()
-    for figure, goal in (("p50_us", "2.8 x the floor"), ("p99_us", "300 µs")):
-        row(f"connect + FetchX509SVID + first message, {figure[:3]}", median([f[figure] for f, _ in runs]),
-            median([o[figure] for _, o in runs]), goal)
-    row("the same, rate of one client", median([f["per_s"] for f, _ in runs]), median([o["per_s"] for _, o in runs]),
-        "", "/s")
+        return bench(client, "jwt", socket, "1", "1")
+    except subprocess.CalledProcessError:
+        return None
 
 
-def stream_rows(agent, client, group):
+def held(client, socket, group):
+    """KiB that one of STREAMS streams of one identity costs."""
     before = group.used()
-    holder = hold(client, agent.socket, STREAMS)
+    holder = hold(client, socket, STREAMS)
     after = group.used()
     release(holder)
-    row(f"one identity, {STREAMS} streams, per further stream", None, (after - before) / STREAMS / 1024, "8 KiB", "KiB")
+    return (after - before) / STREAMS / 1024
 
 
-def many_identities(group):
+def many_clients(place):
+    """IDENTITIES programs, each with an identity, under place.bin."""
+    clients = [place.program(f"w{i}", TOOL) for i in range(IDENTITIES)]
+    for i, path in enumerate(clients):
+        place.identity(f"w{i}", path)
+    return clients
+
+
+def all_held(clients, socket, group):
+    """MiB of everything while each client holds two streams."""
+    holders = [hold(path, socket, 2) for path in clients]
+    used = group.used() / (1 << 20)
+    for holder in holders:
+        release(holder)
+    return used
+
+
+def many_identities(groups):
+    peers = None
     with Agent("bench-many", audit="best-effort") as agent:
-        clients = []
-        for i in range(IDENTITIES):
-            path = agent.program(f"w{i}", TOOL)
-            agent.identity(f"w{i}", path)
-            clients.append(path)
-        group.enter()
-        try:
+        clients = many_clients(agent)
+        with groups["svidd"]:
             agent.start()
-        finally:
-            group.leave()
-        holders = [hold(path, agent.socket, 2) for path in clients]
-        row(f"{IDENTITIES} identities x 2 streams, everything", None, group.used() / (1 << 20), "40 MiB", "MiB")
-        for holder in holders:
-            release(holder)
+        ours = all_held(clients, agent.socket, groups["svidd"])
+    if other.wanted():
+        with other.Peer() as peer:
+            clients = many_clients(peer)
+            peer.start(groups["peer"], clients[-1], TOOL)
+            peers = all_held(clients, peer.socket, groups["peer"])
+    row(f"{IDENTITIES} identities x 2 streams, everything", None, ours, "40 MiB", "MiB", peers)
 
 
 def bpf_programs():
@@ -163,26 +239,39 @@ def bpf_rows(agent, client, others):
             row(f"BPF program {name}, per call", None, (time - time0) / (count - count0) / 1000, "")
 
 
+def one_identity(groups, peer):
+    with Agent("bench", audit="best-effort") as agent:
+        client = agent.program("client", TOOL)
+        agent.identity("client", client)
+        others = set(bpf_programs())
+        with groups["svidd"]:
+            agent.start()
+        servers = {"svidd": agent.socket}
+        if peer:
+            peer.identity("client", client)
+            peer.start(groups["peer"], client, TOOL)
+            servers["peer"] = peer.socket
+        print(f"tier {agent.status()['tier']}, {os.cpu_count()} cores, kernel {os.uname().release}\n")
+        more = f" {other.NAME:>11} {'of svidd':>7}" if peer else ""
+        print(f"  {'':<52} {'floor':>9} {'svidd':>9} {'':<5} {'of floor':>9}{more}   goal")
+        fetch_rows(agent, client, servers)
+        row(f"one identity, {STREAMS} streams, per further stream", None, held(client, agent.socket, groups["svidd"]), "8 KiB",
+            "KiB", held(client, peer.socket, groups["peer"]) if peer else None)
+        bpf_rows(agent, client, others)
+
+
 def main():
-    group = MemoryGroup()
+    groups = {"svidd": MemoryGroup(), "peer": MemoryGroup()}
     try:
-        with Agent("bench", audit="best-effort") as agent:
-            client = agent.program("client", TOOL)
-            agent.identity("client", client)
-            others = set(bpf_programs())
-            group.enter()
-            try:
-                agent.start()
-            finally:
-                group.leave()
-            print(f"tier {agent.status()['tier']}, {os.cpu_count()} cores, kernel {os.uname().release}\n")
-            print(f"  {'':<52} {'floor':>9} {'svidd':>9} {'':<5} {'ratio':>8}   goal")
-            connect_rows(agent, client)
-            stream_rows(agent, client, group)
-            bpf_rows(agent, client, others)
-        many_identities(group)
+        if other.wanted():
+            with other.Peer() as peer:
+                one_identity(groups, peer)
+        else:
+            one_identity(groups, None)
+        many_identities(groups)
     finally:
-        group.remove()
+        for group in groups.values():
+            group.remove()
     return 0
 
 

@@ -16,7 +16,7 @@
 
 #define MESSAGE_MAX (1u << 20)
 
-static int connect_to(const char *path, int *ret_fd)
+int wire_connect_to(const char *path, int *ret_fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -57,7 +57,7 @@ static int exchange(int fd, struct slice request, struct buf *in, size_t *ret_le
 	return 0;
 }
 
-static int by_value(const void *a, const void *b)
+int bench_by_value(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -66,7 +66,7 @@ static int by_value(const void *a, const void *b)
 
 static int fetch_once(const char *path, struct slice request, struct buf *in, size_t *ret_len, int *ret_fd)
 {
-	int fd, err = connect_to(path, &fd);
+	int fd, err = wire_connect_to(path, &fd);
 
 	if (err)
 		return err;
@@ -100,7 +100,7 @@ int cmd_connect(int argc, char **argv)
 		close(fd);
 	}
 	begin = clock_boot_ns() - begin;
-	qsort(took, n, sizeof(*took), by_value);
+	qsort(took, n, sizeof(*took), bench_by_value);
 	printf("{\"n\":%zu,\"message_bytes\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"per_s\":%.0f}\n", n, len,
 	       (double)took[n / 2] / 1e3, (double)took[n * 99 / 100] / 1e3, (double)n * 1e9 / (double)begin);
 	return 0;

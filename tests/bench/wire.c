@@ -10,9 +10,6 @@
 #define FRAME_HEAD 9
 #define GRPC_HEAD 5
 
-enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7 };
-enum { END_STREAM = 1, END_HEADERS = 4 };
-
 static void put_frame_head(struct buf *b, size_t len, uint8_t type, uint8_t flags, uint32_t stream)
 {
 	buf_put_u8(b, (uint8_t)(len >> 16));
@@ -29,7 +26,7 @@ static nghttp2_nv nv(const char *name, const char *value)
 			     .value = (uint8_t *)(uintptr_t)value, .valuelen = strlen(value) };
 }
 
-static int put_headers(struct buf *b, const nghttp2_nv *nva, size_t n)
+static int put_headers(struct buf *b, const nghttp2_nv *nva, size_t n, uint8_t flags, uint32_t stream)
 {
 	nghttp2_hd_deflater *d;
 	uint8_t block[1024];
@@ -41,37 +38,59 @@ static int put_headers(struct buf *b, const nghttp2_nv *nva, size_t n)
 	nghttp2_hd_deflate_del(d);
 	if (len < 0)
 		return -ENOMEM;
-	put_frame_head(b, (size_t)len, HEADERS, END_HEADERS, 1);
+	put_frame_head(b, (size_t)len, WIRE_HEADERS, END_HEADERS | flags, stream);
 	buf_put(b, block, (size_t)len);
 	return 0;
 }
 
-int wire_request(struct buf *out)
+int wire_hello(struct buf *out)
 {
-	const nghttp2_nv nva[] = {
-		nv(":method", "POST"), nv(":scheme", "http"),
-		nv(":path", "/SpiffeWorkloadAPI/FetchX509SVID"), nv(":authority", "localhost"),
-		nv("content-type", "application/grpc"), nv("te", "trailers"),
-		nv("workload.spiffe.io", "true"),
-	};
-	int err;
+	static const uint8_t window[] = { 0, 4, 0x40, 0, 0, 0 }; /* SETTINGS_INITIAL_WINDOW_SIZE, 1 GiB */
 
 	buf_put_str(out, PREFACE);
-	put_frame_head(out, 0, SETTINGS, 0, 0);
-	err = put_headers(out, nva, ARRAY_SIZE(nva));
-	put_frame_head(out, GRPC_HEAD, DATA, END_STREAM, 1);
-	buf_put(out, "\0\0\0\0\0", GRPC_HEAD);
+	put_frame_head(out, sizeof(window), WIRE_SETTINGS, 0, 0);
+	buf_put(out, window, sizeof(window));
+	put_frame_head(out, 4, WIRE_WINDOW_UPDATE, 0, 0);
+	buf_put_be32(out, 0x7fff0000);
+	return buf_ok(out);
+}
+
+int wire_call(struct buf *out, const char *path, struct slice message, uint32_t stream)
+{
+	const nghttp2_nv nva[] = {
+		nv(":method", "POST"), nv(":scheme", "http"), nv(":path", path), nv(":authority", "localhost"),
+		nv("content-type", "application/grpc"), nv("te", "trailers"), nv("workload.spiffe.io", "true"),
+	};
+	int err = put_headers(out, nva, ARRAY_SIZE(nva), 0, stream);
+
+	put_frame_head(out, GRPC_HEAD + message.len, WIRE_DATA, END_STREAM, stream);
+	buf_put_u8(out, 0);
+	buf_put_be32(out, (uint32_t)message.len);
+	buf_put_slice(out, message);
 	return err ? err : buf_ok(out);
 }
 
-int wire_answer(struct buf *out, size_t len)
+int wire_request(struct buf *out)
+{
+	int err = wire_hello(out);
+
+	return err ? err : wire_call(out, "/SpiffeWorkloadAPI/FetchX509SVID", slice_of(NULL, 0), 1);
+}
+
+int wire_ack(struct buf *out, const struct frame *f)
+{
+	put_frame_head(out, f->type == WIRE_PING ? f->body.len : 0, f->type, END_STREAM, 0);
+	if (f->type == WIRE_PING)
+		buf_put_slice(out, f->body);
+	return buf_ok(out);
+}
+
+static int put_message(struct buf *out, size_t len, uint32_t stream)
 {
 	const nghttp2_nv nva[] = { nv(":status", "200"), nv("content-type", "application/grpc") };
-	int err;
+	int err = put_headers(out, nva, ARRAY_SIZE(nva), 0, stream);
 
-	put_frame_head(out, 0, SETTINGS, 0, 0);
-	err = put_headers(out, nva, ARRAY_SIZE(nva));
-	put_frame_head(out, GRPC_HEAD + len, DATA, 0, 1);
+	put_frame_head(out, GRPC_HEAD + len, WIRE_DATA, 0, stream);
 	buf_put_u8(out, 0);
 	buf_put_be32(out, (uint32_t)len);
 	for (size_t i = 0; i < len; i++)
@@ -79,13 +98,21 @@ int wire_answer(struct buf *out, size_t len)
 	return err ? err : buf_ok(out);
 }
 
-struct frame {
-	uint8_t type, flags;
-	uint32_t stream;
-	struct slice body;
-};
+int wire_answer(struct buf *out, size_t len)
+{
+	put_frame_head(out, 0, WIRE_SETTINGS, 0, 0);
+	return put_message(out, len, 1);
+}
 
-static bool next_frame(struct slice *in, struct frame *f)
+int wire_unary_answer(struct buf *out, size_t len, uint32_t stream)
+{
+	const nghttp2_nv nva[] = { nv("grpc-status", "0") };
+	int err = put_message(out, len, stream);
+
+	return err ? err : put_headers(out, nva, ARRAY_SIZE(nva), END_STREAM, stream);
+}
+
+bool wire_next(struct slice *in, struct frame *f)
 {
 	struct slice s = *in;
 	size_t len = (size_t)slice_get_u8(&s) << 16;
@@ -109,11 +136,11 @@ long wire_message_at(struct slice in)
 	size_t have = 0, want = 0;
 	struct frame f;
 
-	while (next_frame(&in, &f)) {
-		if (f.type == GOAWAY || (f.stream == 1 && f.type == RST_STREAM) ||
-		    (f.stream == 1 && f.type == HEADERS && f.flags & END_STREAM))
+	while (wire_next(&in, &f)) {
+		if (f.type == WIRE_GOAWAY || (f.stream == 1 && f.type == WIRE_RST_STREAM) ||
+		    (f.stream == 1 && f.type == WIRE_HEADERS && f.flags & END_STREAM))
 			return -1;
-		if (f.type != DATA || f.stream != 1)
+		if (f.type != WIRE_DATA || f.stream != 1)
 			continue;
 		for (size_t i = 0; i < f.body.len && have + i < GRPC_HEAD; i++)
 			head[have + i] = f.body.p[i];
@@ -127,15 +154,22 @@ long wire_message_at(struct slice in)
 	return 0;
 }
 
+bool wire_take_preface(struct slice *in)
+{
+	if (!slice_starts(*in, slice_str(PREFACE)))
+		return false;
+	(void)slice_get_bytes(in, strlen(PREFACE));
+	return true;
+}
+
 bool wire_request_done(struct slice in)
 {
 	struct frame f;
 
-	if (!slice_starts(in, slice_str(PREFACE)))
+	if (!wire_take_preface(&in))
 		return false;
-	(void)slice_get_bytes(&in, strlen(PREFACE));
-	while (next_frame(&in, &f))
-		if (f.type == DATA && f.stream == 1 && f.flags & END_STREAM)
+	while (wire_next(&in, &f))
+		if (f.type == WIRE_DATA && f.stream == 1 && f.flags & END_STREAM)
 			return true;
 	return false;
 }

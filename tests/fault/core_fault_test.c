@@ -165,6 +165,56 @@ static void documents_come_into_force_whatever_allocation_failed_before(void **s
 	}
 }
 
+#define CROWD 40
+
+static size_t not_ended(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w.n_conns; i++)
+		n += !w.conns[i].ended;
+	return n;
+}
+
+/* Counted in units of work, not in time: how long a turn takes is the machine's. */
+static void documents_that_change_end_a_few_callers_in_each_turn(void **state)
+{
+	const char *before = w.documents;
+	int fds[CROWD];
+	unsigned int turns = 0;
+
+	(void)state;
+	for (size_t i = 0; i < CROWD; i++) {
+		fds[i] = world_client(&w);
+		turn(-1);
+	}
+	for (int i = 0; i < 1000 && w.n_conns < CROWD; i++)
+		turn(-1);
+	assert_int_equal(w.n_conns, CROWD);
+	w.documents = "none {\"workloadID\":\"none\",\"selectors\":[{\"unix:uid\":[\"7\"]}]}";
+	compiler_run(&core);
+	for (uint64_t was = docs_generation(core.docs); docs_generation(core.docs) == was;)
+		turn(-1);
+	for (bool over = false; !over; turns++) {
+		struct budget b = BUDGET_INIT(500);
+		size_t ended = core.revoked;
+
+		over = revoke_step(&core, &b);
+		assert_true(b.spent <= 1500);
+		assert_in_range(core.revoked - ended, 0, 3);
+	}
+	for (int i = 0; i < 200 && not_ended(); i++)
+		turn(-1);
+	assert_int_equal(not_ended(), 0);
+	for (size_t i = 0; i < CROWD; i++)
+		close(fds[i]);
+	w.documents = before;
+	compiler_run(&core);
+	for (uint64_t was = docs_generation(core.docs); docs_generation(core.docs) == was;)
+		turn(-1);
+	end_all();
+}
+
 static int setup(void **state)
 {
 	int fd;
@@ -194,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(callers_are_served_whatever_allocation_failed_before),
 		cmocka_unit_test(documents_come_into_force_whatever_allocation_failed_before),
+		cmocka_unit_test(documents_that_change_end_a_few_callers_in_each_turn),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

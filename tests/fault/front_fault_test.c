@@ -16,8 +16,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
+#include "agent/base/pb.h"
 #include "tests/lib/front_rig.h"
 #include "tests/lib/workload.h"
 #include "workloadapi/front.h"
@@ -79,12 +81,13 @@ static uint16_t next_message(struct rig *r, int *ret_fd, struct chan_msg *m)
 /* Send a set and its keys; whether the front serves it. */
 static bool serve(struct rig *r, uint64_t version)
 {
+	const struct test_set want = { .version = version, .n = 2, .n_fed = 1, .der_bytes = 300, .wit = true };
 	AUTO(buf) struct buf body = BUF_INIT(LIM_IPC_BODY);
 	struct msg_FR_SET set;
 	struct chan_msg m;
 	int fd;
 
-	test_set_body(&body, version, 2, 1, 300);
+	test_set_put(&body, &want);
 	if (ipc_send(r->core, MSG_F_SET, 0, buf_slice(&body), NULL, 0))
 		return false;
 	for (;;) {
@@ -129,6 +132,55 @@ static void one_client(struct rig *r)
 	seen_done(&s);
 }
 
+/* Sign what the front orders until the client's answer comes, or the front is gone, or the connection. */
+static void sign_until_answered(struct rig *r, int client)
+{
+	int64_t now = clock_wall_s();
+	struct msg_FR_JWT o;
+	struct chan_msg m;
+
+	for (;;) {
+		struct pollfd p[2] = { { .fd = r->core, .events = POLLIN }, { .fd = client, .events = POLLIN } };
+
+		assert_true(poll(p, 2, RIG_WAIT_MS) > 0);
+		if (p[1].revents)
+			return;
+		if (ipc_recv(r->core, &r->in, &m))
+			return;
+		if (m.type != MSG_FR_JWT || msg_get_FR_JWT(m.body, &o))
+			continue;
+		if (ipc_put(r->keys, FK_JWT, 0, .order = o.order, .issued_at = now, .not_after = now + 300,
+			    .token = slice_str("a.b.c")))
+			return;
+	}
+}
+
+/* A JWT-SVID of each of two identities, and the WIT-SVID of one. */
+static void one_call(struct rig *r, uint64_t conn, const char *path, const char *field, size_t messages)
+{
+	AUTO(buf) struct buf b = BUF_INIT(4096);
+	struct seen s;
+	int fd;
+
+	seen_init(&s);
+	fd = rig_try_connect(r, conn, getpid());
+	if (fd < 0)
+		return;
+	pb_put(&b, 1, slice_str(field));
+	if (rig_try_send(fd, path, buf_slice(&b)) == 0) {
+		/* SETTINGS come first, the answer when it is there. */
+		sign_until_answered(r, fd);
+		while (!s.eof && s.messages < messages && s.grpc_status < 0 && !s.reset) {
+			seen_once(&s, fd);
+			if (!s.eof && s.messages < messages && s.grpc_status < 0 && !s.reset)
+				sign_until_answered(r, fd);
+		}
+	}
+	assert_true(s.whole || s.grpc_status < 0);
+	close(fd);
+	seen_done(&s);
+}
+
 /* The exit code of a front whose @nth allocation fails. */
 static int one_life(long nth)
 {
@@ -136,8 +188,12 @@ static int one_life(long nth)
 	int status;
 
 	start(&r, nth);
-	if (serve(&r, 1))
+	if (serve(&r, 1)) {
 		one_client(&r);
+		one_call(&r, 2, "/SpiffeWorkloadAPI/FetchJWTSVID", "x", 1);
+		one_call(&r, 3, "/SpiffeWorkloadAPI/FetchJWTSVID", "x", 1);
+		one_call(&r, 4, "/SpiffeWorkloadAPI/FetchWITSVID", "spiffe://td.test/w1", 1);
+	}
 	close(r.core);
 	r.core = -1;
 	status = rig_exit_status(&r);

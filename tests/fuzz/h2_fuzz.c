@@ -11,6 +11,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "agent/base/pb.h"
+#include "agent/ipc/lists.h"
 #include "tests/lib/workload.h"
 #include "workloadapi/encode.h"
 
@@ -19,6 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct api api;
+static bool other_set = true; /* than that of the start: two identities */
 static struct message *versions[4]; /* of the answer; the last is larger than a window */
 
 /* What a client knows of the answers. */
@@ -145,6 +147,7 @@ static void feed_request(struct client *c, uint8_t which, uint8_t flags)
 		"/SpiffeWorkloadAPI/FetchJWTSVID", "/grpc.health.v1.Health/Check",
 		"/grpc.health.v1.Health/Watch", "/svid.v1.Self/WhoAmI", "/x/y",
 		"/SpiffeWorkloadAPI/ValidateJWTSVID", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+		"/SpiffeWorkloadAPI/FetchJWTBundles", "/SpiffeWorkloadAPI/FetchWITSVID", "/SpiffeWorkloadAPI/FetchWITBundles",
 	};
 	AUTO(buf) struct buf b = BUF_INIT(1024);
 
@@ -171,6 +174,9 @@ static void feed_message(struct client *c, uint8_t which, uint8_t id)
 	if (which & 2) {
 		pb_put(&m, 1, slice_str("a"));
 		pb_put(&m, 2, slice_str(token));
+	} else if (which & 32) { /* of FetchJWTSVID, or of FetchWITSVID */
+		pb_put(&m, 1, slice_str(which & 4 ? "b" : which & 8 ? "spiffe://td.test/w0" : "a"));
+		pb_put(&m, 2, slice_str(which & 64 ? "spiffe://td.test/w1" : NULL));
 	} else if (which & 4) {
 		pb_put(&m, 4, slice_str(which & 8 ? "SpiffeWorkloadAPI" : "x"));
 	}
@@ -196,12 +202,29 @@ static int take_question(struct api *a, const struct msg_FK_VERIFY *m)
 	return 0;
 }
 
-static int no_order(struct api *a, const struct grpc_conn *g, struct msg_FR_JWT *m)
+/* What svid-core would take for a breach ends the run. */
+static int take_order(struct api *a, const struct grpc_conn *g, struct msg_FR_JWT *m)
 {
-	(void)a;
+	struct slice list = m->audiences, one;
+
 	(void)g;
-	(void)m;
-	return -ERR_NOT_READY;
+	must(m->order != 0 && set_by_number(a->set, m->identity) && list.len);
+	must(a->tokens.n_open <= LIM_JWT_ORDERS);
+	while (list.len) {
+		one = list_get_str(&list, LIM_AUDIENCE);
+		must(slice_ok(&list) && one.len && slice_is_utf8(one));
+	}
+	return 0;
+}
+
+/* svid-keys or svid-core answers an order, or none that was made. */
+static void feed_token(uint8_t arg)
+{
+	struct msg_FK_JWT m = { .order = api.tokens.last - arg / 4 % 8, .issued_at = 4000000000,
+				.not_after = 4000000010, .token = slice_str(arg & 32 ? "a.b.c" : "a.b") };
+	int err = arg & 2 ? tokens_answer(&api, &m) : tokens_refuse(&api, m.order, arg & 1 ? -ERR_AUDIENCE : -ERR_RATE);
+
+	must(err == 0 || err == -ERR_PERMIT || err == -ERR_FORMAT);
 }
 
 static void no_push(struct api *a, struct grpc_conn *g)
@@ -210,12 +233,26 @@ static void no_push(struct api *a, struct grpc_conn *g)
 	(void)g;
 }
 
-static const struct api_ops ops = { no_push, no_order, take_question };
+static const struct api_ops ops = { no_push, take_order, take_question };
+
+/* Another identity set: identities, profile, and which of them is the first. */
+static void feed_set(uint8_t arg)
+{
+	struct test_set set = { .version = 1 + (arg & 1), .n = arg >> 1 & 3, .n_fed = arg >> 3 & 1, .der_bytes = 100,
+				.wit = arg & 16, .no_wits = arg & 32, .first = arg >> 6 & 1 };
+
+	test_api_set(&api, &set);
+	other_set = true;
+}
 
 static void event(struct client *c, uint8_t op, uint8_t arg)
 {
 	switch (op) {
 	case 12:
+		if (arg & 128) {
+			feed_set(arg & 127);
+			break;
+		}
 		api_publish(&api, FEED_SVIDS, message_ref(versions[arg % 4]), 0, 0);
 		break;
 	case 13:
@@ -228,6 +265,8 @@ static void event(struct client *c, uint8_t op, uint8_t arg)
 	case 15:
 		if (arg == 255)
 			grpc_end(&c->g, -ERR_CHANGED);
+		else if (arg & 128)
+			feed_token(arg & 127);
 		else
 			feed_verified(arg);
 		break;
@@ -279,6 +318,11 @@ static void start(struct client *c)
 
 	if (!api.serial)
 		make_versions();
+	if (other_set)
+		test_api_serve(&api, 1, 2, 200);
+	other_set = false;
+	tokens_done(&api.tokens);
+	tokens_init(&api.tokens);
 	api_publish(&api, FEED_SVIDS, message_ref(versions[0]), 0, 0);
 	api.now = NS_PER_S;
 	api_set_state(&api, 0);
@@ -309,6 +353,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	drain(&c, SIZE_MAX);
 	grpc_done(&c.g);
 	must(c.g.buffered == 0);
+	must(api.tokens.n_open <= LIM_JWT_ORDERS && api.tokens.n_ready <= LIM_JWT_CACHE);
 	for (int i = 0; i < STREAMS; i++)
 		buf_done(&c.prefix[i]);
 	buf_done(&c.out);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* policy_form_fuzz.c - any bytes as a document that a taken-over compiler sends to svid-core.
- * links: agent/core/docs.c agent/core/docs_apply.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/core/state_docs.c */
+ * links: agent/core/docs.c agent/core/docs_apply.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/docs_save.c agent/core/sorter.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/core/state_docs.c */
 #include <stdlib.h>
 
 #include "agent/base/err.h"
@@ -15,20 +15,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	({                                                                   \
 		struct msg_##NAME m_ = { __VA_ARGS__ };                      \
 		AUTO(buf) struct buf b_ = BUF_INIT(1 << 20);                 \
-		bool changed_ = false;                                       \
 		msg_put_##NAME(&b_, &m_);                                    \
-		docs_message(d, MSG_##NAME, buf_slice(&b_), &changed_);      \
+		docs_message(d, MSG_##NAME, buf_slice(&b_));                 \
 	})
 
 /* The first byte says what the rest is: a document of either kind, or the body of a message. */
 static int feed(struct docs *d, uint8_t what, struct slice rest)
 {
 	struct slice agent = slice_str("{\"trustDomain\":\"example.org\"}");
-	bool changed = false;
 	int err = SEND(d, PC_FILE, .file = slice_str("f"), .parsed = 1);
 
 	if (what % 3 == 2)
-		return err ? err : docs_message(d, 128 + what / 3 % 5, rest, &changed);
+		return err ? err : docs_message(d, 128 + what / 3 % 5, rest);
 	if (!err)
 		err = SEND(d, PC_DOC, .file = slice_str("f"), .kind = slice_str("Agent"), .name = slice_str("agent"),
 			   .json = what % 3 ? rest : agent);
@@ -44,14 +42,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO(caller) struct caller c = { 0 };
 	struct docs *d = NULL;
 	struct match m;
-	bool changed;
+	bool changed = false;
 
 	if (!size || docs_new(NULL, &d))
 		return 0;
 	log_init("fuzz", LOG_ERROR);
 	docs_begin(d);
 	if (feed(d, data[0], slice_of(data + 1, size - 1)))
-		(void)docs_end(d, "ended", &changed);
+		docs_end(d, "ended");
+	while (docs_busy(d)) {
+		struct budget b = BUDGET_INIT(100);
+
+		if (docs_step(d, &b, &changed))
+			break;
+	}
 	caller_init(&c);
 	policy_match(docs_policy(d), &c.f, &m, &out);
 	docs_put_status(d, &out);

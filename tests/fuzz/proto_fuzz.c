@@ -24,6 +24,7 @@ static void one_set(struct slice in)
 	AUTO(set) struct set *s = NULL;
 	AUTO(message) struct message *svids = NULL;
 	AUTO(message) struct message *bundles = NULL;
+	AUTO(message) struct message *jwt = NULL;
 	struct secret *key, *keys[LIM_SET_IDENTITIES];
 
 	if (set_new(in, &s) || set_check(s))
@@ -34,7 +35,8 @@ static void one_set(struct slice in)
 	memcpy(secret_bytes(key), "\x30\0", 2);
 	for (size_t i = 0; i < LIM_SET_IDENTITIES; i++)
 		keys[i] = key;
-	if (encode_x509_svids(s, keys, &svids) || encode_x509_bundles(s, &bundles))
+	if (encode_x509_svids(s, keys, &svids) || encode_x509_bundles(s, &bundles) ||
+	    (s->own.jwks.len && encode_jwt_bundles(s, &jwt)))
 		abort();
 	secret_free(key);
 }

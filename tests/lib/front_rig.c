@@ -265,20 +265,22 @@ void rig_request(struct buf *b, const char *path)
 	rig_request_with(b, path, slice_of(NULL, 0));
 }
 
-void rig_call(int fd, const char *path, struct slice message)
+int rig_try_send(int fd, const char *path, struct slice message)
 {
 	AUTO(buf) struct buf b = BUF_INIT(2 * LIM_GRPC_MESSAGE);
 
 	rig_request_with(&b, path, message);
-	assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
+	return send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -errno;
 }
 
 int rig_try_call(int fd, const char *path)
 {
-	AUTO(buf) struct buf b = BUF_INIT(4096);
+	return rig_try_send(fd, path, slice_of(NULL, 0));
+}
 
-	rig_request(&b, path);
-	return send(fd, b.data, b.len, MSG_NOSIGNAL) == (ssize_t)b.len ? 0 : -errno;
+void rig_call(int fd, const char *path, struct slice message)
+{
+	assert_int_equal(rig_try_send(fd, path, message), 0);
 }
 
 void rig_fetch(int fd)
@@ -365,7 +367,7 @@ static void look(struct seen *s)
 	count_messages(s, buf_slice(&data));
 }
 
-static void read_once(struct seen *s, int fd)
+void seen_once(struct seen *s, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint8_t bytes[16384];
@@ -383,11 +385,11 @@ static void read_once(struct seen *s, int fd)
 void seen_read(struct seen *s, int fd, size_t messages)
 {
 	while (!s->eof && s->messages < messages && s->grpc_status < 0 && !s->reset)
-		read_once(s, fd);
+		seen_once(s, fd);
 }
 
 void seen_to_end(struct seen *s, int fd)
 {
 	while (!s->eof)
-		read_once(s, fd);
+		seen_once(s, fd);
 }

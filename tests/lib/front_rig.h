@@ -86,7 +86,10 @@ void rig_fetch(int fd);
 /** rig_call() - send a request with this message as the first of the connection. */
 void rig_call(int fd, const char *path, struct slice message);
 
-/** rig_try_call() - the same for any path, when the connection may be gone. Errors: -errno. */
+/** rig_try_send() - the same when the connection may be gone. Errors: -errno. */
+MUST int rig_try_send(int fd, const char *path, struct slice message);
+
+/** rig_try_call() - the same with an empty message. Errors: -errno. */
 MUST int rig_try_call(int fd, const char *path);
 
 /** seen_init() - nothing read. */
@@ -94,6 +97,9 @@ void seen_init(struct seen *s);
 
 /** seen_done() - release. */
 void seen_done(struct seen *s);
+
+/** seen_once() - take what comes next. */
+void seen_once(struct seen *s, int fd);
 
 /** seen_read() - read until @messages came, or trailers, a reset, or the end. */
 void seen_read(struct seen *s, int fd, size_t messages);

@@ -63,7 +63,10 @@ struct answer *peer_call(struct peer *p, const char *path);
 /** peer_send() - the same with a request message of these bytes. */
 struct answer *peer_send(struct peer *p, const char *path, struct slice message);
 
-/** peer_more() - the next request message (none when @message has no bytes at all) on a stream held open; held again when @more. */
+/**
+ * peer_more() - the next request message on a stream held open; held again when @more.
+ * @message: a NULL slice for none.
+ */
 void peer_more(struct peer *p, struct answer *a, struct slice message, bool more);
 
 /** peer_run() - carry bytes both ways until both are quiet. */

@@ -257,6 +257,8 @@ static void front_that_reads_no_token_is_cut(void **state)
 	good = give_front(&r, 2);
 	bind_front(&r, 1, &id, 1);
 	bind_front(&r, 2, &id, 1);
+	attached(&r, deaf, id);
+	attached(&r, good, id);
 	for (int i = 0; i < 5000 && !err; i++) {
 		order_jwt(&r, 1, id, JWT_ES256);
 		err = minted(&r).err;

@@ -193,6 +193,14 @@ void ask(int front, uint32_t identity, uint64_t generation)
 	assert_int_equal(ipc_put(front, FK_GET, 5, .identity = identity, .generation = generation), 0);
 }
 
+void attached(struct rig *r, int front, uint32_t identity)
+{
+	struct chan_msg m;
+
+	ask(front, identity, 1);
+	receive(r, front, MSG_FK_NOKEY, &m);
+}
+
 /* The exit status, after the process ended by itself. */
 int ended(struct rig *r)
 {

@@ -88,6 +88,9 @@ void order(struct rig *r, uint32_t identity, enum key_type type);
 /** issued() - the next KY_ISSUED. */
 struct msg_KY_ISSUED issued(struct rig *r);
 
+/** attached() - wait until svid-keys serves @front, which is bound to @identity. */
+void attached(struct rig *r, int front, uint32_t identity);
+
 /** order_jwt() - core orders a JWT-SVID for "api"; order and request have the number 31. */
 void order_jwt(struct rig *r, uint32_t front, uint32_t identity, uint32_t alg);
 

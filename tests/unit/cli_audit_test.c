@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/audit_line.c agent/cli/jwt.c agent/cli/jwk.c agent/cli/dump.c agent/cli/exec.c */
+/* links: agent/cli/audit_line.c agent/cli/jwt.c agent/cli/jwt_verify.c agent/cli/jwk.c agent/cli/dump.c agent/cli/exec.c */
 /* cli_audit_test.c - which records `svid audit` shows, as what; and what `svid explain --exec` finds out of a path. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/jwt.c agent/cli/jwk.c agent/cli/dump.c */
+/* links: agent/cli/jwt.c agent/cli/jwt_verify.c agent/cli/jwk.c agent/cli/dump.c */
 /* cli_jwt_test.c - svid reads JWT- and WIT-SVIDs as the strictest client would: each breach is named; so is each bad JWK. */
 #include <errno.h>
 #include <setjmp.h>
@@ -227,6 +227,86 @@ static void bad_keys_are_refused_with_a_reason(void **state)
 	}
 }
 
+static void sign(struct buf *out, EVP_PKEY *with, const char *digest, bool pss, struct slice input)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *how;
+	unsigned char raw[1024];
+	size_t len = sizeof(raw);
+
+	assert_int_equal(EVP_DigestSignInit_ex(ctx, &how, digest, NULL, NULL, with, NULL), 1);
+	if (pss) {
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING), 1);
+		assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(how, RSA_PSS_SALTLEN_DIGEST), 1);
+	}
+	assert_int_equal(EVP_DigestSign(ctx, raw, &len, input.p, input.len), 1);
+	EVP_MD_CTX_free(ctx);
+	if (EVP_PKEY_is_a(with, "EC")) {
+		const unsigned char *at = raw;
+		ECDSA_SIG *both = d2i_ECDSA_SIG(NULL, &at, (long)len);
+		int half = (EVP_PKEY_get_bits(with) + 7) / 8;
+
+		assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_r(both), raw, half), half);
+		assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_s(both), raw + half, half), half);
+		len = 2 * (size_t)half;
+		ECDSA_SIG_free(both);
+	}
+	base64_put(out, slice_of(raw, len), BASE64_URL);
+}
+
+/* The problem with a token that @with signed, whose key of that kid in the bundle is @published. */
+static const char *verdict(const char *alg, const char *digest, bool pss, EVP_PKEY *with, EVP_PKEY *published, const char *kid)
+{
+	AUTO(buf) struct buf header = BUF_INIT(4096);
+	AUTO(buf) struct buf token = BUF_INIT(LIM_JWT);
+	AUTO(buf) struct buf jwks = BUF_INIT(LIM_JWT);
+	json_t *object = json_pack("{ssss}", "alg", alg, "kid", "k");
+	const char *why;
+
+	buf_printf(&header, "{\"alg\":\"%s\",\"kid\":\"k\"}", alg);
+	base64_put(&token, buf_slice(&header), BASE64_URL);
+	buf_put_str(&token, ".e30");
+	sign(&header, with, digest, pss, buf_slice(&token));
+	buf_put_str(&token, ".");
+	buf_consume(&header, strlen(alg) + strlen("{\"alg\":\"\",\"kid\":\"k\"}"));
+	buf_put_slice(&token, buf_slice(&header));
+	buf_printf(&jwks, "{\"keys\":[{\"kid\":\"else\"},{\"kid\":\"%s\",", kid);
+	assert_int_equal(jwk_put_public(&jwks, published), 0);
+	buf_put_str(&jwks, "}]}");
+	why = jwt_signature_why(buf_slice(&token), object, buf_slice(&jwks));
+	json_decref(object);
+	return why;
+}
+
+static void signatures_of_each_algorithm_are_checked(void **state)
+{
+	static const struct {
+		const char *alg, *digest, *group; /* group NULL: RSA */
+		bool pss;
+	} cases[] = { { "RS256", "SHA256", NULL, false }, { "RS384", "SHA384", NULL, false }, { "RS512", "SHA512", NULL, false },
+		      { "PS256", "SHA256", NULL, true },  { "PS384", "SHA384", NULL, true },  { "PS512", "SHA512", NULL, true },
+		      { "ES256", "SHA256", "P-256", false }, { "ES384", "SHA384", "P-384", false },
+		      { "ES512", "SHA512", "P-521", false } };
+	AUTO(pkey) EVP_PKEY *rsa = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO(pkey) EVP_PKEY *ec = cases[i].group ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", cases[i].group) : NULL;
+		EVP_PKEY *with = ec ? ec : rsa;
+		const char *alg = cases[i].alg, *digest = cases[i].digest;
+
+		assert_null(verdict(alg, digest, cases[i].pss, with, with, "k"));
+		assert_non_null(strstr(verdict(alg, digest, cases[i].pss, with, with, "other"), "no key in the bundle"));
+		assert_non_null(verdict(alg, digest, cases[i].pss, with, ec ? rsa : key, "k"));
+		assert_non_null(verdict(alg, strcmp(digest, "SHA256") ? "SHA256" : "SHA384", cases[i].pss, with, with, "k"));
+	}
+	assert_non_null(strstr(verdict("ES256", "SHA256", false, key, other_key, "k"), "does not verify"));
+	assert_non_null(strstr(verdict("PS256", "SHA256", false, rsa, rsa, "k"), "does not verify"));
+	assert_non_null(strstr(verdict("RS256", "SHA256", false, key, key, "k"), "does not fit"));
+	assert_non_null(verdict("none", "SHA256", false, key, key, "k"));
+	assert_non_null(jwt_signature_why(slice_str(""), NULL, slice_str("")));
+}
+
 static void claims_are_shown_for_people(void **state)
 {
 	static const struct {
@@ -254,6 +334,7 @@ int main(void)
 		cmocka_unit_test(wit_svid_must_be_bound_to_its_key),
 		cmocka_unit_test(keys_come_back_as_they_went),
 		cmocka_unit_test(bad_keys_are_refused_with_a_reason),
+		cmocka_unit_test(signatures_of_each_algorithm_are_checked),
 		cmocka_unit_test(claims_are_shown_for_people),
 	};
 	int failed;

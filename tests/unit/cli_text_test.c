@@ -198,6 +198,8 @@ static void options_stand_anywhere(void **state)
 	assert_int_equal(parse(&o, NULL, "explain", "--timeout=3", "--", "-5"), 0);
 	assert_string_equal(o.words[1], "-5");
 	assert_int_equal(o.cli.timeout_ms, 3000);
+	assert_int_equal(parse(&o, NULL, "bundle", "set", "td", "-"), 0);
+	assert_string_equal(o.words[3], "-");
 }
 
 static void socket_comes_from_option_then_environment_then_default(void **state)

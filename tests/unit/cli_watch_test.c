@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/watch_items.c agent/cli/jwt.c agent/cli/jwk.c agent/cli/dump.c agent/cli/x509.c agent/cli/pb_struct.c tests/lib/certs.c */
+/* links: agent/cli/watch_items.c agent/cli/jwt.c agent/cli/jwt_verify.c agent/cli/jwk.c agent/cli/dump.c agent/cli/x509.c agent/cli/pb_struct.c tests/lib/certs.c */
 /* cli_watch_test.c - what `svid watch` says of one message after another, and the claims of ValidateJWTSVID as JSON. */
 #include <errno.h>
 #include <setjmp.h>

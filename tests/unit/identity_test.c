@@ -18,6 +18,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/core/identity.h"
+#include "agent/core/state_db.h"
 
 static char dir[64];
 static struct loop *loop;
@@ -400,6 +401,163 @@ static void a_bundle_that_did_not_change_is_no_news(void **state)
 	assert_int_equal(authority_changes, before);
 }
 
+/* ---- WIT-SVIDs beside X.509-SVIDs ---- */
+
+static uint32_t asked_kind(enum svid_kind kind)
+{
+	struct chan_msg m = next(MSG_KY_ISSUE);
+	struct msg_KY_ISSUE ask;
+
+	assert_int_equal(msg_get_KY_ISSUE(m.body, &ask), 0);
+	assert_int_equal(ask.kind, kind);
+	if (kind == SVID_WIT)
+		assert_int_equal(ask.dns_names.len, 0);
+	return m.id;
+}
+
+static void say_kind(enum svid_kind kind, uint32_t id, uint64_t generation_, int err)
+{
+	int64_t now = clock_wall_s();
+
+	assert_int_equal(ipc_put(keys, KY_ISSUED, id, .identity = doc.number, .kind = kind, .err = err,
+				 .generation = generation_, .not_before = now - 30, .not_after = now + 3600,
+				 .serial = slice_str("s"), .chain = slice_str(kind == SVID_WIT ? "token" : "chain")), 0);
+	assert_int_equal(loop_once(loop, 100), 0);
+}
+
+static void a_wit_svid_lives_as_the_other_does(void **state)
+{
+	struct set_entry e;
+	uint32_t x509, wit;
+
+	(void)state;
+	config.wit = true;
+	make_ready();
+	assert_int_equal(identity_hold(ids, &doc), 0);
+	x509 = asked_kind(SVID_X509);
+	wit = asked_kind(SVID_WIT);
+	say_kind(SVID_X509, x509, 5, 0);
+	assert_int_equal(entry_err(), -ERR_NOT_READY); /* whole state: both or none */
+	say_kind(SVID_WIT, wit, 9, 0);
+	assert_int_equal(identity_entry(ids, doc.number, &e), 0);
+	assert_int_equal(e.generation, 5);
+	assert_int_equal(e.wit_generation, 9);
+	assert_true(slice_eq_str(e.wit, "token") && slice_eq_str(e.chain, "chain"));
+	new_keys(); /* both are lost, both come again */
+	next(MSG_KY_LOAD);
+	say_loaded(0);
+	x509 = asked_kind(SVID_X509);
+	say_kind(SVID_WIT, asked_kind(SVID_WIT), 10, 0);
+	say_kind(SVID_X509, x509, 6, 0);
+	assert_int_equal(generation(), 6);
+}
+
+static void an_answer_of_one_kind_is_not_taken_for_the_other(void **state)
+{
+	uint32_t x509, wit;
+
+	(void)state;
+	config.wit = true;
+	make_ready();
+	assert_int_equal(identity_hold(ids, &doc), 0);
+	x509 = asked_kind(SVID_X509);
+	wit = asked_kind(SVID_WIT);
+	say_kind(SVID_X509, wit, 5, 0);
+	say_kind(SVID_WIT, x509, 6, 0);
+	assert_int_equal(entry_err(), -ERR_NOT_READY);
+	assert_int_equal(killed, 0);
+}
+
+static void a_kind_that_does_not_exist_is_a_breach(void **state)
+{
+	(void)state;
+	make_ready();
+	assert_int_equal(identity_hold(ids, &doc), 0);
+	say_kind(SVID_KINDS, asked(), 5, 0);
+	assert_int_equal(killed, 1);
+}
+
+static void what_is_shown_has_a_serial_of_its_own(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	make_ready();
+	assert_int_equal(identity_hold(ids, &doc), 0);
+	say_issued(asked(), 5, 0);
+	first = identity_serial(ids, doc.number);
+	assert_int_not_equal(first, 0);
+	assert_int_equal(identity_hold(ids, &doc), 0);
+	assert_int_equal(identity_serial(ids, doc.number), first);
+	assert_int_equal(identity_serial(ids, doc.number + 1), 0);
+}
+
+/* ---- rotation of the authority ---- */
+
+static void say_rotated(const char *jwks, const char *sealed)
+{
+	assert_int_equal(ipc_put(keys, KY_LOADED, 0, .bundle = slice_str("bundle"), .not_after = 4000000000,
+				 .jwks = slice_str(jwks), .sealed = slice_str(sealed)), 0);
+	assert_int_equal(loop_once(loop, 100), 0);
+}
+
+static void new_jwt_keys_are_news_and_the_same_are_none(void **state)
+{
+	uint64_t serial;
+
+	(void)state;
+	make_ready();
+	say_rotated("{1}", "");
+	serial = authority_serial(auth);
+	assert_true(slice_eq_str(authority_jwks(auth), "{1}"));
+	say_rotated("{1}", "other");
+	assert_int_equal(authority_serial(auth), serial);
+	say_rotated("{2}", "");
+	assert_int_not_equal(authority_serial(auth), serial);
+}
+
+/* A full disk at the wrong moment: what cannot be kept is not shown, and is tried again by itself. */
+static void a_rotation_that_cannot_be_stored_is_not_used_before_it_is(void **state)
+{
+	(void)state;
+	make_ready();
+	say_rotated("{1}", "");
+	assert_int_equal(state_exec(st, "CREATE TEMP TRIGGER full BEFORE INSERT ON kv BEGIN SELECT RAISE(FAIL, 'full'); END"), 0);
+	say_rotated("{2}", "second");
+	assert_int_equal(authority_err(auth), -ERR_STATE);
+	assert_true(slice_eq_str(authority_jwks(auth), "{1}"));
+	assert_int_equal(state_exec(st, "DROP TRIGGER full"), 0);
+	for (int i = 0; i < 700 && authority_err(auth); i++)
+		assert_int_equal(loop_once(loop, 10), 0);
+	assert_int_equal(authority_err(auth), 0);
+	assert_true(slice_eq_str(authority_jwks(auth), "{2}"));
+	assert_int_equal(killed, 0);
+}
+
+static void what_svid_keys_loads_with_is_decided_once(void **state)
+{
+	struct msg_KY_LOAD load;
+	struct chan_msg m;
+
+	(void)state;
+	new_keys();
+	authority_configure(auth, &config);
+	m = next(MSG_KY_LOAD);
+	assert_int_equal(msg_get_KY_LOAD(m.body, &load), 0);
+	assert_int_equal(load.ca_ttl, 1000);
+	assert_int_equal(load.jwt_key_ttl, 2000);
+	assert_int_equal(load.wit, 0);
+	say_loaded(0);
+	config = (struct authority_config){ "example.org", 1, 2, true };
+	authority_configure(auth, &config);
+	assert_false(authority_wit(auth));
+	new_keys();
+	m = next(MSG_KY_LOAD);
+	assert_int_equal(msg_get_KY_LOAD(m.body, &load), 0);
+	assert_int_equal(load.ca_ttl, 1000);
+	assert_int_equal(load.wit, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -421,6 +579,13 @@ int main(void)
 		T(a_clock_behind_the_last_signature_is_refused),
 		T(a_clock_a_little_behind_is_no_reason),
 		T(a_bundle_that_did_not_change_is_no_news),
+		T(a_wit_svid_lives_as_the_other_does),
+		T(an_answer_of_one_kind_is_not_taken_for_the_other),
+		T(a_kind_that_does_not_exist_is_a_breach),
+		T(what_is_shown_has_a_serial_of_its_own),
+		T(new_jwt_keys_are_news_and_the_same_are_none),
+		T(a_rotation_that_cannot_be_stored_is_not_used_before_it_is),
+		T(what_svid_keys_loads_with_is_decided_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,9 @@ enum { FILENAME = 3, SYMBOL, EXTENSION, EXTENSIONS, SERVICES };
 
 typedef Grpc__Reflection__V1__ServerReflectionResponse Response;
 
+#define CASE(r, which) \
+	((r)->message_response_case == GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##which)
+
 static Response *unpack(struct slice s)
 {
 	Response *r = grpc__reflection__v1__server_reflection_response__unpack(NULL, s.len, s.p);
@@ -149,7 +152,7 @@ static void expect_file(struct fixture *f, uint32_t what, const char *value, con
 	Response *r = ask(f, what, value);
 	struct slice name;
 
-	if (r->message_response_case != GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE)
+	if (!CASE(r, FILE_DESCRIPTOR_RESPONSE))
 		fail_msg("%s: not found", value);
 	assert_int_equal(r->file_descriptor_response->n_file_descriptor_proto, 1);
 	assert_int_equal(pb_strings(slice_of(r->file_descriptor_response->file_descriptor_proto[0].data,
@@ -205,7 +208,7 @@ static void what_is_not_here_is_not_found(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		Response *r = ask(*state, rows[i].what, rows[i].value);
 
-		if (r->message_response_case != GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE)
+		if (!CASE(r, ERROR_RESPONSE))
 			fail_msg("%s: found", rows[i].value);
 		assert_int_equal(r->error_response->error_code, GRPC_NOT_FOUND);
 		drop(r);

@@ -343,7 +343,8 @@ static void without_kid_each_key_that_fits_is_tried(void **state)
 	ValidateJWTSVIDResponse *r;
 	struct answer *a;
 
-	serve(w, 1, 1, "{\"keys\":[" EC_KEY(",\"kid\":\"1\"") "," EC_KEY(",\"kid\":\"2\"") "," EC_KEY(",\"kid\":\"3\"") "]}", NULL);
+	serve(w, 1, 1,
+	      "{\"keys\":[" EC_KEY(",\"kid\":\"1\"") "," EC_KEY(",\"kid\":\"2\"") "," EC_KEY(",\"kid\":\"3\"") "]}", NULL);
 	a = call_with(w, "{\"alg\":\"ES256\"}", OWN);
 	serve(w, 2, 1, "{\"keys\":[]}", NULL); /* what was begun goes on with the keys of then */
 	assert_int_equal(say(w, asked(w, 0).order, -ERR_SIGNATURE), 0);

@@ -363,6 +363,11 @@ static void start_canary(struct attest *a, struct attest_worker *w)
 	set_state(w, W_CANARY_UP);
 }
 
+static uint64_t time_of(const struct attest_job *job)
+{
+	return (hashes(job) ? LIM_DIGEST_MS : LIM_ATTEST_MS) * NS_PER_MS;
+}
+
 static void job_start(struct attest_worker *w, struct attest_job *job)
 {
 	struct attest *a = w->pool;
@@ -379,9 +384,11 @@ static void job_start(struct attest_worker *w, struct attest_job *job)
 	job->started = clock_boot_ns();
 	w->job = job;
 	set_state(w, W_IDENTIFY + job->kind);
-	/* A queue of others' files must not count against this one; no memory: the time of before stays. */
-	if (hashes(job))
-		(void)!loop_timer_in(a->loop, &job->deadline, LIM_DIGEST_MS * NS_PER_MS);
+	/*
+	 * The queue before it must not count against a worker: killing one for what it has not had time to do would leave
+	 * less for the next (A14). No memory: the time of before stays.
+	 */
+	(void)!loop_timer_in(a->loop, &job->deadline, time_of(job));
 }
 
 static void dispatch(struct attest *a)
@@ -396,12 +403,7 @@ static void dispatch(struct attest *a)
 			job_start(w, job);
 }
 
-static uint64_t time_of(const struct attest_job *job)
-{
-	return (hashes(job) ? LIM_DIGEST_MS : LIM_ATTEST_MS) * NS_PER_MS;
-}
-
-/* The time of a question runs from when it was asked, waiting included. */
+/* Once for waiting, once for the answer. */
 static void on_deadline(struct loop_timer *t)
 {
 	struct attest_job *job = container_of(t, struct attest_job, deadline);

@@ -230,7 +230,7 @@ def a14_cases():
                {"socket": "held", "else": "bounded"}, "not tested")
     for variant, text in texts.items():
         yield Case("A14", "flood: " + text, ([form(s.a14, variant)], []), everywhere, "not tested", by_uid)
-    yield Case("A14", "flood: 60 uids of one user namespace", ([form(s.a14, "subuids")], []),
+    yield Case("A14", "flood: many uids of one user namespace", ([form(s.a14, "subuids")], []),
                {"socket": "held", "else": "bounded"}, "not tested")
     yield Case("A14", "flood: what it makes the audit log grow", ([s.a14_audit], []),
                {"socket": "little", "else": "little"}, "not tested", by_uid)

@@ -21,7 +21,7 @@
 #include "tests/attack/attack.h"
 
 #define HELD_MAX 4096
-#define SUBUIDS 60   /* users of one namespace, a worker each */
+#define SUBUIDS 15   /* users of one namespace for each worker, which are as many processes */
 #define FIRST_SUBUID 200000
 
 /* Of all workers. */
@@ -101,7 +101,7 @@ static void hold_many(const struct options *o, int want)
 		}
 		n = drop_closed(p, n);
 		if (fd < 0)
-			sleep_ms(1);
+			sleep_ms(is_variant(o, "subuids") ? 50 : 1); /* they are many */
 	}
 }
 
@@ -137,10 +137,10 @@ static pid_t worker(void)
 	return pid;
 }
 
-static void write_map(pid_t pid, const char *what, int uid)
+static void write_map(pid_t pid, const char *what, int uid, int users)
 {
 	char path[64], map[64];
-	int fd, n = snprintf(map, sizeof(map), "0 %d 1\n1 %d %d\n", uid, FIRST_SUBUID, SUBUIDS);
+	int fd, n = snprintf(map, sizeof(map), "0 %d 1\n1 %d %d\n", uid, FIRST_SUBUID, users);
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -150,7 +150,7 @@ static void write_map(pid_t pid, const char *what, int uid)
 }
 
 /* Root here does what newuidmap(1) does for any user with a line in /etc/subuid. */
-static void in_namespace(const struct options *o)
+static void in_namespace(const struct options *o, int users)
 {
 	int ready[2], go[2];
 	pid_t pid;
@@ -165,19 +165,19 @@ static void in_namespace(const struct options *o)
 			skip("no user namespaces");
 		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
 			die("map");
-		for (int i = 1; i <= SUBUIDS; i++)
+		for (int i = 1; i <= users; i++)
 			if (worker() == 0) {
 				if (setresgid(i, i, i) || setresuid(i, i, i))
 					die("setresuid");
-				hold_many(o, o->count / SUBUIDS);
+				hold_many(o, o->count / users);
 			}
 		for (;;)
 			pause();
 	}
 	if (read(ready[0], &byte, 1) != 1)
 		skip("no user namespaces");
-	write_map(pid, "gid_map", o->uid);
-	write_map(pid, "uid_map", o->uid);
+	write_map(pid, "gid_map", o->uid, users);
+	write_map(pid, "uid_map", o->uid, users);
 	if (write(go[1], &byte, 1) != 1)
 		die("go");
 }
@@ -192,7 +192,7 @@ static int a14(const struct options *o)
 	if (tally == MAP_FAILED)
 		die("mmap");
 	if (is_variant(o, "subuids")) {
-		in_namespace(o);
+		in_namespace(o, workers * SUBUIDS);
 	} else {
 		for (int i = 0; i < workers; i++)
 			if (worker() == 0) {

@@ -385,7 +385,7 @@ def others_served(lab):
     return None, slowest
 
 
-def a14(lab, variant, count=1500):
+def a14(lab, variant, count=1500 if SLOW == 1 else 400):
     """A flood by callers without identity. How are the others served meanwhile, and how much did it get to hold?"""
     user = 0 if variant == "subuids" else UID
     with lab.play("evil", "a14", user=user, uid=UID, variant=variant, count=count,

@@ -49,8 +49,11 @@ def others_are_served(lab, number):
     path = fresh_copy(lab, f"other-{number}")
     time.sleep(0.2)
     hurt = []
-    if run(lab, path, OTHER_HASHED_UID) != "SVID stolen":
-        hurt.append("another user's digest")
+    with lab.play(path, "fetch", user=OTHER_HASHED_UID) as p:
+        got = said_by(p)
+        why = lab.record_of(p.process.pid).get("sha256_unknown", "")
+    if got != "SVID stolen":
+        hurt.append(f"another user's digest ({got} {why})")
     if lab.served() is not None:
         hurt.append("a caller by path")
     os.unlink(path)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - a Workload API client, or one of SDS, that owns nothing but bytes: the request is prebuilt and can be sent in pieces by
- * anybody over any descriptor; the answer is fed in whatever way it was obtained.
+ * client.h - a Workload API client, or one of SDS, that owns nothing but bytes: the request is prebuilt and can be sent in
+ * pieces by anybody over any descriptor; the answer is fed in whatever way it was obtained.
  */
 #ifndef ATTACK_CLIENT_H
 #define ATTACK_CLIENT_H

@@ -12,6 +12,12 @@
 #include "agent/ipc/lists.h"
 #include "tests/role/core_world.h"
 
+/* svid-core may have condemned this front meanwhile: then nobody hears it. */
+static void front_answers(int err)
+{
+	assert_true(err == 0 || err == -ERR_CLOSED);
+}
+
 static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
 {
 	struct world_conn *c = &w->conns[w->n_conns++];
@@ -22,7 +28,7 @@ static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
 	*c = (struct world_conn){ .number = conn.conn, .front = f->number, .fd = m->fds[0] };
 	m->fds[0] = -1;
 	f->conns++;
-	assert_int_equal(ipc_put(f->fd, FR_WHOAMI, 0, .conn = conn.conn), 0);
+	front_answers(ipc_put(f->fd, FR_WHOAMI, 0, .conn = conn.conn));
 }
 
 static void on_whoami(struct world *w, const struct world_front *f, struct chan_msg *m)
@@ -33,12 +39,6 @@ static void on_whoami(struct world *w, const struct world_front *f, struct chan_
 	for (size_t i = 0; i < w->n_conns; i++)
 		if (w->conns[i].number == answer.conn && w->conns[i].front == f->number)
 			memcpy(w->conns[i].whoami, answer.json.p, answer.json.len);
-}
-
-/* svid-core may have condemned this front meanwhile: then nobody hears it. */
-static void front_answers(int err)
-{
-	assert_true(err == 0 || err == -ERR_CLOSED);
 }
 
 static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)

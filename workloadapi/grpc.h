@@ -4,7 +4,8 @@
  *
  * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
  * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self() and
- * call_wait(). A method with many requests answers each with call_fail() or call_reply().
+ * call_wait(). A method with many requests answers each with call_fail() or call_reply(); one that also follows what
+ * changes gives its messages through struct call_follow.
  */
 #ifndef FRONT_GRPC_H
 #define FRONT_GRPC_H
@@ -36,6 +37,7 @@ enum call_state {
 	CALL_WATCH,   /* follows a feed */
 	CALL_SELF,    /* waits for whoami */
 	CALL_MANY,    /* its requests are served one by one, as they come */
+	CALL_FOLLOW,  /* the same, and between them it follows what changes: follow */
 	CALL_WAIT,    /* waits for what another program has to say: wait */
 	CALL_END,     /* ends with outcome once nothing is being sent */
 };
@@ -47,6 +49,14 @@ struct call_wait {
 	void (*gone)(struct call_wait *w);
 };
 
+/* What a call in CALL_FOLLOW sends; embedded in what the service keeps for it, and set by its serve(). */
+struct call_follow {
+	/* Nothing is being sent, and there is an identity set: the next message (borrowed), if there is news. */
+	int (*next)(struct call_follow *f, struct api *api, struct message **ret_m);
+	/* The call ended: release. */
+	void (*gone)(struct call_follow *f);
+};
+
 struct call {
 	struct h2_stream s;
 	struct request req;
@@ -55,6 +65,7 @@ struct call {
 	uint64_t started;	/* CLOCK_BOOTTIME ns */
 	uint64_t serial;	/* of the feed, last sent */
 	struct call_wait *wait; /* in CALL_WAIT, until woken */
+	struct call_follow *follow; /* NULL: none */
 	uint32_t only;		/* identity, when one is set */
 	uint8_t state;		/* enum call_state */
 	uint8_t feed;		/* enum feed_id, in CALL_WATCH */

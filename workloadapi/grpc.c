@@ -372,11 +372,17 @@ static void serve(struct call *c, struct slice message)
 	if (m->kind == NEEDS_SET && api->state_err) {
 		call_fail_err(c, api->state_err);
 	} else if (m->kind == NEEDS_SET && !api->set) {
-		c->state = CALL_HELD;
+		call_hold(c);
 	} else {
 		m->serve(c, message);
-		drop_body(c);
+		if (c->state != CALL_HELD)
+			drop_body(c);
 	}
+}
+
+void call_hold(struct call *c)
+{
+	c->state = CALL_HELD;
 }
 
 static void on_end(struct h2_stream *s)

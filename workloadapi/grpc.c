@@ -269,6 +269,8 @@ static void check_head(struct call *c)
 		refuse_err(c, -ERR_METHOD);
 	else if (r->timeout_bad)
 		refuse(c, GRPC_INTERNAL, "malformed grpc-timeout", 0);
+	else if (r->spiffe_api && call_conn(c)->refused)
+		refuse_err(c, call_conn(c)->refused);
 }
 
 static void on_head(struct h2_stream *s)
@@ -441,17 +443,22 @@ static void serve(struct call *c, struct slice message)
 {
 	const struct method *m = c->req.method;
 	const struct api *api = call_conn(c)->api;
-
 	bool needs_set = m->kind == NEEDS_SET || m->kind == DISCOVER_ONCE;
 
 	if (needs_set && api->state_err) {
 		call_fail_err(c, api->state_err);
 	} else if (needs_set && !api->set) {
-		c->state = CALL_HELD;
+		call_hold(c);
 	} else {
 		m->serve(c, message);
-		drop_body(c);
+		if (c->state != CALL_HELD)
+			drop_body(c);
 	}
+}
+
+void call_hold(struct call *c)
+{
+	c->state = CALL_HELD;
 }
 
 static void on_end(struct h2_stream *s)

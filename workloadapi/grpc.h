@@ -3,8 +3,8 @@
  * grpc.h - gRPC on top of h2.h: one request message, then messages and trailers. Sans-I/O. svid-front.
  *
  * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
- * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self() and
- * call_wait(). A method with many requests answers each with call_fail() or call_reply(); one that also follows what
+ * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self(), call_hold()
+ * and call_wait(). A method with many requests answers each with call_fail() or call_reply(); one that also follows what
  * changes gives its messages through struct call_follow.
  */
 #ifndef FRONT_GRPC_H
@@ -22,6 +22,7 @@ struct grpc_conn {
 	bool whoami_wanted;	/* some call waits for it */
 	uint32_t buffered;	/* bytes of incomplete requests */
 	uint32_t requests;	/* complete ones */
+	int refused; /* not 0: what calls of the SPIFFE API are answered with */
 };
 
 /* How a call ends. text is static. */
@@ -33,7 +34,7 @@ struct outcome {
 
 enum call_state {
 	CALL_REQUEST, /* the request is not complete */
-	CALL_HELD,    /* its method needs the first identity set */
+	CALL_HELD,    /* its method needs an identity set, or more than this one has */
 	CALL_WATCH,   /* follows a feed */
 	CALL_SELF,    /* waits for whoami */
 	CALL_MANY,    /* its requests are served one by one, as they come */
@@ -118,6 +119,9 @@ void call_reply(struct call *c, struct message *m);
 
 /** call_self() - answer with what svid-core knows of the caller, once it has said so. */
 void call_self(struct call *c);
+
+/** call_hold() - the set does not have what it takes yet: the method is served again with the next one. NEEDS_SET only. */
+void call_hold(struct call *c);
 
 /** call_watch() - send the feed's message now and after every change. */
 void call_watch(struct call *c, enum feed_id feed, bool gated);

@@ -50,7 +50,8 @@
 #define LIM_FIRST_REQUEST_MS 10000     /* a connection without a complete request */
 #define LIM_CUT_MS 100		       /* core cuts a connection that its front did not end */
 #define LIM_UNDERTAKERS 2	       /* svid-undertaker processes */
-#define LIM_BURY_MS 1000	       /* one close(); then the undertaker is killed */
+#define LIM_BURY_AT_ONCE 32	       /* connections that one of them holds */
+#define LIM_BURY_MS 1000	       /* closing them; then the undertaker is killed */
 #define LIM_GRAVES 1024		       /* refused connections that wait for an undertaker; above, nobody is accepted */
 #define LIM_ALIVE_MS 1000	       /* svid-core tells svidd that its loop runs */
 #define LIM_CORE_SILENT_MS 15000       /* svid-core that told nothing is started anew */
@@ -107,9 +108,11 @@
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
 
 /* SDS */
+#define LIM_NOBODY_CA 4096	     /* bytes of the certificate that trusts nobody, DER */
 #define LIM_SDS_NAMES 256	     /* resource names that one stream subscribes to */
 #define LIM_SDS_NAME 2048	     /* bytes of one */
 #define LIM_SDS_REQUEST (1u << 20)   /* bytes of one request; LIM_GRPC_MESSAGE of what we keep of it */
+#define LIM_SDS_SPECIAL 253	     /* bytes of a configured name: "default", "ROOTCA", "ALL" */
 #define LIM_SDS_PEERS 64	     /* SPIFFE IDs in sds.peers of one identity */
 #define LIM_SDS_PEERS_BYTES (LIM_SDS_PEERS * (LIM_SPIFFE_ID + 16)) /* of that list */
 

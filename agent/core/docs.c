@@ -90,7 +90,7 @@ static void drop_run(struct docs *d, struct docs_run *run)
 {
 	struct docs_force none = { 0 };
 
-	if (run->docs.n || run->files.n || run->errors.n)
+	if (run->docs.v || run->files.v || run->errors.v)
 		put_away(d, &none, run);
 	*run = (struct docs_run){ 0 };
 }
@@ -456,6 +456,8 @@ void docs_put_status(const struct docs *d, struct buf *out)
 	json_open(&j, NULL, '{');
 	json_u64(&j, "generation", d->generation);
 	json_u64(&j, "documents", d->force.rows.n);
+	json_bool(&j, "applying", docs_busy(d));
+	json_bool(&j, "stored", d->saver && saver_whole(d->saver));
 	put_stale(d, &j);
 	json_open(&j, "errors", '[');
 	for (size_t i = 0; i < d->errors.n; i++)

@@ -31,7 +31,7 @@ SLOW = float(os.environ.get("SLOW", "1"))
 CALLER_UID = 64190  # programs under test
 # The roles are IDS_BASE ... IDS_BASE + 4, of each test process its own: RLIMIT_NPROC counts by user.
 IDS_BASE = 20000 + os.getpid() % 4000 * 5
-ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front")
+ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker")
 
 
 class AgentError(Exception):

@@ -67,7 +67,7 @@ static void a_foreign_bundle_reaches_whose_document_names_it(void **state)
 	assert_int_equal(set_bundle("b.example", "", "", 0, &json), 0);
 	world_until(&w, f->version == 4);
 	assert_string_equal(f->federated, "spiffe://a.example=0+11 ");
-	world_step(&w, 50);
+	time_passes(50);
 	assert_int_equal(other->version, 1);
 	end_child(pid, others);
 	close(fd);
@@ -87,9 +87,8 @@ static void what_is_the_same_is_not_sent_again(void **state)
 	assert_int_equal(set_bundle("a.example", CERT, JWKS, 1, &json), 0);
 	assert_int_equal(set_bundle("c.example", CERT, JWKS, 1, &json), 0);
 	world_say_loaded(&w);
-	world_recompile(&w);
-	for (int i = 0; i < 20; i++)
-		world_step(&w, 10);
+	documents_apply();
+	time_passes(200);
 	assert_int_equal(f->version, 2);
 	close(fd);
 }
@@ -106,7 +105,7 @@ static void a_document_that_stops_to_federate_loses_the_bundle(void **state)
 	assert_int_equal(set_bundle("a.example", CERT, JWKS, 1, &json), 0);
 	world_until(&w, f->version == 2);
 	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID "}";
-	world_recompile(&w);
+	documents_apply();
 	world_until(&w, f->version == 3);
 	assert_string_equal(f->federated, "");
 	assert_false(w.conns[0].ended);
@@ -217,6 +216,7 @@ static void a_rotation_is_stored_before_it_is_shown(void **state)
 static void a_front_that_holds_nothing_is_told_of_no_bundle(void **state)
 {
 	struct world_front *f;
+	uint64_t version;
 	pid_t pid;
 	int fd;
 
@@ -224,12 +224,90 @@ static void a_front_that_holds_nothing_is_told_of_no_bundle(void **state)
 	world_start(&w, NULL);
 	fd = world_client_as(&w, NOBODY_UID, &pid);
 	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
+	world_until(&w, strcmp(f->sds, "default ROOTCA ALL 0") == 0);
 	assert_int_equal(f->jwks + f->bundle, 0);
+	version = f->version;
 	w.bundle = "another";
 	world_say_loaded(&w);
-	world_step(&w, 50);
-	assert_int_equal(f->version, 1);
+	time_passes(50);
+	assert_int_equal(f->version, version);
+	end_child(pid, fd);
+}
+
+/* Its front starts before there is an Agent document, and must hear of it. */
+static void the_front_of_nobody_knows_the_profile(void **state)
+{
+	struct world_front *f;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	w.agent = "{\"trustDomain\":\"example.org\",\"profiles\":{\"wit\":\"true\"}}";
+	world_start(&w, NULL);
+	fd = world_client_as(&w, NOBODY_UID, &pid);
+	f = front_of(conn_at(0));
+	world_until(&w, f->wit == 1);
+	assert_int_equal(f->bundle, 0);
+	end_child(pid, fd);
+}
+
+/* ---- SDS ---- */
+
+static void names_forms_and_peers_reach_the_front_and_follow_the_documents(void **state)
+{
+	struct world_front *f;
+	int fd;
+
+	(void)state;
+	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID ",\"sds\":{\"peers\":[\"spiffe://a.example/b\","
+		      "\"prefix:spiffe://example.org/ns/\"]}}";
+	f = served(&fd);
+	assert_string_equal(f->sds, "default ROOTCA ALL 0");
+	assert_string_equal(f->peers, "spiffe://a.example/b,prefix:spiffe://example.org/ns/,");
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
+	w.agent = "{\"trustDomain\":\"example.org\",\"sds\":{\"defaultSVIDName\":\"me\",\"defaultBundleName\":\"us\","
+		  "\"allBundlesName\":\"them\",\"validator\":\"bundle-map\"}}";
+	world_recompile(&w);
+	world_until(&w, strcmp(f->sds, "me us them 4") == 0);
+	assert_int_equal(f->version, 2);
+	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID "}";
+	world_recompile(&w);
+	world_until(&w, f->version == 3);
+	assert_string_equal(f->peers, "");
+	world_recompile(&w);
+	time_passes(50);
+	assert_int_equal(f->version, 3);
+	assert_false(w.conns[0].ended);
+	assert_int_equal(w.issues, 1);
+	world_new_keys(&w);
+	world_until(&w, w.loads == 2 && f->version > 3);
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
+	close(fd);
+}
+
+static void the_front_of_nobody_has_a_bundle_only_while_it_is_wanted(void **state)
+{
+	struct world_front *f;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	w.agent = "{\"trustDomain\":\"example.org\",\"sds\":{\"bundlesWithoutIdentity\":\"true\"}}";
+	world_start(&w, NULL);
+	fd = world_client_as(&w, NOBODY_UID, &pid);
+	f = front_of(conn_at(0));
+	world_until(&w, f->bundle == strlen(w.bundle));
+	assert_string_equal(f->sds, "default ROOTCA ALL 1");
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
+	assert_int_equal(f->jwks + f->entries, 0);
+	w.bundle = "another one";
+	world_say_loaded(&w);
+	world_until(&w, f->bundle == strlen(w.bundle));
+	w.agent = "{\"trustDomain\":\"example.org\"}";
+	world_recompile(&w);
+	world_until(&w, f->bundle == 0);
+	assert_string_equal(f->sds, "default ROOTCA ALL 0");
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
 	end_child(pid, fd);
 }
 
@@ -345,6 +423,9 @@ int main(void)
 		T(new_keys_of_the_authority_reach_every_front),
 		T(a_rotation_is_stored_before_it_is_shown),
 		T(a_front_that_holds_nothing_is_told_of_no_bundle),
+		T(the_front_of_nobody_knows_the_profile),
+		T(names_forms_and_peers_reach_the_front_and_follow_the_documents),
+		T(the_front_of_nobody_has_a_bundle_only_while_it_is_wanted),
 		T(wit_svids_come_with_the_profile_only),
 		T(a_wit_svid_that_fails_keeps_nobody_from_the_other),
 		T(both_kinds_are_renewed),

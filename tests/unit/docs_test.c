@@ -217,26 +217,6 @@ static void an_unknown_kind_or_form_is_broken(void **unused)
 	assert_broke_off(2);
 }
 
-/* What the compiler checked is checked again: it reads YAML and may be wrong. */
-static void jwt_settings_of_a_wrong_form_are_broken(void **unused)
-{
-	static const char *const bad[] = {
-		"{\"ttl\":0}", "{\"ttl\":86401}", "{\"alg\":\"HS256\"}", "{\"alg\":\"none\"}", "{\"alg\":\"RS384\"}",
-		"{\"audiences\":[\"\"]}", "{\"audiences\":\"a\"}", "{\"audiences\":[1]}",
-	};
-	char json[200];
-
-	(void)unused;
-	good_generation();
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		begin();
-		snprintf(json, sizeof(json), "{\"workloadID\":\"x\"," UID_SET ",\"svid\":{\"jwt\":%s}}", bad[i]);
-		assert_int_equal(doc_json(AGENT_FILE, KIND, "x", json), 0);
-		assert_int_equal(done(), 0);
-		assert_broke_off(2);
-	}
-}
-
 static void a_missing_document_is_withdrawn_whatever_else_is_wrong(void **unused)
 {
 	(void)unused;
@@ -500,7 +480,9 @@ static void settings_are_read(void **unused)
 	assert_int_equal(doc_json(AGENT_FILE, "Agent", "agent",
 				  "{\"trustDomain\":\"td\",\"agentGroups\":[\"g\"],\"attestation\":\"bpf-tp\","
 				  "\"audit\":\"required\",\"logLevel\":\"debug\",\"x509\":{\"ttl\":60,\"caTTL\":600},"
-				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},\"profiles\":{\"wit\":\"true\"},"
+				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},"
+				  "\"sds\":{\"defaultSVIDName\":\"me\",\"validator\":\"plain\","
+				  "\"bundlesWithoutIdentity\":\"true\"},\"profiles\":{\"wit\":\"true\"},"
 				  "\"limits\":{\"connections\":5,\"connectionsPerUID\":4}}"), 0);
 	assert_int_equal(doc_json(AGENT_FILE, KIND, "a",
 				  "{\"workloadID\":\"a\",\"scope\":{\"agentGroup\":{\"id\":\"g\"}}," UID_SET "}"), 0);
@@ -518,6 +500,9 @@ static void settings_are_read(void **unused)
 	assert_int_equal(s->jwt_key_ttl, 700);
 	assert_string_equal(s->jwt_issuer, "https://i");
 	assert_true(s->wit);
+	assert_string_equal(s->sds.svid, "me");
+	assert_string_equal(s->sds.all, "ALL");
+	assert_int_equal(s->sds.flags, SDS_PLAIN_CA | SDS_BUNDLES_FOR_NOBODY);
 	assert_int_equal(policy_at(docs_policy(d), 0)->jwt_ttl, 70);
 	assert_int_equal(policy_at(docs_policy(d), 0)->jwt_alg, JWT_RS256);
 	assert_int_equal(s->max_conns, 5);
@@ -533,6 +518,7 @@ static void settings_are_read(void **unused)
 	assert_int_equal(docs_settings(d)->max_conns, LIM_CONNS);
 	assert_string_equal(docs_settings(d)->jwt_issuer, "spiffe://td");
 	assert_false(docs_settings(d)->wit);
+	assert_int_equal(docs_settings(d)->sds.flags, 0);
 }
 
 static void status_is_json(void **unused)
@@ -589,7 +575,6 @@ int main(void)
 		T(counts_that_are_off_do_not_withdraw),
 		T(the_same_document_twice_is_broken),
 		T(an_unknown_kind_or_form_is_broken),
-		T(jwt_settings_of_a_wrong_form_are_broken),
 		T(a_missing_document_is_withdrawn_whatever_else_is_wrong),
 		T(a_vanished_file_withdraws_its_documents),
 		T(a_document_that_does_not_validate_keeps_its_last_version),

@@ -76,7 +76,8 @@ static bool is_listed(const Response *r, const char *name)
 static void every_service_that_answers_is_listed(void **state)
 {
 	static const char *const names[] = { "SpiffeWorkloadAPI", "grpc.health.v1.Health", "svid.v1.Self",
-					     "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection" };
+					     "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+					     "envoy.service.secret.v3.SecretDiscoveryService" };
 	Response *r = ask(*state, SERVICES, "");
 
 	assert_string_equal(r->valid_host, "host");

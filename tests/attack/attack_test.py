@@ -35,6 +35,9 @@ RULES = {
     "stays open": lambda o: o.startswith("stays open"),
     "closed at all": lambda o: closed_in_time(o, 300),
     "unhurt": lambda o: o == "others served",
+    "bounded": lambda o: flood_is_bounded(o),
+    "held": lambda o: re.search(r" ([3-9]\d\d|\d{4,}) held$", o) is not None,
+    "little": lambda o: re.fullmatch(r"\d{1,3} KB of audit", o) is not None,
     "served": lambda o: o == "served",
     "once": lambda o: o == "hashed once",
     "named": lambda o: o.startswith("no identity, ") and o.endswith(" named") and not o.endswith("not named"),
@@ -47,6 +50,15 @@ RULES = {
 def closed_in_time(outcome, more_ms=0):
     took = re.fullmatch(r"closed after (-?\d+) ms", outcome)
     return took is not None and int(took.group(1)) <= (s.CUT_MS + CUT_SLACK_MS + more_ms) * SLOW
+
+
+SERVED_MS = 1000  # beside a flood
+HELD_MOST = 200   # LIM_CONNS_ANON_EACH, and what the agent has not looked at yet
+
+
+def flood_is_bounded(outcome):
+    found = re.fullmatch(r"others served in (\d+) ms, (\d+) held", outcome)
+    return found is not None and int(found.group(1)) <= SERVED_MS * SLOW and int(found.group(2)) <= HELD_MOST
 
 
 class Case:
@@ -69,6 +81,17 @@ OBTAINED = ["inherited", "passed", "stolen"]
 
 def form(function, *args):
     return lambda lab: function(lab, *args)
+
+
+def over_sds(function, *args):
+    """The same with the SVID asked for by StreamSecrets, as Envoy does."""
+    def run(lab):
+        lab.words = {"ask": "sds"}
+        try:
+            return function(lab, *args)
+        finally:
+            lab.words = {}
+    return run
 
 
 def obtained_all(ways):
@@ -103,6 +126,32 @@ def a4_cases():
         want = slow_tp if variant == "setuid" else {"else": "closed"}
         yield Case("A4", f"stream: {texts[variant]}, front hangs", ([form(s.a4, variant, True)], []),
                    {"socket": "stays open", **want}, "one process")
+
+
+def sds_cases():
+    """A2 to A6 again: what stops them must not depend on what is asked for. The connection is the same, the service not."""
+    stamp = "the stamp of the request is another pid's, and the front compares it in every mode"
+    marks = {"bpf-lsm": "refused", "else": "safe"}
+    late = {"bpf-lsm": "refused", "else": "read then cut"}
+    slow_tp = {"bpf-tp": "closed at all", "else": "closed"}
+    yield Case("A2", "over SDS: agent late", ([over_sds(s.a2, v, "late") for v in ("", "thread", "half")], []), {},
+               "SVID stolen: asks once")
+    yield Case("A2", "over SDS: child asks", ([over_sds(s.a2, v) for v in ("", "vfork", "thread", "half")], []), {},
+               "SVID stolen: asks once", stamp)
+    yield Case("A3", "over SDS: foreign send", ([over_sds(s.a3, OBTAINED[i % 3], w) for i, w in enumerate(WAYS_SEND)], []),
+               marks, "SVID stolen", "the stamp is another pid's")
+    yield Case("A3", "over SDS: foreign read of a queued answer",
+               ([over_sds(s.a3, OBTAINED[i % 3], w) for i, w in enumerate(WAYS_READ)], []), late, "SVID stolen")
+    for variant in ("exit", "exec", "thread-exec", "setuid"):
+        want = slow_tp if variant == "setuid" else {"else": "closed"}
+        yield Case("A4", f"over SDS: stream, {variant}", ([over_sds(s.a4, variant)], []), want, "keeps receiving")
+    yield Case("A4", "over SDS: stream, exec, front hangs", ([over_sds(s.a4, "exec", True)], []),
+               {"socket": "stays open", "else": "closed"}, "one process")
+    yield Case("A5", "over SDS: trusted asks, execs evil before the answer", ([over_sds(s.a5)], []), {}, "answer goes to evil")
+    yield Case("A6", "over SDS: trusted execs evil, which asks at once", ([over_sds(s.a6, d) for d in (0, 1, 50)], []), {},
+               "no identity", "asked now, the pid is evil")
+    yield Case("A6", "over SDS: the same on a connection that was served", ([over_sds(s.a6_second)], []), {},
+               "no identity: looks at each stream")
 
 
 def a12_cases():
@@ -164,6 +213,7 @@ def cases():
     yield Case("A6", "trusted execs evil, which asks at once", ([form(s.a6, d) for d in (0, 0, 1, 5, 50)], []), {},
                "no identity", "asked now, the pid is evil")
     yield Case("A6", "the same on a connection that was served", ([s.a6_second], []), {}, "no identity: looks at each RPC")
+    yield from sds_cases()
     yield Case("A7", "caller not dumpable", ([form(s.a7, "nodump")], []), {"socket": "served", "else": "served"},
                "not served (W7)")
     yield Case("A7", "/proc of the agent with hidepid=2", ([s.a7_hidepid], []), {"socket": "safe", "else": "served"},
@@ -207,6 +257,21 @@ def cases():
                "not tested", "the undertaker closes it in every mode")
     yield Case("A21", "SCM_RIGHTS flood", ([form(s.a21, v) for v in ("", "pipe", "first")], []), {}, "not tested",
                "the same front")
+
+
+def a14_cases():
+    by_uid = "uids are counted in every mode"
+    everywhere = {"socket": "bounded", "else": "bounded"}
+    texts = {"half": "half a request", "slow": "requests whose answers nobody reads", "connect": "connections come and go",
+             "forks": "each connection from another process"}
+    yield Case("A14", "flood: connections that send nothing", ([form(s.a14, "silent")], []),
+               {"socket": "held", "else": "bounded"}, "not tested")
+    for variant, text in texts.items():
+        yield Case("A14", "flood: " + text, ([form(s.a14, variant)], []), everywhere, "not tested", by_uid)
+    yield Case("A14", "flood: many uids of one user namespace", ([form(s.a14, "subuids")], []),
+               {"socket": "held", "else": "bounded"}, "not tested")
+    yield Case("A14", "flood: what it makes the audit log grow", ([s.a14_audit], []),
+               {"socket": "little", "else": "little"}, "not tested", by_uid)
 
 
 def last_cases():
@@ -322,7 +387,7 @@ def main():
     try:
         for lab in labs:
             lab.start()
-        for number, case in enumerate([*cases(), *last_cases()]):
+        for number, case in enumerate([*cases(), *a14_cases(), *last_cases()]):
             if wanted(case):
                 runner.line(number, case)
     except Failed as why:

@@ -15,6 +15,7 @@ static const struct command *const families[] = {
 	stream_commands,     tracing_commands,	 namespace_commands,   spoof_exe_commands,
 	ucred_commands,	     io_uring_commands,	 rights_flood_commands,
 	borrowed_commands,   fuse_commands,	 rewrite_commands,
+	flood_commands,
 };
 
 static const struct command *find(const char *name)
@@ -32,7 +33,7 @@ static int usage(void)
 {
 	const struct command *c;
 
-	puts("svid-attack COMMAND [socket=PATH] [trusted=PATH] [evil=PATH] [variant=V] [how=W] [fd=N] ...");
+	puts("svid-attack COMMAND [socket=PATH] [trusted=PATH] [evil=PATH] [variant=V] [how=W] [fd=N] [ask=sds] ...");
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 		for (c = families[i]; c->name; c++)
 			printf("  %-14s %s\n", c->name, c->help);
@@ -50,8 +51,11 @@ static void option(struct options *o, const char *key, size_t len, const char *v
 		{"variant", &o->variant, NULL}, {"how", &o->how, NULL},		{"fd", NULL, &o->fd},
 		{"pid", NULL, &o->pid},		{"count", NULL, &o->count},	{"wait", NULL, &o->wait_ms},
 		{"delay", NULL, &o->delay_ms},	{"uid", NULL, &o->uid},		{"who", &o->who, NULL},
+		{"workers", NULL, &o->workers},
 	};
 
+	if (len == 3 && memcmp(key, "ask", len) == 0)
+		client_ask_by(value);
 	if (len == 4 && memcmp(key, "addr", len) == 0)
 		o->addr = strtoul(value, NULL, 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

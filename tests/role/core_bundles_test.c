@@ -279,6 +279,9 @@ static void names_forms_and_peers_reach_the_front_and_follow_the_documents(void 
 	assert_int_equal(f->version, 3);
 	assert_false(w.conns[0].ended);
 	assert_int_equal(w.issues, 1);
+	world_new_keys(&w);
+	world_until(&w, w.loads == 2 && f->version > 3);
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
 	close(fd);
 }
 

@@ -480,8 +480,9 @@ static void settings_are_read(void **unused)
 	assert_int_equal(doc_json(AGENT_FILE, "Agent", "agent",
 				  "{\"trustDomain\":\"td\",\"agentGroups\":[\"g\"],\"attestation\":\"bpf-tp\","
 				  "\"audit\":\"required\",\"logLevel\":\"debug\",\"x509\":{\"ttl\":60,\"caTTL\":600},"
-				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},\"sds\":{\"defaultSVIDName\":\"me\","
-				  "\"validator\":\"plain\",\"bundlesWithoutIdentity\":\"true\"},\"profiles\":{\"wit\":\"true\"},"
+				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},"
+				  "\"sds\":{\"defaultSVIDName\":\"me\",\"validator\":\"plain\","
+				  "\"bundlesWithoutIdentity\":\"true\"},\"profiles\":{\"wit\":\"true\"},"
 				  "\"limits\":{\"connections\":5,\"connectionsPerUID\":4}}"), 0);
 	assert_int_equal(doc_json(AGENT_FILE, KIND, "a",
 				  "{\"workloadID\":\"a\",\"scope\":{\"agentGroup\":{\"id\":\"g\"}}," UID_SET "}"), 0);

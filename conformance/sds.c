@@ -357,6 +357,12 @@ static enum verdict many_names(struct run *r, unsigned int n, size_t length)
 	return want_alive(r, "a request with too many names");
 }
 
+/* A name longer than any SPIFFE ID. */
+static enum verdict long_name(struct run *r)
+{
+	return many_names(r, 1, 4096);
+}
+
 static enum verdict too_many_names(struct run *r)
 {
 	return many_names(r, 2000, 20);
@@ -384,6 +390,98 @@ static enum verdict flood(struct run *r)
 			return sds_has(r, &a, NAMES("ROOTCA"));
 	}
 	return fail(r, "more answers than requests");
+}
+
+/* Streams that are given up at once leave nothing behind that would hinder others. */
+static enum verdict abandoned(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	AUTO(sds_answer) struct sds_answer a = { 0 };
+	struct sds s;
+	uint8_t cancel[4];
+
+	wire_put32(cancel, NGHTTP2_CANCEL);
+	TRY(sds_connect(r, &c));
+	for (int i = 0; i < 200; i++) {
+		TRY(sds_open(r, &c, i % 2, &s));
+		TRY(sds_say(r, &s, &SECRETS("default", "ROOTCA", "ALL")));
+		if (wire_frame(&c.w, NGHTTP2_RST_STREAM, 0, s.id, cancel, sizeof(cancel)))
+			return fail(r, "cannot send");
+	}
+	TRY(sds_open(r, &c, false, &s));
+	TRY(sds_ask(r, &s, &SECRETS("ROOTCA"), &a));
+	return sds_has(r, &a, NAMES("ROOTCA"));
+}
+
+/* A request byte by byte, then two in one frame: the second of them is what counts. */
+static enum verdict any_framing(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	AUTO(sds_answer) struct sds_answer a = { 0 };
+	AUTO(buf) struct buf two = BUF_INIT(4096);
+	static const char *const lists[] = { "default", "ALL", "ROOTCA" };
+	struct sds s;
+
+	TRY(sds_connect(r, &c));
+	TRY(sds_open(r, &c, false, &s));
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		AUTO(buf) struct buf m = BUF_INIT(4096);
+		AUTO(buf) struct buf one = BUF_INIT(4096);
+
+		sds_request_put(&m, false, &SECRETS(lists[i]));
+		buf_put_u8(&one, 0);
+		buf_put_be32(&one, (uint32_t)m.len);
+		buf_put_slice(&one, buf_slice(&m));
+		for (size_t k = 0; i == 0 && k < one.len; k++) {
+			if (wire_frame(&c.w, NGHTTP2_DATA, 0, s.id, one.data + k, 1))
+				return fail(r, "cannot send");
+		}
+		if (i > 0)
+			buf_put_slice(&two, buf_slice(&one));
+	}
+	TRY(sds_hear(r, &s, &a));
+	TRY(sds_has(r, &a, NAMES("default")));
+	if (wire_frame(&c.w, NGHTTP2_DATA, 0, s.id, two.data, two.len))
+		return fail(r, "cannot send");
+	for (int i = 0; i < 2 && !sds_find(&a, "ROOTCA"); i++) {
+		sds_answer_done(&a);
+		TRY(sds_hear(r, &s, &a));
+	}
+	return sds_has(r, &a, NAMES("ROOTCA"));
+}
+
+static enum verdict compressed(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	struct sds s;
+
+	TRY(sds_connect(r, &c));
+	TRY(sds_open(r, &c, false, &s));
+	if (wire_frame(&c.w, NGHTTP2_DATA, 0, s.id, "\1\0\0\0\1x", 6))
+		return fail(r, "cannot send");
+	return sds_ends(r, &s, 12, 13);
+}
+
+/* What Envoy does after a broken connection: a new stream with the version that it has, and no nonce. */
+static enum verdict comes_back(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	AUTO(sds_answer) struct sds_answer a = { 0 };
+	AUTO(sds_answer) struct sds_answer b = { 0 };
+	AUTO(sds_answer) struct sds_answer d = { 0 };
+	struct sds_request q = SECRETS("default");
+	struct sds s, next, later;
+
+	TRY(sds_begin(r, &c, &s, false, &q, &a));
+	TRY(sds_open(r, &c, false, &next));
+	q.version = slice_str("17"); /* of another server's life */
+	TRY(sds_ask(r, &next, &q, &b));
+	TRY(sds_has(r, &b, NAMES("default")));
+	TRY(sds_open(r, &c, false, &later));
+	q.names[1] = "ROOTCA";
+	q.version = a.version;
+	TRY(sds_ask(r, &later, &q, &d));
+	return sds_has(r, &d, NAMES("default", "ROOTCA"));
 }
 
 static enum verdict header_not_needed(struct run *r)
@@ -432,8 +530,13 @@ const struct test sds_tests[] = {
 	{ "SDS-12", "an oversized request: ResourceExhausted, others are served", MODE_IDENTITY, oversized, NULL },
 	{ "SDS-12", "a request that is not protobuf is an error", MODE_IDENTITY, not_protobuf, NULL },
 	{ "SDS-12", "too many names are an error, others are served", MODE_IDENTITY, too_many_names, NULL },
+	{ "SDS-12", "a name of 4 KB is an error, others are served", MODE_IDENTITY, long_name, NULL },
+	{ "SDS-12", "200 streams given up at once harm nobody", MODE_IDENTITY, abandoned, NULL },
 	{ "SDS-12", "100 requests with other names each: the last one counts", MODE_IDENTITY, flood, NULL },
 	{ "SDS-13", "no security header is asked for", MODE_IDENTITY, header_not_needed, NULL },
+	{ "SDS-30", "a client that comes back with a version is answered", MODE_IDENTITY, comes_back, NULL },
+	{ "SDS-31", "requests in any framing", MODE_IDENTITY, any_framing, NULL },
+	{ "SDS-31", "compressed flag: Unimplemented", MODE_IDENTITY, compressed, NULL },
 	{ "SDS-14", "equal bytes have one version, each answer a nonce", MODE_IDENTITY, versions_and_nonces, NULL },
 	{ 0 },
 };

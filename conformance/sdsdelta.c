@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sdsdelta.c - the incremental form of SDS, the unary one, and callers without identity. svid-conformance. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "conformance/sds.h"
 
@@ -156,6 +157,30 @@ static enum verdict initial_versions(struct run *r)
 	return sds_has(r, &b, NAMES("ROOTCA"));
 }
 
+/* Names that pile up request by request end at the same limit as those that come at once. */
+static enum verdict pile(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	struct sds s;
+	char names[8][32];
+
+	TRY(sds_connect(r, &c));
+	TRY(sds_open(r, &c, true, &s));
+	for (unsigned int i = 0; i < 1000 && !s.p->ended; i++) {
+		struct sds_request q = { .type_url = SECRET_TYPE };
+
+		for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
+			snprintf(names[k], sizeof(names[k]), "nobody-%u-%zu", i, k);
+			q.names[k] = names[k];
+		}
+		TRY(sds_say(r, &s, &q));
+		(void)!wire_step(&c.w, 0);
+		s.p->read = s.p->body.len; /* what there is not is of no interest */
+	}
+	TRY(sds_ends(r, &s, 3, 8));
+	return want_alive(r, "8 000 names, 8 by 8");
+}
+
 static enum verdict wrong_type(struct run *r)
 {
 	AUTO(call) struct call c = { 0 };
@@ -261,6 +286,7 @@ const struct test sds_delta_tests[] = {
 	{ "SDS-24", "delta: given up is silent, wanted again comes again", MODE_IDENTITY, unsubscribe, NULL },
 	{ "SDS-25", "delta: a wildcard is each identity and bundle", MODE_IDENTITY, wildcard, NULL },
 	{ "SDS-26", "delta: what a client has is not sent again", MODE_IDENTITY, initial_versions, NULL },
+	{ "SDS-12", "delta: too many names, 8 by 8, are an error", MODE_IDENTITY, pile, NULL },
 	{ "SDS-9", "delta: another type_url: InvalidArgument", MODE_IDENTITY, wrong_type, NULL },
 	{ "SDS-27", "FetchSecrets answers once", MODE_IDENTITY, unary, NULL },
 	{ "SDS-28", "without identity a stream is left waiting, without bundles", MODE_NONE, nobody_stream, NULL },

@@ -301,6 +301,41 @@ static enum verdict bundle_map(struct run *r)
 	return v;
 }
 
+/*
+ * Envoy keeps a bundle until another comes under its name. To a client that held bundles before, a trust domain that is
+ * not known (any more) is therefore a self-signed certificate that nobody has the key of, and that is no known authority.
+ */
+static enum verdict trusts_nobody(struct run *r)
+{
+	static const char name[] = "spiffe://once.example";
+	AUTO(call) struct call c = { 0 };
+	AUTO(sds_answer) struct sds_answer a = { 0 };
+	AUTO(certs) struct certs root = { 0 };
+	AUTO(certs) struct certs own = { 0 };
+	struct sds_request q = SECRETS("ROOTCA", name);
+	struct items domains;
+	struct sds s;
+
+	if (!run_svids(r))
+		return FAIL;
+	q.version = slice_str("17");
+	TRY(sds_begin(r, &c, &s, false, &q, &a));
+	TRY(sds_has(r, &a, NAMES("ROOTCA", name)));
+	const struct secret *gone = sds_find(&a, name);
+
+	TRY(is_validator(r, gone));
+	if (items_parse(gone->validator, 1, 2, &domains) || domains.n != 1 || !slice_eq(domains.at[0][1], bare(name)))
+		return fail(r, "not a validator of that trust domain alone");
+	if (sds_pem_certs(inline_text(domains.at[0][2]), &root) || root.n != 1 ||
+	    certs_parse(r->svids.svids[0].bundle, &own) || X509_self_signed(root.at[0], 1) != 1)
+		return fail(r, "not one self-signed certificate");
+	for (size_t i = 0; i < own.n; i++) {
+		if (X509_cmp(own.at[i], root.at[0]) == 0)
+			return fail(r, "it trusts the own authority");
+	}
+	return PASS;
+}
+
 const struct test sds_form_tests[] = {
 	{ "SDS-15", "chain and PKCS#8 key in one Secret, matching, of the right identity", MODE_IDENTITY, pairs, NULL },
 	{ "SDS-16", "ROOTCA, the trust domain and ALL are SPIFFE validators", MODE_IDENTITY, validators, NULL },
@@ -308,6 +343,7 @@ const struct test sds_form_tests[] = {
 	{ "SDS-17", "plain trusted_ca for a node without the validator", MODE_IDENTITY, plain, NULL },
 	{ "SDS-17", "node metadata that means nothing changes nothing", MODE_IDENTITY, other_metadata, NULL },
 	{ "SDS-18", "the node of the first request holds for its stream", MODE_IDENTITY, node_once, NULL },
+	{ "SDS-32", "a bundle that is gone is replaced by one that trusts nobody", MODE_IDENTITY, trusts_nobody, NULL },
 	{ "SDS-19", "the bundle map for a node that asks for it", MODE_IDENTITY, bundle_map, NULL },
 	{ 0 },
 };

@@ -18,7 +18,7 @@ struct watched {
 	unsigned int pushes; /* after the first answer */
 };
 
-enum { FIRST, SECOND, ROOT, EVERY, REFUSED, DELTA, WATCHED };
+enum { FIRST, SECOND, ROOT, EVERY, REFUSED, NARROWED, DELTA, WATCHED };
 
 static bool same_secrets(const struct sds_answer *a, const struct sds_answer *b)
 {
@@ -93,6 +93,21 @@ static enum verdict take_push(struct run *r, struct watched *w, bool refuse)
 	return v == PASS ? confirm(r, w, refuse) : v;
 }
 
+/* Two streams asked for the second identity and do not want it any more. */
+static enum verdict give_up(struct run *r, struct watched *w)
+{
+	struct sds_request drop = { .type_url = SECRET_TYPE, .drop = { w[SECOND].q.names[0] } };
+
+	w[NARROWED].q = SECRETS("ROOTCA");
+	TRY(confirm(r, &w[NARROWED], false));
+	/* Other names may be answered at once; that is no push. */
+	if (wire_wait(&w[NARROWED].s.c->w, w[NARROWED].s.id, UNTIL_MESSAGE, SDS_QUIET_MS) == 0) {
+		sds_answer_done(&w[NARROWED].last);
+		TRY(sds_hear(r, &w[NARROWED].s, &w[NARROWED].last));
+	}
+	return sds_say(r, &w[DELTA].s, &drop);
+}
+
 static enum verdict begin(struct run *r, struct call *c, struct watched *w, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -100,7 +115,7 @@ static enum verdict begin(struct run *r, struct call *c, struct watched *w, size
 		TRY(sds_ask(r, &w[i].s, &w[i].q, &w[i].last));
 		TRY(confirm(r, &w[i], i == REFUSED));
 	}
-	return PASS;
+	return give_up(r, w);
 }
 
 /* Until both identities were rotated, and a moment longer. */
@@ -128,6 +143,8 @@ static enum verdict judge_all(struct run *r, const struct watched *w)
 {
 	if (w[ROOT].pushes || w[EVERY].pushes)
 		return fail(r, "bundles were pushed, though none changed");
+	if (w[NARROWED].pushes)
+		return fail(r, "a name that was given up was pushed");
 	if (w[REFUSED].pushes != w[FIRST].pushes)
 		return fail(r, "after a NACK %u of %u rotations came", w[REFUSED].pushes, w[FIRST].pushes);
 	if (w[DELTA].pushes != w[FIRST].pushes)
@@ -151,7 +168,8 @@ static enum verdict rotation(struct run *r)
 	w[ROOT].q = SECRETS("ROOTCA");
 	w[EVERY].q = SECRETS("ALL", own->domain);
 	w[REFUSED].q = SECRETS("default");
-	w[DELTA].q = SECRETS(own->first, "ROOTCA");
+	w[NARROWED].q = SECRETS("ROOTCA", own->second);
+	w[DELTA].q = SECRETS(own->first, "ROOTCA", own->second);
 	TRY(sds_connect(r, &c));
 	enum verdict v = begin(r, &c, w, WATCHED);
 

@@ -252,8 +252,7 @@ def sds_rows(group):
         for holder in first:
             release(holder)
         took = sds_rotations(agent, said)
-    what = f"{streams} SDS streams, {SDS_IDENTITIES} identities"
-    row(f"{what}: each, beyond the fronts", None, each, "12 KiB", "KiB")
+    row(f"{streams} SDS streams, {SDS_IDENTITIES} identities, each beyond fronts", None, each, "12 KiB", "KiB")
     row(f"{len(took)} rotations, new SVID to its last SDS stream, p50", None, median(took), "20 ms", "ms")
     row("the same, the slowest", None, max(took), "20 ms", "ms")
 

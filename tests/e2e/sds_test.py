@@ -44,6 +44,14 @@ def is_served(agent, program):
     return said is not None and "default" in secrets(said)
 
 
+def grows(stream):
+    """Each answer has a greater version than the one before, and a nonce of its own."""
+    said = stream.of("message")
+    for before, after in zip(said, said[1:]):
+        assert int(before["version"]) < int(after["version"]), stream.said()
+    assert len({m["nonce"] for m in said}) == len(said), stream.said()
+
+
 def quiet(stream, n):
     """The stream lives and has n answers, also a while later."""
     time.sleep(QUIET_S * SLOW)
@@ -94,8 +102,8 @@ def test_equal_bytes_are_not_pushed_when_others_rotate_or_documents_change_nothi
         theirs.wait("message", 3, seconds=20)
         for stream in mine:
             quiet(stream, 1)
+        grows(theirs)
         for before, after in zip(theirs.of("message"), theirs.of("message")[1:]):
-            assert int(before["version"]) < int(after["version"]) and before["nonce"] != after["nonce"], theirs.said()
             assert secrets(before)["default"]["digest"] != secrets(after)["default"]["digest"], theirs.said()
             assert secrets(after)["default"]["pair"], after
             assert secrets(before)["ROOTCA"]["digest"] == secrets(after)["ROOTCA"]["digest"], theirs.said()
@@ -128,6 +136,7 @@ def test_a_foreign_bundle_comes_and_goes_by_name_and_in_all():
         assert named in last["removed"] or secrets(last)[named]["digest"] != real, last
         for stream in (every, alone, delta):
             quiet(stream, 3)
+            grows(stream)
 
 
 def test_names_and_form_are_settings_that_hold_for_running_streams():

@@ -26,6 +26,7 @@ struct option_row {
 	const char *fallback; /* default, as one would write it; NULL: none */
 	int64_t min, max; /* numbers; bytes of a text */
 	size_t max_n;
+	bool not_empty; /* a list that narrows when it is there: who writes none in it does not mean all */
 	const char *words; /* "a|b" */
 	const char *(*why)(struct slice text); /* NULL, or what is wrong with a text */
 	bool reloadable; /* a change comes into force without a restart */

@@ -143,6 +143,10 @@ static bool is_list(struct ctx *x, const struct option_row *row, const struct yn
 		ctx_error(x, n->mark, "%s: a list is wanted, not %s", row->path, type_of(n));
 		return false;
 	}
+	if (row->not_empty && !n->count) {
+		ctx_error(x, n->mark, "%s: an empty list would allow none, and a missing one allows any: say which", row->path);
+		return false;
+	}
 	if (n->count > row->max_n)
 		ctx_error(x, n->mark, "%s: at most %zu items are possible", row->path, row->max_n);
 	return n->count <= row->max_n;

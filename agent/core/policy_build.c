@@ -258,8 +258,8 @@ static int build_jwt(json_t *form, const struct policy_env *env, struct identity
 	if (!err)
 		err = form_word(form, "svid.jwt.alg", algs, JWT_ALG_COUNT, &id->jwt_alg);
 	if (!err)
-		err = form_strs(form, "svid.jwt.audiences", LIM_AUDIENCES, LIM_AUDIENCE, &id->jwt_audiences,
-				&id->n_jwt_audiences);
+		err = form_narrowing(form, "svid.jwt.audiences", LIM_AUDIENCES, LIM_AUDIENCE, &id->jwt_audiences,
+				     &id->n_jwt_audiences);
 	return err;
 }
 
@@ -278,8 +278,8 @@ static int build_svid(json_t *form, const struct policy_env *env, struct identit
 		err = form_strs(form, "federatesWith", LIM_FEDERATES, LIM_TRUST_DOMAIN, &id->federates_with,
 				&id->n_federates_with);
 	if (!err)
-		err = form_strs(form, "sds.peers", LIM_SDS_PEERS, LIM_SPIFFE_ID + sizeof(TERM_PREFIX) - 1, &id->sds_peers,
-				&id->n_sds_peers);
+		err = form_narrowing(form, "sds.peers", LIM_SDS_PEERS, LIM_SPIFFE_ID + sizeof(TERM_PREFIX) - 1, &id->sds_peers,
+				     &id->n_sds_peers);
 	id->priority = (int)priority;
 	return err ? err : check_names(id);
 }

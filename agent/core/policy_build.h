@@ -83,6 +83,9 @@ static inline void form_autoclean(json_t **form)
 	json_decref(*form);
 }
 
+/** form_narrowing() - form_strs() of a list that narrows when it is there: one with nothing in it is no form of "any". */
+MUST int form_narrowing(json_t *form, const char *path, size_t max_n, size_t max, char ***ret, size_t *ret_n);
+
 /** strs_free() - a list made by form_strs(). */
 void strs_free(char **strs, size_t n);
 

@@ -138,3 +138,10 @@ int form_strs(json_t *form, const char *path, size_t max_n, size_t max, char ***
 	*ret_n = n;
 	return 0;
 }
+
+int form_narrowing(json_t *form, const char *path, size_t max_n, size_t max, char ***ret, size_t *ret_n)
+{
+	json_t *list = member(form, path);
+
+	return list && !json_array_size(list) ? -ERR_FORMAT : form_strs(form, path, max_n, max, ret, ret_n);
+}

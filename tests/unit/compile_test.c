@@ -129,6 +129,8 @@ static const struct wrong {
 	{ GOOD "  scope: {agentGroup: {}}\n", 7, 23, "spec.scope.agentGroup.id is missing" },
 	{ GOOD "  federatesWith: [spiffe://a]\n", 7, 19, "without spiffe://" },
 	{ GOOD "  sds: {peers: spiffe://example.org/a}\n", 7, 16, "a list is wanted" },
+	{ GOOD "  sds: {peers: []}\n", 7, 16, "an empty list" },
+	{ GOOD "  svid: {jwt: {audiences: []}}\n", 7, 27, "an empty list" },
 	{ GOOD "  sds: {peers: [a]}\n", 7, 17, "does not begin with spiffe://" },
 	{ GOOD "  sds: {peers: ['spiffe://a/b', 'spiffe://a']}\n", 7, 33, "of a workload has a path" },
 	{ GOOD "  sds: {peers: ['prefix:spiffe://a/b']}\n", 7, 17, "a slash at its end" },

@@ -78,6 +78,7 @@ static void broken_forms_condemn_the_compiler(void **unused)
 		"{\"workloadID\":\"a\"," UID_SET ",\"svid\":{\"x509\":{\"dnsNames\":[\"A\"]}}}",
 		"{\"workloadID\":\"a\"," UID_SET ",\"federatesWith\":[\"A\"]}",
 		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":\"spiffe://a/b\"}}",
+		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":[]}}",
 		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":[\"spiffe://a\"]}}",
 		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":[\"prefix:spiffe://a/b\"]}}",
 	};
@@ -401,7 +402,7 @@ static void jwt_settings_of_a_wrong_form_are_broken(void **unused)
 {
 	static const char *const bad[] = {
 		"{\"ttl\":0}", "{\"ttl\":86401}", "{\"alg\":\"HS256\"}", "{\"alg\":\"none\"}", "{\"alg\":\"RS384\"}",
-		"{\"audiences\":[\"\"]}", "{\"audiences\":\"a\"}", "{\"audiences\":[1]}",
+		"{\"audiences\":[\"\"]}", "{\"audiences\":\"a\"}", "{\"audiences\":[1]}", "{\"audiences\":[]}",
 	};
 	struct identity *id = NULL;
 	char json[200];

@@ -62,6 +62,12 @@ uint64_t chan_taken(const struct chan *c)
 	return c->taken;
 }
 
+/* What it takes: of small ones most is not their body. */
+static size_t cost_of(size_t len)
+{
+	return sizeof(struct queued) + len;
+}
+
 static void queued_free(struct queued *q)
 {
 	list_del(&q->node);
@@ -169,7 +175,7 @@ static int flush(struct chan *c)
 			return 0;
 		if (err)
 			return err;
-		c->queued_bytes -= q->len;
+		c->queued_bytes -= cost_of(q->len);
 		c->queued_fds -= q->n_fds;
 		c->taken++;
 		queued_free(q);
@@ -225,7 +231,7 @@ static int enqueue(struct chan *c, uint16_t type, uint32_t id, struct slice body
 {
 	struct queued *q;
 
-	if (body.len > LIM_IPC_QUEUE - c->queued_bytes || n_fds > LIM_IPC_QUEUE_FDS - c->queued_fds)
+	if (c->queued_bytes + cost_of(body.len) > LIM_IPC_QUEUE || n_fds > LIM_IPC_QUEUE_FDS - c->queued_fds)
 		return condemn(c, -ERR_SIZE);
 	q = mem_calloc(1, sizeof(*q) + body.len);
 	if (!q)
@@ -246,7 +252,7 @@ static int enqueue(struct chan *c, uint16_t type, uint32_t id, struct slice body
 		}
 	}
 	list_add_tail(&c->queue, &q->node);
-	c->queued_bytes += q->len;
+	c->queued_bytes += cost_of(q->len);
 	c->queued_fds += n_fds;
 	return loop_mod(&c->watch, EPOLLIN | EPOLLOUT);
 }

@@ -386,6 +386,21 @@ static void queue_keeps_the_order_when_the_peer_is_slow(void **state)
 	assert_true(chan_idle(chan));
 }
 
+/* Whoever makes us answer and does not read must not get more of our memory by small answers. */
+static void small_messages_that_wait_cost_what_they_take(void **state)
+{
+	enum { HEAD = 32 }; /* bytes at the least that keeping one takes, besides its body */
+	unsigned int n = 0;
+	int err = 0;
+
+	(void)state;
+	while (!err && n <= LIM_IPC_QUEUE / HEAD)
+		err = chan_put(chan, F_NOJWT, 0, .order = ++n, .err = -ERR_RATE);
+	assert_int_equal(err, -ERR_SIZE);
+	turn();
+	assert_int_equal(n_dead, 1);
+}
+
 static void queued_descriptors_survive_their_owner(void **state)
 {
 	enum { MESSAGES = 600 };
@@ -517,6 +532,7 @@ int main(void)
 		TEST(descriptor_arrives_and_can_be_kept),
 		TEST(free_inside_a_handler_is_allowed),
 		TEST(queue_keeps_the_order_when_the_peer_is_slow),
+		TEST(small_messages_that_wait_cost_what_they_take),
 		TEST(queued_descriptors_survive_their_owner),
 		TEST(peer_that_never_reads_is_given_up),
 		TEST(too_long_a_body_is_refused_and_harmless),

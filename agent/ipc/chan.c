@@ -38,6 +38,7 @@ struct chan {
 	struct buf scratch;
 	unsigned int state;
 	int err;   /* why it is condemned */
+	bool paused; /* what came behind this message waits for the loop's next turn */
 	bool busy; /* inside a handler: chan_free() is put off */
 	bool freed;
 };
@@ -66,6 +67,11 @@ uint64_t chan_taken(const struct chan *c)
 static size_t cost_of(size_t len)
 {
 	return sizeof(struct queued) + len;
+}
+
+void chan_pause(struct chan *c)
+{
+	c->paused = true;
 }
 
 static void queued_free(struct queued *q)
@@ -189,10 +195,11 @@ static void on_ready(struct loop_watch *w, uint32_t events)
 	int err = 0;
 
 	c->busy = true;
+	c->paused = false;
 	if (events & EPOLLOUT)
 		err = flush(c);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		for (int i = 0; i < BATCH && !err && !c->freed && c->watch.fd >= 0; i++)
+		for (int i = 0; i < BATCH && !err && !c->paused && !c->freed && c->watch.fd >= 0; i++)
 			err = receive_one(c);
 	if (err && err != -EAGAIN && !c->freed)
 		die(c, err);

@@ -67,6 +67,12 @@ void chan_set_state(struct chan *c, unsigned int state);
 MUST int chan_send(struct chan *c, uint16_t type, uint32_t id, struct slice body, const int *fds,
 		   unsigned int n_fds);
 
+/**
+ * chan_pause() - by a handler whose work takes long: the sibling's next message waits until the loop has looked at all
+ * others. Without it a busy one has many read in a row.
+ */
+void chan_pause(struct chan *c);
+
 /** chan_idle() - whether nothing waits to be sent. */
 bool chan_idle(const struct chan *c);
 

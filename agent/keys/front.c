@@ -163,6 +163,7 @@ static int on_verify(struct chan *c, struct chan_msg *m)
 		err = check_reads(f);
 	if (err)
 		return err;
+	chan_pause(c); /* milliseconds, with a key of the front's choice */
 	return gave(f, chan_put(c, FK_VERIFIED, m->id, .order = verify.order, .err = verify_signature(&verify)));
 }
 

@@ -226,6 +226,60 @@ static void malformed_verification_cuts_that_front_only(void **state)
 	stop(&r);
 }
 
+/* The largest RSA key and exponent that are taken: milliseconds. */
+static void send_slow_verify(int front)
+{
+	static uint8_t n[1024], e[4], signature[1024];
+
+	memset(n, 0xff, sizeof(n));
+	memset(e, 0xff, sizeof(e));
+	memset(signature, 0x7f, sizeof(signature));
+	assert_int_equal(ipc_put(front, FK_VERIFY, 1, .order = 3, .alg = JWT_RS256, .curve = CURVE_NONE,
+				 .input = slice_str("a.b"), .signature = slice_of(signature, sizeof(signature)),
+				 .a = slice_of(n, sizeof(n)), .b = slice_of(e, sizeof(e))), 0);
+}
+
+static unsigned int count_verified(struct rig *r, int front)
+{
+	struct pollfd p = { .fd = front, .events = POLLIN };
+	struct chan_msg m;
+	unsigned int n = 0;
+
+	for (; poll(&p, 1, 0) == 1; n++)
+		receive(r, front, MSG_FK_VERIFIED, &m);
+	return n;
+}
+
+/* A front may choose keys that take milliseconds each. What others want comes between any two of them. */
+static void verifications_of_one_front_hold_up_nobody_for_long(void **state)
+{
+	enum { MANY = 32 };
+	const uint32_t id = 1;
+	struct rig r;
+	int busy, other;
+
+	(void)state;
+	start_loaded(&r);
+	busy = give_front(&r, 1);
+	bind_front(&r, 1, NULL, 0);
+	other = give_front(&r, 2);
+	bind_front(&r, 2, &id, 1);
+	attached(&r, other, id);
+	send_verify(busy, JWT_ES256, CURVE_P256, 0); /* it is served as well */
+	while (!count_verified(&r, busy))
+		usleep(1000);
+	assert_int_equal(kill(r.pid, SIGSTOP), 0);
+	for (int i = 0; i < MANY; i++)
+		send_slow_verify(busy);
+	order_jwt(&r, 2, id, JWT_ES256);
+	assert_int_equal(kill(r.pid, SIGCONT), 0);
+	assert_int_equal(minted(&r).err, 0);
+	assert_in_range(count_verified(&r, busy), 0, MANY / 2);
+	close(busy);
+	close(other);
+	stop(&r);
+}
+
 static void key_of_no_kind_cuts_that_front_only(void **state)
 {
 	const uint32_t id = 1;
@@ -362,6 +416,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(front_that_asks_for_an_unbound_identity_is_cut_and_nobody_else),
+		cmocka_unit_test(verifications_of_one_front_hold_up_nobody_for_long),
 		cmocka_unit_test(front_without_identities_gets_nothing),
 		cmocka_unit_test(front_that_asks_without_end_is_cut),
 		cmocka_unit_test(malformed_front_message_cuts_that_front_only),

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Real Envoys with SVIDs over SDS: HTTP -> Envoy A -> mutual TLS -> Envoy B -> an application.
+
+Each Envoy is the unmodified binary under a path of its own, which is what policy knows it by. Rotation under load
+takes 15 s here, and with ALL=1 70 s, in which the authority's root changes as well.
+"""
+import contextlib
+import os
+import socket
+import ssl
+import sys
+import time
+import types
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import case  # noqa: E402  pylint: disable=wrong-import-position
+import envoy  # noqa: E402  pylint: disable=wrong-import-position
+from agent import TRUST_DOMAIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from envoy import Envoy  # noqa: E402  pylint: disable=wrong-import-position
+from foreign import TrustDomain  # noqa: E402  pylint: disable=wrong-import-position
+from http_load import App, Load, get, said  # noqa: E402  pylint: disable=wrong-import-position
+from service import Service  # noqa: E402  pylint: disable=wrong-import-position
+
+A, B, C = (f"spiffe://{TRUST_DOMAIN}/envoy-{name}" for name in "abc")
+FORMS = [types.SimpleNamespace(name="sotw", delta=False), types.SimpleNamespace(name="delta", delta=True)]
+VALIDATORS = [types.SimpleNamespace(name=name) for name in ("spiffe", "plain", "bundle-map")]
+EXPIRED = 10 + 30 + 5  # seconds; an SVID of 10 s
+
+
+@contextlib.contextmanager
+def world(name, kind=Agent, ttl=None, more="", settings=""):
+    """An agent that knows two Envoys by their paths, and an application for B to stand before."""
+    with kind(name, more_settings=settings) as agent, App() as app:
+        agent.path = {n: envoy.install(agent, f"envoy-{n}") for n in "abc"}
+        agent.app = app
+        agent.identity("envoy-a", agent.path["a"], x509_ttl=ttl)
+        agent.identity("envoy-b", agent.path["b"], x509_ttl=ttl, more=more)
+        agent.start()
+        yield agent
+
+
+def start_b(agent, **tls):
+    tls.setdefault("peers", [A])
+    return Envoy(agent, agent.path["b"], envoy.server("in", agent.app.port, envoy.tls(**tls))).wait_live()
+
+
+def start_a(agent, b, path=None, **tls):
+    tls.setdefault("peers", [B])
+    return Envoy(agent, path or agent.path["a"], envoy.client("out", b.port("in"), envoy.tls(**tls))).wait_live()
+
+
+def check_passes(a):
+    """A request on a new connection comes through, and B tells the application that it is A's."""
+    status, body = get(a.port("out"), "/new")
+    assert status == 200 and said(body)["URI"] == A and said(body)["By"] == B, (status, body, a.explain())
+
+
+def check_content(*envoys):
+    for each in envoys:
+        assert not each.rejected(), (each.name, each.rejected(), each.explain())
+
+
+def call(port, certificate=None, server_name=None, authority=None):
+    """What a client of our own gets of an Envoy's TLS port: (status line, SPIFFE ID of the server); OSError when refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_REQUIRED if authority else ssl.CERT_NONE
+    if authority:
+        context.load_verify_locations(cadata=authority)
+    if certificate:
+        context.load_cert_chain(*certificate)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+        with context.wrap_socket(plain, server_hostname=server_name) as s:
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            line = s.recv(4096).decode().split("\r\n")[0]
+            if not line:
+                raise ConnectionResetError("closed without an answer")
+            names = dict(s.getpeercert().get("subjectAltName", ())) if authority else {}
+            return line, names.get("URI")
+
+
+def is_refused(*words, **more):
+    try:
+        call(*words, **more)
+        return False
+    except TimeoutError:
+        raise
+    except OSError:
+        return True
+
+
+def own_authority(agent):
+    code, out, err = agent.svid("bundle", "show", "--format", "pem")
+    assert code == 0, err
+    return out
+
+
+# mutual TLS
+
+@case.each(FORMS, globals())
+def rotation_under_load_fails_no_request(form):
+    seconds = case.often(15, 70)
+    with world("load", ttl="10s", settings="  x509: {caTTL: 60s}\n") as agent:
+        b = start_b(agent, delta=form.delta)
+        a = start_a(agent, b, delta=form.delta)
+        check_passes(a)
+        serials = set(b.certificates()["cert_chain"])
+        with Load(a.port("out")) as load:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                time.sleep(1)
+                serials |= set(b.certificates()["cert_chain"])
+        load.check(least=seconds * 5)
+        assert load.peers == {A}, load.peers
+        least = seconds // 7  # an SVID of 10 s is replaced after half of its life
+        assert len(load.hashes) > least and len(serials) > least, (len(load.hashes), serials)
+        check_content(a, b)
+        if not case.ALL:  # its bytes did not change: no reason to send it again
+            assert (a.updates("ALL"), b.updates("ALL")) == (1, 1), (a.stats(), b.stats())
+
+
+@case.each(FORMS, globals())
+def every_name_of_a_secret_works(form):
+    with world("names") as agent:
+        b = start_b(agent, certificate=B, bundle="ROOTCA", delta=form.delta)
+        a = start_a(agent, b, certificate=A, bundle=f"spiffe://{TRUST_DOMAIN}", delta=form.delta)
+        check_passes(a)
+        check_content(a, b)
+        assert a.updates(A) == 1 and b.updates("ROOTCA") == 1, (a.stats(), b.stats())
+
+
+@case.each(VALIDATORS, globals())
+def validator_of_the_settings_is_taken_by_envoy(validator):
+    with world("validator", settings=f"  sds: {{validator: {validator.name}}}\n") as agent:
+        bundle = "ROOTCA" if validator.name == "plain" else "ALL"
+        b = start_b(agent, bundle=bundle)
+        a = start_a(agent, b, bundle=bundle)
+        check_passes(a)
+        check_content(a, b)
+
+
+def test_names_of_the_settings_replace_the_usual_ones():
+    with world("own-names", settings="  sds: {defaultSVIDName: me, defaultBundleName: us, allBundlesName: everybody}\n") as agent:
+        b = start_b(agent, certificate="me", bundle="us")
+        a = start_a(agent, b, certificate="me", bundle="everybody")
+        check_passes(a)
+
+
+def test_peers_of_policy_are_the_peers_that_envoy_accepts():
+    with world("peers", more=f"  sds: {{peers: ['{A}']}}\n") as agent:
+        agent.identity("envoy-c", agent.path["c"])
+        b = start_b(agent, peers=[])
+        a = start_a(agent, b)
+        c = start_a(agent, b, path=agent.path["c"])
+        check_passes(a)
+        assert get(c.port("out"), "/new")[0] == 503
+        agent.identity("envoy-b", agent.path["b"], more=f"  sds: {{peers: ['{A}', 'prefix:spiffe://{TRUST_DOMAIN}/envoy-c']}}\n")
+        assert until(lambda: get(c.port("out"), "/new")[0] == 200, 20), b.explain()
+        check_passes(a)
+        check_content(a, b, c)
+
+
+# identities that are not there, or not any more
+
+def test_an_envoy_without_policy_gets_nothing_until_it_has_one():
+    with world("stranger") as agent:
+        b = start_b(agent, peers=[A, C])
+        c = Envoy(agent, agent.path["c"], envoy.client("out", b.port("in"), envoy.tls(peers=[B])),
+                  envoy.server("in", agent.app.port, envoy.tls()))
+        time.sleep(2)
+        assert c.state() != "LIVE" and not envoy.is_open(c.port("in")), c.explain()
+        assert c.certificates() == {"cert_chain": [], "ca_cert": []}, c.ask("certs")
+        assert (c.updates("default"), c.updates("ALL")) == (0, 0), c.stats()
+        agent.identity("envoy-c", agent.path["c"], x509_ttl="10s")
+        c.wait_live()
+        status, body = get(c.port("out"), "/new")
+        assert status == 200 and said(body)["URI"] == C, (status, body)
+        # What Envoy holds it keeps, but nothing renews it.
+        agent.remove("envoy-c")
+        assert until(lambda: get(c.port("out"), "/new")[0] == 503, EXPIRED, 0.5), c.certificates()
+        check_content(b, c)
+
+
+@case.each(FORMS, globals())
+def a_restart_of_the_agent_under_load_fails_no_request(form):
+    with world("away", kind=Service, ttl="30s") as agent:
+        b = start_b(agent, delta=form.delta)
+        a = start_a(agent, b, delta=form.delta)
+        with Load(a.port("out")) as load:
+            time.sleep(1)
+            before = len(load.hashes)
+            agent.restart()
+            # New life, new keys: both have fetched again when another certificate arrives.
+            assert until(lambda: len(load.hashes) > before and b.updates("default") > 1, 15), (a.stats(), b.stats())
+            time.sleep(1)
+        load.check(least=20)
+        check_content(a, b)
+
+
+# another trust domain
+
+@case.each(FORMS, globals())
+def a_foreign_peer_is_accepted_while_its_bundle_is_set(form):
+    foreign = TrustDomain("foreign.test")
+    peer = foreign.leaf("peer")
+    with world("foreign", more="  federatesWith: [foreign.test]\n") as agent:
+        tls = {"peers": [A, "spiffe://foreign.test/"], "delta": form.delta}
+        code, _, err = agent.svid("bundle", "set", "foreign.test", foreign.bundle())
+        assert code == 0, err
+        b = Envoy(agent, agent.path["b"], envoy.server("in", agent.app.port, envoy.tls(**tls)),
+                  envoy.server("by-name", agent.app.port, envoy.tls(bundle="spiffe://foreign.test", **tls))).wait_live()
+        a = start_a(agent, b, delta=form.delta)
+        check_passes(a)
+        ports = [b.port("in"), b.port("by-name")]
+        for port in ports:
+            assert call(port, peer)[0] == "HTTP/1.1 200 OK"
+        code, _, err = agent.svid("bundle", "delete", "foreign.test")
+        assert code == 0, err
+        for port in ports:
+            assert until(lambda port=port: is_refused(port, peer), 10), b.ask("certs")
+        check_passes(a)
+        code, _, err = agent.svid("bundle", "set", "foreign.test", foreign.bundle())
+        assert code == 0, err
+        for port in ports:
+            assert until(lambda port=port: not is_refused(port, peer), 10), b.ask("certs")
+        check_content(a, b)
+
+
+# secrets on demand
+
+def test_secrets_on_demand_are_answered_name_by_name():
+    with world("on-demand", ttl="10s") as agent:
+        listeners = {"by-sni": envoy.on_demand("sni", default_value=B), "by-id": envoy.on_demand("static_name", name=B),
+                     "alien": envoy.on_demand("static_name", name=A)}
+        b = Envoy(agent, agent.path["b"], *(envoy.server(name, agent.app.port, envoy.tls(selector=selector), False)
+                                            for name, selector in listeners.items())).wait_live()
+        authority = own_authority(agent)
+
+        def server(listener, sni=None):
+            return call(b.port(listener), server_name=sni, authority=authority)
+
+        assert server("by-id") == server("by-sni", "default") == server("by-sni") == ("HTTP/1.1 200 OK", B)
+        start = time.monotonic()
+        assert is_refused(b.port("by-sni"), server_name="unknown") and is_refused(b.port("alien"))
+        assert time.monotonic() - start < 4, "an unknown name waited for a time-out"
+        serials = b.certificates()["cert_chain"]
+        assert until(lambda: not set(serials) & set(b.certificates()["cert_chain"]), 15), "no rotation"
+        assert server("by-sni", "default") == ("HTTP/1.1 200 OK", B)
+        assert is_refused(b.port("by-sni"), server_name="unknown")
+        # A name becomes known: the next handshake that asks for it has it.
+        later = f"spiffe://{TRUST_DOMAIN}/later"
+        assert is_refused(b.port("by-sni"), server_name=later)
+        agent.identity("later", agent.path["b"])
+        assert until(lambda: not is_refused(b.port("by-sni"), server_name=later), 15), b.explain()
+        assert server("by-sni", later) == ("HTTP/1.1 200 OK", later)
+        check_content(b)
+
+
+if __name__ == "__main__":
+    case.main(globals())

@@ -412,7 +412,8 @@ static bool is_as_before(const struct set *old, const struct set *now, uint64_t 
 	const struct set_identity *b = set_by_number(now, (uint32_t)who);
 
 	/* The joined answers name all identities: they are made again from what is left. */
-	return who != TOKEN_ALL && a && b && !strcmp(a->spiffe_id, b->spiffe_id) && !strcmp(a->hint, b->hint);
+	return who != TOKEN_ALL && a && b && !strcmp(a->spiffe_id, b->spiffe_id) && !strcmp(a->hint, b->hint) &&
+	       a->e.jwt_rules == b->e.jwt_rules;
 }
 
 void tokens_follow(struct api *api, const struct set *old)

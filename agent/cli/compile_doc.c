@@ -174,6 +174,23 @@ static int64_t seconds(json_t *map, const char *key)
 	return json_integer_value(json_object_get(map, key));
 }
 
+/* Each name asks for something else: with two alike one of them could never be asked for. */
+static void judge_sds(struct ctx *x, json_t *sds)
+{
+	static const char *const names[] = { "defaultSVIDName", "defaultBundleName", "allBundlesName" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *name = json_string_value(json_object_get(sds, names[i]));
+
+		for (size_t k = 0; name && k < i; k++) {
+			const char *other = json_string_value(json_object_get(sds, names[k]));
+
+			if (other && strcmp(name, other) == 0)
+				ctx_error(x, seen_at(x, "spec.sds"), "spec.sds: %s and %s are the same name", names[k], names[i]);
+		}
+	}
+}
+
 static void judge_agent(struct ctx *x, json_t *spec)
 {
 	json_t *x509 = json_object_get(spec, "x509"), *jwt = json_object_get(spec, "jwt");
@@ -185,6 +202,7 @@ static void judge_agent(struct ctx *x, json_t *spec)
 	else if (json_object_get(jwt, "keyTTL") && seconds(jwt, "keyTTL") < JWT_KEY_TTL_LOW)
 		ctx_warn(x, seen_at(x, "spec.jwt.keyTTL"),
 			 "spec.jwt.keyTTL: below 3d whoever checks the tokens may not have read the next key when it is used");
+	judge_sds(x, json_object_get(spec, "sds"));
 }
 
 static void use_agent(struct ctx *x, json_t *spec)

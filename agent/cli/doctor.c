@@ -5,7 +5,6 @@
  */
 #include "agent/cli/doctor.h"
 
-#include <jansson.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
 
@@ -140,6 +139,9 @@ static void run_agent_checks(struct report *r, const struct cli *c, struct patie
 	if (strcmp(p->socket, strchr(CLI_SOCKET, '/') + 2) == 0)
 		p->socket = path_of(status, "socket", p->socket);
 	run_all(r, doctor_agent_checks, p);
+	p->status = status;
+	if (status)
+		run_all(r, doctor_status_checks, p);
 	json_decref(status);
 }
 

@@ -3,6 +3,8 @@
 #ifndef CLI_DOCTOR_H
 #define CLI_DOCTOR_H
 
+#include <jansson.h>
+
 #include "agent/base/buf.h"
 
 enum finding { FINDING_OK, FINDING_WARN, FINDING_FAIL };
@@ -19,6 +21,7 @@ struct patient {
 	const char *policy_dir;
 	bool clock_synced;
 	int64_t now; /* seconds since 1970 */
+	const json_t *status; /* what the agent says of itself; NULL: none was asked */
 };
 
 struct check {
@@ -30,6 +33,7 @@ struct check {
 extern const struct check doctor_kernel_checks[]; /* end: name NULL */
 extern const struct check doctor_agent_checks[];
 extern const struct check doctor_guess_checks[]; /* only while no agent says what is so */
+extern const struct check doctor_status_checks[]; /* only when one does */
 
 /** doctor_read() - the first line of @root/@path into @line, at most 4095 bytes. Errors: -errno. */
 MUST int doctor_read(const struct patient *p, const char *path, struct buf *line);

@@ -32,8 +32,8 @@ struct authority {
 	int err; /* why it cannot sign, 0 when it can */
 	char *trust_domain; /* NULL: not configured */
 	struct authority_config config; /* what counts; its trust_domain is not used */
-	struct buf bundle, jwks, wit_jwks;
-	uint64_t serial; /* of the three */
+	struct buf bundle, jwks, wit_jwks, nobody_ca;
+	uint64_t serial; /* of the four */
 	struct buf unstored; /* a KY_LOADED that state.db could not take; empty: none */
 	struct loop_timer store_retry;
 	int64_t not_after;
@@ -68,6 +68,7 @@ int authority_new(struct loop *loop, struct state *st, const struct authority_op
 	a->err = -ERR_NOT_READY;
 	a->bundle = (struct buf)BUF_INIT(LIM_BUNDLE);
 	a->jwks = a->wit_jwks = (struct buf)BUF_INIT(LIM_JWKS);
+	a->nobody_ca = (struct buf)BUF_INIT(LIM_NOBODY_CA);
 	a->unstored = (struct buf)BUF_INIT(LIM_IPC_BODY);
 	a->store_retry.cb = on_store_retry;
 	*ret_authority = a;
@@ -83,6 +84,7 @@ void authority_free(struct authority *a)
 	buf_done(&a->bundle);
 	buf_done(&a->jwks);
 	buf_done(&a->wit_jwks);
+	buf_done(&a->nobody_ca);
 	buf_done(&a->unstored);
 	mem_free(a->trust_domain);
 	mem_free(a);
@@ -203,17 +205,21 @@ static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m, boo
 	if (err)
 		return err;
 	if (slice_eq(buf_slice(&a->bundle), m->bundle) && slice_eq(buf_slice(&a->jwks), m->jwks) &&
-	    slice_eq(buf_slice(&a->wit_jwks), m->wit_jwks) && a->not_after == m->not_after)
+	    slice_eq(buf_slice(&a->wit_jwks), m->wit_jwks) && slice_eq(buf_slice(&a->nobody_ca), m->nobody_ca) &&
+	    a->not_after == m->not_after)
 		return 0;
 	*ret_news = true;
 	a->serial++;
 	keep(&a->bundle, m->bundle);
 	keep(&a->jwks, m->jwks);
 	keep(&a->wit_jwks, m->wit_jwks);
+	keep(&a->nobody_ca, m->nobody_ca);
 	a->not_after = m->not_after;
 	err = buf_ok(&a->bundle);
 	if (!err)
 		err = buf_ok(&a->jwks);
+	if (!err)
+		err = buf_ok(&a->nobody_ca);
 	return err ? err : buf_ok(&a->wit_jwks);
 }
 
@@ -419,6 +425,11 @@ struct slice authority_jwks(const struct authority *a)
 struct slice authority_wit_jwks(const struct authority *a)
 {
 	return buf_slice(&a->wit_jwks);
+}
+
+struct slice authority_nobody_ca(const struct authority *a)
+{
+	return buf_slice(&a->nobody_ca);
 }
 
 bool authority_wit(const struct authority *a)

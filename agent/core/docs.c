@@ -90,7 +90,7 @@ static void drop_run(struct docs *d, struct docs_run *run)
 {
 	struct docs_force none = { 0 };
 
-	if (run->docs.n || run->files.n || run->errors.n)
+	if (run->docs.v || run->files.v || run->errors.v)
 		put_away(d, &none, run);
 	*run = (struct docs_run){ 0 };
 }

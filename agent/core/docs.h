@@ -25,6 +25,12 @@
 
 #define SETTINGS_LOG_UNSAID UINT_MAX /* svidd's --log-level holds */
 
+/* How SDS names things, and what it shows to whom. */
+struct sds_settings {
+	char svid[LIM_SDS_SPECIAL + 1], bundle[LIM_SDS_SPECIAL + 1], all[LIM_SDS_SPECIAL + 1];
+	uint32_t flags; /* enum sds_flag, agent/ipc/plan.h */
+};
+
 /* The Agent document. */
 struct settings {
 	char *trust_domain;	    /* "" until an Agent document was good */
@@ -38,6 +44,7 @@ struct settings {
 	uint32_t jwt_key_ttl;	    /* seconds */
 	char *jwt_issuer;	    /* iss of JWT-SVIDs; the trust domain's SPIFFE ID when the document does not say */
 	bool wit;		    /* the WIT-SVID profile is on */
+	struct sds_settings sds;
 	unsigned int log_level;	    /* enum log_level, or SETTINGS_LOG_UNSAID */
 	uint32_t max_conns;	    /* at most LIM_CONNS */
 	uint32_t max_conns_per_uid; /* at most LIM_CONNS_PER_UID */

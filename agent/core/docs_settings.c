@@ -46,6 +46,7 @@ struct settings *settings_default(void)
 	s->ca_ttl = CA_TTL;
 	s->jwt_ttl = JWT_TTL;
 	s->jwt_key_ttl = JWT_KEY_TTL;
+	s->sds = (struct sds_settings){ .svid = "default", .bundle = "ROOTCA", .all = "ALL" };
 	s->log_level = SETTINGS_LOG_UNSAID;
 	s->max_conns = LIM_CONNS;
 	s->max_conns_per_uid = LIM_CONNS_PER_UID;
@@ -136,6 +137,46 @@ static int get_issuer(json_t *form, struct settings *s)
 	return s->jwt_issuer ? 0 : -ENOMEM;
 }
 
+static int get_sds_name(json_t *form, const char *path, char ret_name[static LIM_SDS_SPECIAL + 1])
+{
+	AUTO_FREE char *name = NULL;
+	int err = form_str(form, path, LIM_SDS_SPECIAL, &name);
+
+	if (err || !name)
+		return err;
+	if (term_sds_name_why(slice_str(name)))
+		return -ERR_FORMAT;
+	snprintf(ret_name, LIM_SDS_SPECIAL + 1, "%s", name);
+	return 0;
+}
+
+static bool are_apart(const struct sds_settings *s)
+{
+	return strcmp(s->svid, s->bundle) != 0 && strcmp(s->svid, s->all) != 0 && strcmp(s->bundle, s->all) != 0;
+}
+
+static int get_sds(json_t *form, struct sds_settings *s)
+{
+	static const char *const forms[] = { "spiffe", "plain", "bundle-map" };
+	static const uint32_t flags[] = { 0, SDS_PLAIN_CA, SDS_BUNDLE_MAP };
+	static const char *const switches[] = { "false", "true" };
+	unsigned int validator = 0, nobody = 0;
+	int err = get_sds_name(form, "sds.defaultSVIDName", s->svid);
+
+	if (!err)
+		err = get_sds_name(form, "sds.defaultBundleName", s->bundle);
+	if (!err)
+		err = get_sds_name(form, "sds.allBundlesName", s->all);
+	if (!err)
+		err = form_word(form, "sds.validator", forms, ARRAY_SIZE(forms), &validator);
+	if (!err)
+		err = form_word(form, "sds.bundlesWithoutIdentity", switches, ARRAY_SIZE(switches), &nobody);
+	if (err)
+		return err;
+	s->flags = flags[validator] | (nobody ? SDS_BUNDLES_FOR_NOBODY : 0);
+	return are_apart(s) ? 0 : -ERR_FORMAT;
+}
+
 int settings_new(const char *json, const char *bound_td, struct build_why *ret_why, struct settings **ret_settings)
 {
 	AUTO(settings) struct settings *s = settings_default();
@@ -155,6 +196,8 @@ int settings_new(const char *json, const char *bound_td, struct build_why *ret_w
 		err = get_numbers(form, s);
 	if (!err)
 		err = get_issuer(form, s);
+	if (!err)
+		err = get_sds(form, &s->sds);
 	if (!err)
 		err = check_td(s, bound_td, ret_why);
 	if (err)

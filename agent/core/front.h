@@ -13,6 +13,7 @@
 #include "agent/core/identity.h"
 
 struct bundles;
+struct sds_settings;
 struct fronts;
 
 /* A JWT-SVID that a front asks for, checked in form: the audiences are a list of 1 to LIM_AUDIENCES UTF-8 strings. */
@@ -101,6 +102,9 @@ void fronts_remove(struct conn *conn);
  * @nobody: the same for the front of the empty set alone, where callers go that could not be decided.
  */
 void fronts_set_state(struct fronts *f, int err, int nobody);
+
+/** fronts_set_sds() - what SDS is asked for by which name, and in which form it answers: fronts are told. */
+void fronts_set_sds(struct fronts *f, const struct sds_settings *sds);
 
 /**
  * fronts_push() - identity @number, or with 0 a bundle, may be different: fronts that hold it and have something else

@@ -97,6 +97,25 @@ static void put_federated(const struct idset *set, struct state_of_set *s)
 		log_warn(EV_LIMIT, KV("what", V_S("foreign bundles of one identity set")), KV("left_out", V_U(left_out)));
 }
 
+/* Callers without identity get no bundle, unless somebody wants that over SDS. */
+static bool gets_bundle(const struct idset *set)
+{
+	return set->n || set->table->sds.flags & SDS_BUNDLES_FOR_NOBODY;
+}
+
+/* What every set shows. The profile counts for the empty set too: its front starts before there is a document. */
+static void put_common(const struct idset *set, struct state_of_set *s)
+{
+	const struct fronts *f = set->table;
+
+	buf_put_u64(&s->stamp, authority_serial(f->auth));
+	buf_put_u32(&s->stamp, authority_wit(f->auth));
+	buf_put_blob(&s->stamp, slice_str(f->sds.svid));
+	buf_put_blob(&s->stamp, slice_str(f->sds.bundle));
+	buf_put_blob(&s->stamp, slice_str(f->sds.all));
+	buf_put_u32(&s->stamp, f->sds.flags);
+}
+
 static int put_set(struct idset *set, const struct state_of_set *s)
 {
 	const struct fronts *f = set->table;
@@ -104,9 +123,11 @@ static int put_set(struct idset *set, const struct state_of_set *s)
 
 	return chan_put(set->front->chan, F_SET, 0, .version = ++set->version,
 			.trust_domain = slice_str(authority_trust_domain(f->auth)),
-			.bundle = set->n ? authority_bundle(f->auth) : none, .entries = buf_slice(&s->entries),
+			.bundle = gets_bundle(set) ? authority_bundle(f->auth) : none, .entries = buf_slice(&s->entries),
 			.federated = buf_slice(&s->federated), .jwks = set->n ? authority_jwks(f->auth) : none,
-			.wit_jwks = set->n ? authority_wit_jwks(f->auth) : none, .wit = authority_wit(f->auth));
+			.wit_jwks = set->n ? authority_wit_jwks(f->auth) : none, .wit = authority_wit(f->auth),
+			.nobody_ca = authority_nobody_ca(f->auth), .sds_svid = slice_str(f->sds.svid),
+			.sds_bundle = slice_str(f->sds.bundle), .sds_all = slice_str(f->sds.all), .sds_flags = f->sds.flags);
 }
 
 static bool is_told(struct idset *set, const struct state_of_set *s)
@@ -130,7 +151,7 @@ void front_push(struct idset *set)
 
 	if (!fr || !fr->ready)
 		return;
-	buf_put_u64(&s.stamp, set->n ? authority_serial(set->table->auth) : 0);
+	put_common(set, &s);
 	err = put_entries(set, &s);
 	if (err == -ERR_NOT_READY)
 		return;
@@ -162,4 +183,13 @@ void fronts_push(struct fronts *f, uint32_t number)
 		list_for_each(set, &f->sets[i], node)
 			if (!number || idset_holds(set, number))
 				front_push(set);
+}
+
+void fronts_set_sds(struct fronts *f, const struct sds_settings *sds)
+{
+	if (f->sds.flags == sds->flags && strcmp(f->sds.svid, sds->svid) == 0 && strcmp(f->sds.bundle, sds->bundle) == 0 &&
+	    strcmp(f->sds.all, sds->all) == 0)
+		return;
+	f->sds = *sds;
+	fronts_push(f, 0);
 }

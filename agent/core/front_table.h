@@ -4,6 +4,7 @@
 #define CORE_FRONT_TABLE_H
 
 #include "agent/core/bundles.h"
+#include "agent/core/docs.h"
 #include "agent/core/front.h"
 #include "agent/core/rate.h"
 
@@ -58,6 +59,7 @@ struct fronts {
 	void *owner;
 	struct list all;
 	struct list sets[FRONT_BUCKETS];
+	struct sds_settings sds;
 	struct front *spare;
 	struct idset *empty;
 	struct loop_timer spare_retry;

@@ -46,6 +46,9 @@ struct ident {
 	enum key_type key_type;
 	struct buf dns_names; /* lists of strings */
 	struct buf federates;
+	struct buf peers; /* over SDS */
+	struct buf jwt; /* what it says of JWT-SVIDs, to be compared */
+	uint32_t jwt_rules;
 	struct svid svids[SVID_KINDS];
 };
 
@@ -152,6 +155,8 @@ static void ident_free(struct ident *e)
 	mem_free(e->hint);
 	buf_done(&e->dns_names);
 	buf_done(&e->federates);
+	buf_done(&e->peers);
+	buf_done(&e->jwt);
 	mem_free(e);
 }
 
@@ -318,6 +323,13 @@ static int put_list(struct buf *to, char *const *strs, size_t n)
 	return buf_ok(to);
 }
 
+static int put_jwt(struct buf *to, const struct identity *doc)
+{
+	buf_put_u32(to, doc->jwt_ttl);
+	buf_put_u32(to, doc->jwt_alg);
+	return put_list(to, doc->jwt_audiences, doc->n_jwt_audiences);
+}
+
 /* Whether @to was something else; @from is then in its place. */
 static bool replace(struct buf *to, struct buf *from)
 {
@@ -340,23 +352,29 @@ static int read_doc(struct ident *e, const struct identity *doc)
 {
 	AUTO(buf) struct buf dns = BUF_INIT(LIM_DNS_NAMES * (LIM_DNS_NAME + 4));
 	AUTO(buf) struct buf federates = BUF_INIT(LIM_FEDERATES * (LIM_TRUST_DOMAIN + 4));
+	AUTO(buf) struct buf peers = BUF_INIT(LIM_SDS_PEERS_BYTES);
+	AUTO(buf) struct buf jwt = BUF_INIT(LIM_JWT_AUDIENCES + 8);
 	char *hint = mem_strdup(doc->hint ? doc->hint : "");
-	bool issued, told;
+	bool issued, told, ruled;
 
-	if (!hint || put_list(&dns, doc->dns_names, doc->n_dns_names) ||
-	    put_list(&federates, doc->federates_with, doc->n_federates_with)) {
+	if (!hint || put_jwt(&jwt, doc) || put_list(&dns, doc->dns_names, doc->n_dns_names) ||
+	    put_list(&federates, doc->federates_with, doc->n_federates_with) ||
+	    put_list(&peers, doc->sds_peers, doc->n_sds_peers)) {
 		mem_free(hint);
 		return -ENOMEM;
 	}
 	told = !e->hint || strcmp(e->hint, hint) != 0;
 	told |= replace(&e->federates, &federates);
+	told |= replace(&e->peers, &peers);
+	ruled = replace(&e->jwt, &jwt);
+	e->jwt_rules += ruled;
 	issued = e->ttl != doc->x509_ttl || e->key_type != doc->key_type;
 	issued |= replace(&e->dns_names, &dns);
 	mem_free(e->hint);
 	e->hint = hint;
 	e->ttl = doc->x509_ttl;
 	e->key_type = doc->key_type;
-	return (issued ? ISSUED : 0) | (told ? TOLD : 0);
+	return (issued ? ISSUED : 0) | (told || ruled ? TOLD : 0);
 }
 
 static struct ident *ident_new(struct identities *ids, const struct identity *doc)
@@ -444,6 +462,8 @@ int identity_entry(const struct identities *ids, uint32_t number, struct set_ent
 		.hint = slice_str(e->hint),
 		.chain = buf_slice(&x509->bytes),
 		.not_after = x509->not_after,
+		.jwt_rules = e->jwt_rules,
+		.peers = buf_slice(&e->peers),
 	};
 	if (wit_err)
 		return 0;

@@ -64,7 +64,7 @@ uint64_t identity_serial(const struct identities *ids, uint32_t number);
 struct slice identity_federates(const struct identities *ids, uint32_t number);
 
 /**
- * identities_apply() - documents changed: what is held follows them (ttl, key type, DNS names, hint, federatesWith).
+ * identities_apply() - documents changed: what is held follows them (ttl, key type, DNS names, hint, federatesWith, peers).
  * @from: 0 first, then what the call before returned. Returns 0 when all are done.
  */
 size_t identities_apply(struct identities *ids, const struct policy *p, size_t from);

@@ -49,6 +49,8 @@ struct identity {
 	unsigned int jwt_alg; /* enum jwt_alg */
 	char **jwt_audiences; /* the only ones it may ask for; none: any */
 	size_t n_jwt_audiences;
+	char **sds_peers;     /* SPIFFE IDs, "prefix:" in front of some; none: all */
+	size_t n_sds_peers;
 	bool stale; /* last good version of a document that does not validate now */
 	struct rules *rules; /* policy_build.h */
 };

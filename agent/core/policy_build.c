@@ -46,6 +46,7 @@ void identity_free(struct identity *id)
 	strs_free(id->dns_names, id->n_dns_names);
 	strs_free(id->federates_with, id->n_federates_with);
 	strs_free(id->jwt_audiences, id->n_jwt_audiences);
+	strs_free(id->sds_peers, id->n_sds_peers);
 	mem_free(id->name);
 	mem_free(id->spiffe_id);
 	mem_free(id->hint);
@@ -219,6 +220,9 @@ static int check_names(const struct identity *id)
 	for (size_t i = 0; i < id->n_jwt_audiences; i++)
 		if (!*id->jwt_audiences[i] || !slice_is_utf8(slice_str(id->jwt_audiences[i])))
 			return -ERR_FORMAT;
+	for (size_t i = 0; i < id->n_sds_peers; i++)
+		if (term_peer_why(slice_str(id->sds_peers[i])))
+			return -ERR_FORMAT;
 	return slice_is_utf8(slice_str(id->hint)) ? 0 : -ERR_FORMAT;
 }
 
@@ -273,6 +277,9 @@ static int build_svid(json_t *form, const struct policy_env *env, struct identit
 	if (!err)
 		err = form_strs(form, "federatesWith", LIM_FEDERATES, LIM_TRUST_DOMAIN, &id->federates_with,
 				&id->n_federates_with);
+	if (!err)
+		err = form_strs(form, "sds.peers", LIM_SDS_PEERS, LIM_SPIFFE_ID + sizeof(TERM_PREFIX) - 1, &id->sds_peers,
+				&id->n_sds_peers);
 	id->priority = (int)priority;
 	return err ? err : check_names(id);
 }

@@ -80,6 +80,7 @@ void settings_apply(struct core *c, const struct settings *s)
 	c->max_conns = s->max_conns < most ? s->max_conns : most;
 	c->bounds.max[BOUND_UID] = s->max_conns_per_uid;
 	log_set_level(s->log_level == SETTINGS_LOG_UNSAID ? c->log_level : s->log_level);
+	fronts_set_sds(c->fronts, &s->sds);
 	authority_configure(c->auth, &config);
 	log_pending(c, s);
 }

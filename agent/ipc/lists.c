@@ -25,6 +25,7 @@ void list_put_entry(struct buf *b, const struct set_entry *e)
 	buf_put_u64(b, e->wit_generation);
 	buf_put_blob(b, e->wit);
 	buf_put_u64(b, (uint64_t)e->wit_not_after);
+	buf_put_u32(b, e->jwt_rules);
 	buf_put_blob(b, e->peers);
 }
 
@@ -41,6 +42,7 @@ struct set_entry list_get_entry(struct slice *list)
 	e.wit_generation = slice_get_u64(list);
 	e.wit = slice_get_str(list, LIM_JWT);
 	e.wit_not_after = (int64_t)slice_get_u64(list);
+	e.jwt_rules = slice_get_u32(list);
 	e.peers = slice_get_blob(list, LIM_SDS_PEERS_BYTES);
 	return e;
 }

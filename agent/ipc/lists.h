@@ -21,6 +21,7 @@ struct set_entry {
 	uint64_t wit_generation; /* of the WIT-SVID's key; 0: there is none */
 	struct slice wit;	 /* token; empty where the profile is off */
 	int64_t wit_not_after;
+	uint32_t jwt_rules; /* another number: what its document says of JWT-SVIDs changed, and those kept are not given again */
 	struct slice peers; /* list of strings: SPIFFE IDs that its proxy accepts, "prefix:" in front of one; may be empty */
 };
 

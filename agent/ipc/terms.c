@@ -4,6 +4,7 @@
 
 #include "agent/base/err.h"
 #include "agent/base/limits.h"
+#include "agent/base/spiffe_id.h"
 
 #define COMM_MAX 15 /* bytes of a process name, TASK_COMM_LEN without its NUL */
 #define NAME_MAX_BYTES 255
@@ -343,4 +344,34 @@ const char *term_uri_why(struct slice uri)
 			return "a URI is wanted, such as https://issuer.example.org";
 	}
 	return NULL;
+}
+
+/* A prefix ends with a whole segment: "spiffe://td/ns/a" would also mean "spiffe://td/ns/attacker". */
+const char *term_peer_why(struct slice peer)
+{
+	struct slice prefix = slice_str(TERM_PREFIX);
+	struct spiffe_id id;
+	bool many = slice_starts(peer, prefix);
+	const char *why;
+
+	if (many) {
+		(void)slice_get_bytes(&peer, prefix.len);
+		if (!peer.len || peer.p[peer.len - 1] != '/')
+			return "behind prefix: the beginning of SPIFFE IDs is wanted, with a slash at its end";
+		peer.len--;
+	}
+	why = spiffe_id_why(peer);
+	if (why || many)
+		return why;
+	return spiffe_id_parse(peer, &id) || !id.path.len ? "the SPIFFE ID of a workload has a path" : NULL;
+}
+
+const char *term_sds_name_why(struct slice name)
+{
+	if (!name.len || name.len > LIM_SDS_SPECIAL)
+		return "a name has 1 to 253 bytes";
+	for (size_t i = 0; i < name.len; i++)
+		if (name.p[i] <= ' ' || name.p[i] >= 0x7f)
+			return "a name is printable ASCII without spaces";
+	return slice_starts(name, slice_str("spiffe:")) ? "a SPIFFE ID stands for itself" : NULL;
 }

@@ -99,4 +99,15 @@ const char *term_dns_why(struct slice name);
 /** term_uri_why() - NULL when @uri is a scheme, a colon and printable ASCII without spaces, else a static sentence. */
 const char *term_uri_why(struct slice uri);
 
+#define TERM_PREFIX "prefix:" /* of a peer that stands for all SPIFFE IDs that begin so */
+
+/**
+ * term_peer_why() - NULL when @peer is a workload's SPIFFE ID, or "prefix:" and the beginning of some with a slash at its
+ * end ("prefix:spiffe://td/ns/a/"), else a static sentence.
+ */
+const char *term_peer_why(struct slice peer);
+
+/** term_sds_name_why() - NULL when @name may stand for something of ours over SDS, else a static sentence. */
+const char *term_sds_name_why(struct slice name);
+
 #endif

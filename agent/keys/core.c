@@ -5,6 +5,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/keys/keys.h"
+#include "agent/keys/root.h"
 #include "agent/keys/seal.h"
 
 enum core_state { CORE_EMPTY, CORE_LOADED };
@@ -39,9 +40,13 @@ static int start(struct keys *k, uint32_t id, struct authority *a)
 	/* A core that was restarted with an older copy of its state must not turn our clock rule back. */
 	authority_signed(a, k->last_signature);
 	k->authority = a;
-	err = rotate_start(k, id);
+	k->nobody_ca = (struct buf)BUF_INIT(LIM_NOBODY_CA);
+	err = root_of_nobody(clock_wall_s(), &k->nobody_ca);
+	if (!err)
+		err = rotate_start(k, id);
 	if (err) {
 		rotate_stop(k);
+		buf_done(&k->nobody_ca);
 		k->authority = NULL;
 	}
 	return err;
@@ -162,6 +167,7 @@ void core_drop(struct keys *k)
 	/* Numbers of fronts and identities are core's: the next core starts counting afresh. */
 	issue_drop_all(k);
 	rotate_stop(k);
+	buf_done(&k->nobody_ca);
 	front_drop_all(k);
 	keystore_clear(k->store);
 	chan_free(k->core);

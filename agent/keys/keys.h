@@ -29,6 +29,7 @@ struct keys {
 	struct secbytes seal_key;   /* empty until K_SEAL */
 	struct authority *authority; /* NULL until KY_LOAD */
 	struct rotation rotation;
+	struct buf nobody_ca; /* DER; made with each load */
 	struct keystore *store;
 	struct pool *pool;
 	struct list fronts; /* struct front, front.c */

@@ -17,4 +17,11 @@ MUST int root_issue(const char *trust_domain, EVP_PKEY *key, int64_t now, int64_
  */
 MUST int root_parse(const char *trust_domain, EVP_PKEY *key, struct slice der, X509 **ret_cert);
 
+/**
+ * root_of_nobody() - append a CA certificate that verifies nothing: its key is gone before this returns. It never
+ * expires, and its subject says what it is.
+ * Errors: -ERR_CRYPTO, -ERR_SIZE, -ENOMEM.
+ */
+MUST int root_of_nobody(int64_t now, struct buf *out);
+
 #endif

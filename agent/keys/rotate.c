@@ -54,7 +54,8 @@ static int tell(struct keys *k, uint32_t id, int64_t now, bool store)
 	if (store)
 		k->rotation.sealed_at = k->authority->last_signature;
 	return chan_put(k->core, KY_LOADED, id, .bundle = buf_slice(&der), .not_after = ca ? ca->not_after : 0,
-			.jwks = buf_slice(&jwks), .wit_jwks = buf_slice(&wit), .sealed = buf_slice(&sealed));
+			.jwks = buf_slice(&jwks), .wit_jwks = buf_slice(&wit), .sealed = buf_slice(&sealed),
+			.nobody_ca = buf_slice(&k->nobody_ca));
 }
 
 static int publish(struct keys *k, uint32_t id, int64_t now, bool store)

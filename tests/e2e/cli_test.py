@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
 import clients  # noqa: E402  pylint: disable=wrong-import-position
-from agent import BIN, TRUST_DOMAIN, Agent  # noqa: E402  pylint: disable=wrong-import-position
+from agent import BIN, TRUST_DOMAIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 
 SVID = os.path.join(BIN, "svid")
 
@@ -86,6 +86,8 @@ def test_explain_of_an_idle_process_shows_the_kernels_record_and_no_invented_zer
         agent.start()
         idle = subprocess.Popen(["/bin/sleep", "30"])
         try:
+            # Popen returns within the exec, a moment before the kernel's tracepoint of it.
+            assert until(lambda: as_json(agent, "explain", str(idle.pid))["process"]["observed"] == "exec", 5)
             facts = as_json(agent, "explain", str(idle.pid))
             assert facts["identities"] == [] and facts["process"]["argv"] == ["/bin/sleep", "30"], facts
             assert facts["process"]["observed"] == "exec" and facts["process"]["exec_id"] > 0, facts

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
@@ -31,6 +32,7 @@ class World:
 
     def __enter__(self):
         self.agent.start()
+        self.agent.wait_for_jwt_key()
         return self
 
     def __exit__(self, *error):
@@ -186,6 +188,36 @@ def set_bundle(agent, foreign, **how):
     assert code == 0, (out, err)
 
 
+def every_client_sees_jwt_keys_follow_each_other():
+    """Side by side: a key is in the bundle before anything is signed with it, and stays while such a token lives."""
+    with Agent("jwt-rotation", more_settings="  jwt:\n    keyTTL: 60s\n    ttl: 10s\n") as agent:
+        programs = {client: agent.app(client.name, client) for client in clients.ALL}
+        for client, program in programs.items():
+            agent.identity(client.name, program)
+        agent.start()
+        agent.wait_for_jwt_key()
+        players = {client: agent.play(program, *client.command(agent.endpoint, "jwt-watch", "2"))
+                   for client, program in programs.items()}
+        for client, player in players.items():
+            player.wait("update", 1, 20)
+        signed = []
+        while any(player.process.poll() is None for player in players.values()):
+            event = agent.one(programs[clients.GO], *clients.GO.command(agent.endpoint, "jwt", "one"))
+            assert event["event"] == "jwt", event
+            signed.append((event["seen"], parts(event["svids"][0]["token"])[0]["kid"]))
+            time.sleep(0.5)
+        for client, player in players.items():
+            assert player.finish(1) == 0, player.said()
+            updates = player.of("update")
+            for seen, kid in signed:
+                known = [u for u in updates if u["seen"] <= seen]
+                assert not known or kid in known[-1]["bundles"][TRUST_DOMAIN], (client.name, kid, updates)
+
+
+if case.ALL:  # a minute, the shortest life that a JWT key may have
+    test_every_client_sees_jwt_keys_follow_each_other = every_client_sees_jwt_keys_follow_each_other
+
+
 def test_java_caches_jwt_svids_by_their_issue_time():
     with World(clients.JAVA, "cached") as w:
         event = w.one("jwt", "jwt-cached", "one")
@@ -221,6 +253,7 @@ def test_the_tests_that_rust_spiffe_brings_pass():
                            f"  name: {name}\nspec:\n  workloadID: {name}\n  selectors:\n    - unix:path: {placed}\n"
                            f"  priority: {priority}\n  hint: {name}\n  federatesWith: [example-federated.org]\n")
         agent.start()
+        agent.wait_for_jwt_key()
         set_bundle(agent, foreign)
         for path in placed:
             done = subprocess.run([path, "--ignored", "--test-threads", "2"], stdout=subprocess.PIPE, cwd="/",

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Documents change while svidd runs: what callers get, and what a broken or vanished document does."""
+import json
 import os
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
 import clients  # noqa: E402  pylint: disable=wrong-import-position
-from agent import Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import BIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 
 RELOAD_S = 5  # a change of documents is in force within this
 
@@ -164,6 +166,80 @@ def test_garbage_files_of_every_kind_do_no_harm():
         errors = agent.svid("status", "-o", "json")[1]
         for name in ("binary.yaml", "deep.yaml", "huge.yaml", "kind.yaml", "number.yaml"):
             assert name in errors, f"{name} is not named: {errors}"
+
+
+# ---- what documents say of JWT-SVIDs, federation and the agent itself; the caller is our own CLI under another name ----
+
+def caller(agent, name="app", more=""):
+    program = agent.program(name, os.path.join(BIN, "svid"))
+    agent.identity(name, program, more=more)
+    return program
+
+
+def fetch_jwt(agent, program, audience):
+    """Exit code and everything said."""
+    done = subprocess.run([program, "--socket", agent.endpoint, "fetch", "jwt", "--audience", audience], check=False,
+                          capture_output=True, timeout=20, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def audiences(*names):
+    return f"  svid:\n    jwt:\n      audiences: [{', '.join(names)}]\n"
+
+
+def test_an_allow_list_of_audiences_holds_for_the_next_request():
+    with Agent("audiences") as agent:
+        app = caller(agent, more=audiences("good", "fine"))
+        agent.start()
+        assert until(lambda: fetch_jwt(agent, app, "good")[0] == 0, 20), fetch_jwt(agent, app, "good")
+        code, said = fetch_jwt(agent, app, "bad")
+        assert code and "audience not allowed" in said, said
+        agent.identity("app", app, more=audiences("bad"))
+        assert until(lambda: fetch_jwt(agent, app, "bad")[0] == 0, RELOAD_S), agent.svid("status")
+        assert "audience not allowed" in fetch_jwt(agent, app, "good")[1]
+        orders = [r for r in agent.records() if r.get("decision") == "jwt"]
+        assert {r["why"] for r in orders if not r["allowed"]} >= {"ERR_AUDIENCE"}, orders
+        issued = [r for r in agent.records() if r["event"] == "issue" and r.get("kind") == "jwt"]
+        assert len({r["jti"] for r in issued}) == len(issued) >= 2, issued
+
+
+def test_another_attestation_at_run_time_changes_nothing_and_says_so():
+    with Agent("attestation") as agent:
+        app = caller(agent)
+        agent.start()
+        tier = agent.status()["tier"]
+        agent.settings(more="  attestation: socket\n")
+
+        def waits():
+            return [(r["setting"], r["configured"]) for r in agent.status()["restart_needed"]]
+        assert until(lambda: ("attestation", "socket") in waits(), RELOAD_S), agent.svid("status")
+        assert agent.status()["tier"] == tier
+        assert until(lambda: fetch_jwt(agent, app, "a")[0] == 0, 20)
+        agent.settings()
+        assert until(lambda: not waits(), RELOAD_S), agent.svid("status")
+
+
+def test_a_foreign_bundle_outlives_a_restart_and_an_older_one_is_refused():
+    with Agent("foreign") as agent:
+        caller(agent, more="  federatesWith: [other.example]\n")
+        agent.start()
+        with Agent("other", trust_domain="other.example") as other:
+            other.start()
+            assert until(lambda: other.status()["authority"]["jwt_keys"], 20)
+            bundle = json.loads(other.svid("bundle", "show", "--format", "spiffe")[1])
+        path = os.path.join(agent.top, "bundle.json")
+
+        def keep(sequence):
+            agent.replace(path, json.dumps({**bundle, "spiffe_sequence": sequence}))
+            return agent.svid("bundle", "set", "other.example", path)
+        assert keep(7)[0] == 0
+        code, _, said = keep(6)
+        assert code, said
+        agent.stop()
+        agent.start()
+        listed = json.loads(agent.svid("bundle", "list", "-o", "json")[1])["bundles"]
+        assert [(b["trust_domain"], b["sequence"], b["x509_authorities"]) for b in listed] == [("other.example", 7, 1)]
+        assert listed[0]["federated_by"] == [f"spiffe://{agent.trust_domain}/app"]
 
 
 if __name__ == "__main__":

@@ -215,6 +215,14 @@ class Agent:
         """Evidence whole, documents and authority loaded; a test that wants it earlier calls launch()."""
         return os.path.exists(self.socket) and (self.status() or {}).get("serving")
 
+    def wait_for_jwt_key(self, seconds=20):
+        """svidd serves before the first RSA key of a new authority is made; a JWT-SVID is Unavailable until then."""
+        def made():
+            code, out, _ = self.svid("bundle", "show", self.trust_domain, "--format", "jwks")
+            return code == 0 and json.loads(out)["keys"]
+        if not until(made, seconds):
+            raise AgentError(f"no JWT key after {seconds} s\n{self.explain()}")
+
     def stop(self, seconds=15):
         """SIGTERM to svidd alone, which drains; its exit code."""
         if self.process is None:

@@ -71,7 +71,7 @@ class Go:
         if mode == "jwt":
             return [mode, "-audience", ",".join(words)]
         pairs = zip(flags.get(mode, []), words)
-        return [mode, "-for", "40s", *(word for pair in pairs for word in pair)]
+        return [mode, "-for", "80s", *(word for pair in pairs for word in pair)]
 
 
 class Rust:
@@ -84,7 +84,7 @@ class Rust:
         return Program([path], {"unix:path": path})
 
     def command(self, socket, mode, *words):
-        return [mode, socket, *(["40"] if mode in ("source", "jwt-watch") else []), *words]
+        return [mode, socket, *(["80"] if mode in ("source", "jwt-watch") else []), *words]
 
 
 class Interpreted:

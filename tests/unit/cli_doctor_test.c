@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/doctor_kernel.c agent/cli/doctor_agent.c agent/cli/endpoint.c */
+/* links: agent/cli/doctor_kernel.c agent/cli/doctor_agent.c agent/cli/doctor_status.c agent/cli/audit_line.c agent/cli/jwt.c agent/cli/jwt_verify.c agent/cli/jwk.c agent/cli/dump.c agent/cli/endpoint.c */
 /* cli_doctor_test.c - each check of `svid doctor` on a machine made of files, healthy and ill. */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +73,9 @@ static const struct check *find(const char *name)
 		if (strcmp(c->name, name) == 0)
 			return c;
 	for (const struct check *c = doctor_guess_checks; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	for (const struct check *c = doctor_status_checks; c->name; c++)
 		if (strcmp(c->name, name) == 0)
 			return c;
 	fail_msg("no check %s", name);
@@ -173,6 +176,49 @@ static void expected_tier_follows_from_the_settings(void **state)
 	assert_int_equal(tier("6.1.0", "capability,bpf", "[none] integrity confidentiality", false), FINDING_FAIL);
 	assert_int_equal(tier("6.12.0", "capability,bpf", "none integrity [confidentiality]", true), FINDING_FAIL);
 	patient.kernel = "6.1.0";
+}
+
+static void what_the_agent_says_of_itself_counts(void **state)
+{
+	static const struct {
+		const char *check, *status;
+		enum finding want;
+	} cases[] = {
+		{ "serving", "{\"serving\":true}", FINDING_OK },
+		{ "serving", "{\"serving\":false,\"holds\":[{\"what\":\"audit\",\"why\":\"\\u001b\"}]}", FINDING_FAIL },
+		{ "documents", "{\"documents\":{\"stale\":[]}}", FINDING_OK },
+		{ "documents", "{\"documents\":{\"stale\":[\"a\"]}}", FINDING_WARN },
+		{ "settings", "{\"restart_needed\":[]}", FINDING_OK },
+		{ "settings", "{\"restart_needed\":[{\"setting\":\"spec.attestation\"}]}", FINDING_WARN },
+		{ "authority", "{\"authority\":{\"not_after\":\"2029-01-01T00:00:00Z\"}}", FINDING_OK },
+		{ "authority", "{\"authority\":{\"not_after\":\"2027-01-20T00:00:00Z\"}}", FINDING_WARN },
+		{ "authority", "{\"authority\":{\"not_after\":\"2027-01-10T00:00:00Z\"}}", FINDING_FAIL },
+		{ "jwt-keys", "{\"authority\":{\"jwt_keys\":[\"k\"]}}", FINDING_OK },
+		{ "jwt-keys", "{\"authority\":{\"jwt_keys\":[]}}", FINDING_WARN },
+		{ "audit", "{\"audit\":{\"working\":true,\"mode\":\"required\"}}", FINDING_OK },
+		{ "audit", "{\"audit\":{\"working\":false,\"mode\":\"required\"}}", FINDING_FAIL },
+		{ "penalties", "{\"penalties\":[]}", FINDING_OK },
+		{ "penalties", "{\"penalties\":[{\"whose\":\"uid\",\"id\":7}]}", FINDING_WARN },
+		/* What an agent of another version does not say is no finding. */
+		{ "serving", "{}", FINDING_OK },   { "documents", "{}", FINDING_OK }, { "settings", "{}", FINDING_OK },
+		{ "authority", "{}", FINDING_OK }, { "jwt-keys", "{}", FINDING_OK },  { "audit", "{}", FINDING_OK },
+		{ "penalties", "{}", FINDING_OK },
+	};
+
+	const struct patient before = patient;
+
+	(void)state;
+	patient.now = 1800000000; /* 2027-01-15 */
+	patient.config = patient.policy_dir = "/x";
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *status = json_loads(cases[i].status, 0, NULL);
+
+		assert_non_null(status);
+		patient.status = status;
+		assert_int_equal(examine(cases[i].check), cases[i].want);
+		json_decref(status);
+	}
+	patient = before;
 }
 
 static void clock_must_be_plausible_and_should_be_synchronised(void **state)
@@ -277,6 +323,7 @@ int main(void)
 		cmocka_unit_test(settings_of_the_kernel_are_read),
 		cmocka_unit_test(mounts_decide_on_cgroups_and_bpffs),
 		cmocka_unit_test(expected_tier_follows_from_the_settings),
+		cmocka_unit_test(what_the_agent_says_of_itself_counts),
 		cmocka_unit_test(clock_must_be_plausible_and_should_be_synchronised),
 		cmocka_unit_test(socket_must_be_open_to_all_in_a_closed_directory),
 		cmocka_unit_test(directories_must_not_be_open),

@@ -288,6 +288,8 @@ static void a_good_document_becomes_its_normal_form(void **unused)
 	form = form_of(&c, "agent");
 	assert_string_equal(json_string_value(json_object_get(form, "attestation")), "auto");
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(form, "x509"), "caTTL")), 365 * 86400);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(form, "jwt"), "keyTTL")), 30 * 86400);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(form, "profiles"), "wit")), "false");
 	json_decref(form);
 }
 
@@ -377,6 +379,11 @@ static void agent_documents_are_judged(void **unused)
 		{ AGENT_SPEC("trustDomain: a, upstream: x"), "not supported by this build" },
 		{ AGENT_SPEC("trustDomain: a, x509: {ttl: 2h, caTTL: 1h}"), "longer than caTTL" },
 		{ AGENT_SPEC("trustDomain: a, limits: {connections: 9000}"), "out of range" },
+		{ AGENT_SPEC("trustDomain: a, jwt: {ttl: 2h, keyTTL: 1h}"), "spec.jwt: ttl is longer than keyTTL" },
+		{ AGENT_SPEC("trustDomain: a, jwt: {keyTTL: 2d}"), "below 3d" }, /* a warning */
+		{ AGENT_SPEC("trustDomain: a, jwt: {issuer: issuer.example.org}"), "a URI is wanted" },
+		{ AGENT_SPEC("trustDomain: a, jwt: {issuer: 'https://a b'}"), "printable ASCII" },
+		{ AGENT_SPEC("trustDomain: a, profiles: {wit: yes}"), "one of true|false" },
 	};
 
 	(void)unused;

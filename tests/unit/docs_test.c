@@ -480,6 +480,7 @@ static void settings_are_read(void **unused)
 	assert_int_equal(doc_json(AGENT_FILE, "Agent", "agent",
 				  "{\"trustDomain\":\"td\",\"agentGroups\":[\"g\"],\"attestation\":\"bpf-tp\","
 				  "\"audit\":\"required\",\"logLevel\":\"debug\",\"x509\":{\"ttl\":60,\"caTTL\":600},"
+				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},\"profiles\":{\"wit\":\"true\"},"
 				  "\"limits\":{\"connections\":5,\"connectionsPerUID\":4}}"), 0);
 	assert_int_equal(doc_json(AGENT_FILE, KIND, "a",
 				  "{\"workloadID\":\"a\",\"scope\":{\"agentGroup\":{\"id\":\"g\"}}," UID_SET "}"), 0);
@@ -493,6 +494,12 @@ static void settings_are_read(void **unused)
 	assert_int_equal(s->log_level, LOG_DEBUG);
 	assert_int_equal(s->x509_ttl, 60);
 	assert_int_equal(s->ca_ttl, 600);
+	assert_int_equal(s->jwt_ttl, 70);
+	assert_int_equal(s->jwt_key_ttl, 700);
+	assert_string_equal(s->jwt_issuer, "https://i");
+	assert_true(s->wit);
+	assert_int_equal(policy_at(docs_policy(d), 0)->jwt_ttl, 70);
+	assert_int_equal(policy_at(docs_policy(d), 0)->jwt_alg, JWT_RS256);
 	assert_int_equal(s->max_conns, 5);
 	assert_int_equal(s->max_conns_per_uid, 4);
 	assert_int_equal(in_force(), 1);
@@ -504,6 +511,8 @@ static void settings_are_read(void **unused)
 	assert_int_equal(done(), 0);
 	assert_int_equal(docs_settings(d)->log_level, SETTINGS_LOG_UNSAID);
 	assert_int_equal(docs_settings(d)->max_conns, LIM_CONNS);
+	assert_string_equal(docs_settings(d)->jwt_issuer, "spiffe://td");
+	assert_false(docs_settings(d)->wit);
 }
 
 static void status_is_json(void **unused)

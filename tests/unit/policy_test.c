@@ -390,9 +390,33 @@ static void explaining_decides_the_same(void **unused)
 	policy_free(p);
 }
 
+/* What the compiler checked is checked again: it reads YAML and may be wrong. */
+static void jwt_settings_of_a_wrong_form_are_broken(void **unused)
+{
+	static const char *const bad[] = {
+		"{\"ttl\":0}", "{\"ttl\":86401}", "{\"alg\":\"HS256\"}", "{\"alg\":\"none\"}", "{\"alg\":\"RS384\"}",
+		"{\"audiences\":[\"\"]}", "{\"audiences\":\"a\"}", "{\"audiences\":[1]}",
+	};
+	struct identity *id = NULL;
+	char json[200];
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(json, sizeof(json), "{\"workloadID\":\"x\"," UID_SET ",\"svid\":{\"jwt\":%s}}", bad[i]);
+		if (build("x", json, &id) != -ERR_FORMAT)
+			fail_msg("%s", bad[i]);
+	}
+	id = good("x", "{\"workloadID\":\"x\"," UID_SET ",\"svid\":{\"jwt\":{\"alg\":\"ES256\",\"audiences\":[\"a\"]}}}");
+	assert_int_equal(id->jwt_alg, JWT_ES256);
+	assert_int_equal(id->jwt_ttl, 300);
+	assert_int_equal(id->n_jwt_audiences, 1);
+	identity_free(id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(jwt_settings_of_a_wrong_form_are_broken),
 		cmocka_unit_test(broken_forms_condemn_the_compiler),
 		cmocka_unit_test(ids_that_cannot_be_ours_are_refused),
 		cmocka_unit_test(a_document_becomes_an_identity),

@@ -15,7 +15,7 @@ const api = grpc.loadPackageDefinition(loader.loadSync(proto, { keepCase: true }
 const client = new api(process.env.SPIFFE_ENDPOINT_SOCKET, grpc.credentials.createInsecure());
 const metadata = new grpc.Metadata();
 metadata.set('workload.spiffe.io', 'true');
-const wait = 30000; // ms for anything
+const wait = 70000; // ms for anything
 
 function emit(event, fields) {
 	console.log(JSON.stringify({ event, at: Date.now() / 1000, ...fields }));

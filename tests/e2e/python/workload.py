@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from spiffe import JwtSource, JwtSvid, WorkloadApiClient, X509Source
 
-WAIT = 30  # seconds for anything
+WAIT = 70  # seconds for anything
 
 
 def emit(event, **fields):

@@ -31,7 +31,7 @@ import java.util.stream.Collectors;
  * | validate AUDIENCE TOKEN; the address is in SPIFFE_ENDPOINT_SOCKET.
  */
 public final class Workload {
-	private static final long WAIT = 30; // seconds for anything
+	private static final long WAIT = 70; // seconds for anything
 
 	private Workload() {
 	}

@@ -242,7 +242,10 @@ def test_python_finds_the_services_by_reflection():
 
 
 def test_the_tests_that_rust_spiffe_brings_pass():
-    """Its crate has live tests, for two identities of example.org that know a foreign trust domain."""
+    """Its crate has live tests, for two identities of example.org that know a foreign trust domain.
+
+    All of them but test_custom_endpoint, which wants a socket at a fixed path of the machine.
+    """
     with open(clients.built("rust-tests") + "/built", encoding="utf-8") as f:
         tests = f.read().split()
     foreign = TrustDomain("example-federated.org")
@@ -256,7 +259,7 @@ def test_the_tests_that_rust_spiffe_brings_pass():
         agent.wait_for_jwt_key()
         set_bundle(agent, foreign)
         for path in placed:
-            done = subprocess.run([path, "--ignored", "--test-threads", "2"], stdout=subprocess.PIPE, cwd="/",
+            done = subprocess.run([path, "--ignored", "--skip", "test_custom_endpoint"], stdout=subprocess.PIPE, cwd="/",
                                   stderr=subprocess.STDOUT, timeout=120, check=False, user=CALLER_UID, group=CALLER_UID,
                                   extra_groups=[], env={"SPIFFE_ENDPOINT_SOCKET": agent.endpoint})
             assert done.returncode == 0, done.stdout.decode(errors="replace")[-4000:]

@@ -16,7 +16,7 @@ import types
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
 import envoy  # noqa: E402  pylint: disable=wrong-import-position
-from agent import TRUST_DOMAIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import ROOT, TRUST_DOMAIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 from envoy import Envoy  # noqa: E402  pylint: disable=wrong-import-position
 from foreign import TrustDomain  # noqa: E402  pylint: disable=wrong-import-position
 from http_load import App, Load, get, said  # noqa: E402  pylint: disable=wrong-import-position
@@ -148,16 +148,40 @@ def test_names_of_the_settings_replace_the_usual_ones():
 
 def test_peers_of_policy_are_the_peers_that_envoy_accepts():
     with world("peers", more=f"  sds: {{peers: ['{A}']}}\n") as agent:
-        agent.identity("envoy-c", agent.path["c"])
+        agent.identity("envoy-c", agent.path["c"], workload="more/c")
         b = start_b(agent, peers=[])
         a = start_a(agent, b)
         c = start_a(agent, b, path=agent.path["c"])
         check_passes(a)
         assert get(c.port("out"), "/new")[0] == 503
-        agent.identity("envoy-b", agent.path["b"], more=f"  sds: {{peers: ['{A}', 'prefix:spiffe://{TRUST_DOMAIN}/envoy-c']}}\n")
+        agent.identity("envoy-b", agent.path["b"], more=f"  sds: {{peers: ['{A}', 'prefix:spiffe://{TRUST_DOMAIN}/more/']}}\n")
         assert until(lambda: get(c.port("out"), "/new")[0] == 200, 20), b.explain()
         check_passes(a)
         check_content(a, b, c)
+
+
+def documented():
+    """The two YAML texts of workloadapi/ENVOY.md: the policy, and Envoy's configuration."""
+    with open(os.path.join(ROOT, "workloadapi", "ENVOY.md"), encoding="utf-8") as f:
+        return [block.split("```")[0] for block in f.read().split("```yaml\n")[1:]]
+
+
+def test_configuration_of_the_documentation_works_as_it_is_printed():
+    policy, text = documented()
+    with Agent("pasted", trust_domain="example.org") as agent, App() as app:
+        path = envoy.install(agent, "envoy")
+        agent.document("envoy", policy.replace("/usr/bin/envoy", path))
+        agent.start()
+        ports = {"9901": 0, "8080": 0, "8443": envoy.free_port(), "9000": app.port}
+        text = text.replace("/run/svid/public/api.sock", agent.socket)
+        for number, port in ports.items():
+            assert f"port_value: {number}}}" in text
+            text = text.replace(f"port_value: {number}}}", f"port_value: {port}}}")
+        both = Envoy(agent, path, text=text).wait_live()
+        status, body = get(both.port("out"))
+        assert status == 200 and said(body)["By"] == said(body)["URI"] == "spiffe://example.org/envoy", (status, body)
+        assert '"uri": "spiffe://example.org/envoy"' in both.ask("certs"), both.ask("certs")
+        check_content(both)
 
 
 # identities that are not there, or not any more

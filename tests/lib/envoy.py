@@ -194,6 +194,13 @@ class Envoy:
         return {key: n for key, n in self.stats().items() if key.endswith("update_rejected") and n}
 
 
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 def is_open(port):
     with socket.socket() as s:
         s.settimeout(2)

@@ -41,8 +41,11 @@ def matcher(peer):
 
 
 def tls(certificate="default", bundle="ALL", peers=(), delta=False, selector=None):
+    """One side of TLS; selector: what chooses the certificate instead; without bundle nobody at the other end is asked."""
     own = {"custom_tls_certificate_selector": selector} if selector else {
         "tls_certificate_sds_secret_configs": [secret(certificate, delta)]}
+    if not bundle:
+        return own
     accepted = {"match_typed_subject_alt_names": [matcher(peer) for peer in peers]} if peers else {}
     return {**own, "combined_validation_context": {"default_validation_context": accepted,
                                                    "validation_context_sds_secret_config": secret(bundle, delta)}}
@@ -81,10 +84,10 @@ def _http(**more):
     return {"typed_extension_protocol_options": {kind: {"@type": "type.googleapis.com/" + kind, **more}}}
 
 
-def server(name, upstream_port, common, certificate_required=True):
+def server(name, upstream_port, common):
     """(listener, clusters): mutual TLS in, plain HTTP to a local port. The peer's certificate is told in a header."""
-    typed = {"@type": TLS + "DownstreamTlsContext", "require_client_certificate": certificate_required,
-             "common_tls_context": common}
+    typed = {"@type": TLS + "DownstreamTlsContext", "common_tls_context": common,
+             "require_client_certificate": "combined_validation_context" in common}
     if "custom_tls_certificate_selector" in common:  # a ticket would skip the selection
         typed.update(disable_stateless_session_resumption=True, disable_stateful_session_resumption=True)
     return (_listener(name, [("/", f"{name}-app")], typed, SAYS_WHO), [_cluster(f"{name}-app", address(upstream_port))])
@@ -188,7 +191,8 @@ class Envoy:
         return {key: int(value) for key, value in (line.split(": ", 1) for line in lines) if value.isdigit()}
 
     def updates(self, name):
-        return self.stats().get(f"sds.{name}.update_success", 0)
+        """How often a secret has come."""
+        return self.stats().get(f"sds.{name.replace('://', '_')}.update_success", 0)
 
     def rejected(self):
         return {key: n for key, n in self.stats().items() if key.endswith("update_rejected") and n}

@@ -97,7 +97,8 @@ def client(name, server_port, common):
     """(listener, clusters): plain HTTP in, mutual TLS out; under /new each request has a connection of its own."""
     socket_tls = {"transport_socket": {"name": "tls", "typed_config": {
         "@type": TLS + "UpstreamTlsContext", "common_tls_context": common, "max_session_keys": 0}}}
-    once = _http(explicit_http_config={"http_protocol_options": {}}, common_http_protocol_options={"max_requests_per_connection": 1})
+    once = _http(explicit_http_config={"http_protocol_options": {}},
+                 common_http_protocol_options={"max_requests_per_connection": 1})
     clusters = [_cluster(f"{name}-keep", address(server_port), **socket_tls),
                 _cluster(f"{name}-new", address(server_port), **socket_tls, **once)]
     return _listener(name, [("/new", f"{name}-new"), ("/", f"{name}-keep")]), clusters

@@ -293,6 +293,7 @@ int conn_new(struct conn_env *env, int fd, const struct msg_F_CONN *m, struct co
 	c->looks_first = may_carry(fd);
 	fill(c, m);
 	grpc_init(&c->g, env->api);
+	c->g.refused = m->err;
 	*ret_c = c;
 	return 0;
 }

@@ -257,6 +257,8 @@ static void check_head(struct call *c)
 		refuse_err(c, -ERR_METHOD);
 	else if (r->timeout_bad)
 		refuse(c, GRPC_INTERNAL, "malformed grpc-timeout", 0);
+	else if (r->spiffe_api && call_conn(c)->refused)
+		refuse_err(c, call_conn(c)->refused);
 }
 
 static void on_head(struct h2_stream *s)

@@ -50,7 +50,8 @@
 #define LIM_FIRST_REQUEST_MS 10000     /* a connection without a complete request */
 #define LIM_CUT_MS 100		       /* core cuts a connection that its front did not end */
 #define LIM_UNDERTAKERS 2	       /* svid-undertaker processes */
-#define LIM_BURY_MS 1000	       /* one close(); then the undertaker is killed */
+#define LIM_BURY_AT_ONCE 32	       /* connections that one of them holds */
+#define LIM_BURY_MS 1000	       /* closing them; then the undertaker is killed */
 #define LIM_GRAVES 1024		       /* refused connections that wait for an undertaker; above, nobody is accepted */
 #define LIM_ALIVE_MS 1000	       /* svid-core tells svidd that its loop runs */
 #define LIM_CORE_SILENT_MS 15000       /* svid-core that told nothing is started anew */

@@ -41,6 +41,7 @@ struct attest {
 	void *owner;
 	struct attest_worker workers[LIM_ATTEST_WORKERS];
 	struct list queue;
+	uint32_t last_caller; /* whose question was put last */
 	struct attest_canary *wanted; /* gets the next idle worker */
 	char path[108];		      /* that it connects to */
 	struct attest_stats stats;
@@ -332,14 +333,20 @@ static bool has_worker(const struct attest *a, const struct attest_job *job)
 	return false;
 }
 
+/* The oldest, but callers take turns: who asks without end makes nobody else wait for all of it (A14). */
 static struct attest_job *next_job(struct attest *a, bool hasher)
 {
-	struct attest_job *job;
+	struct attest_job *job, *oldest = NULL;
 
-	list_for_each(job, &a->queue, node)
-		if (hashes(job) == hasher && !has_worker(a, job))
+	list_for_each(job, &a->queue, node) {
+		if (hashes(job) != hasher || has_worker(a, job))
+			continue;
+		if (job->caller != a->last_caller)
 			return job;
-	return NULL;
+		if (!oldest)
+			oldest = job;
+	}
+	return oldest;
 }
 
 static void start_canary(struct attest *a, struct attest_worker *w)
@@ -356,6 +363,11 @@ static void start_canary(struct attest *a, struct attest_worker *w)
 	set_state(w, W_CANARY_UP);
 }
 
+static uint64_t time_of(const struct attest_job *job)
+{
+	return (hashes(job) ? LIM_DIGEST_MS : LIM_ATTEST_MS) * NS_PER_MS;
+}
+
 static void job_start(struct attest_worker *w, struct attest_job *job)
 {
 	struct attest *a = w->pool;
@@ -367,13 +379,16 @@ static void job_start(struct attest_worker *w, struct attest_job *job)
 		return;
 	}
 	a->stats.waiting--;
+	a->last_caller = job->caller;
 	job->worker = w;
 	job->started = clock_boot_ns();
 	w->job = job;
 	set_state(w, W_IDENTIFY + job->kind);
-	/* A queue of others' files must not count against this one; no memory: the time of before stays. */
-	if (hashes(job))
-		(void)!loop_timer_in(a->loop, &job->deadline, LIM_DIGEST_MS * NS_PER_MS);
+	/*
+	 * The queue before it must not count against a worker: killing one for what it has not had time to do would leave
+	 * less for the next (A14). No memory: the time of before stays.
+	 */
+	(void)!loop_timer_in(a->loop, &job->deadline, time_of(job));
 }
 
 static void dispatch(struct attest *a)
@@ -388,12 +403,7 @@ static void dispatch(struct attest *a)
 			job_start(w, job);
 }
 
-static uint64_t time_of(const struct attest_job *job)
-{
-	return (hashes(job) ? LIM_DIGEST_MS : LIM_ATTEST_MS) * NS_PER_MS;
-}
-
-/* The time of a question runs from when it was asked, waiting included. */
+/* Once for waiting, once for the answer. */
 static void on_deadline(struct loop_timer *t)
 {
 	struct attest_job *job = container_of(t, struct attest_job, deadline);

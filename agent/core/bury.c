@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bury.c - who closes what: in place, or one at a time through the undertakers. svid-core. */
+/* bury.c - who closes what: in place, or a few at a time through the undertakers. svid-core. */
 #include "agent/core/bury.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/ipc/plan.h"
 
 enum {
 	U_IDLE,
@@ -29,21 +30,34 @@ static void on_late(struct loop_timer *t)
 	u->bury->kill(u->bury->owner, u->index);
 }
 
-void bury_init(struct bury *b, struct loop *loop, void (*kill)(void *owner, uint32_t index), void *owner)
+/* Since Linux 6.16, where svidd has switched it off on the listener; connections inherit that. */
+static bool refuses_rights(int listener)
 {
-	*b = (struct bury){ .loop = loop, .kill = kill, .owner = owner };
+	int on = 1;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &on, &len) == 0 && !on;
+}
+
+void bury_init(struct bury *b, struct loop *loop, int listener, void (*kill)(void *owner, uint32_t index), void *owner)
+{
+	*b = (struct bury){ .loop = loop, .kill = kill, .owner = owner, .in_place = refuses_rights(listener) };
 	list_init(&b->waiting);
-	for (uint32_t i = 0; i < LIM_UNDERTAKERS; i++)
+	for (uint32_t i = 0; i < LIM_UNDERTAKERS; i++) {
 		b->undertakers[i] = (struct undertaker){ .bury = b, .index = i, .late.cb = on_late };
+		list_init(&b->undertakers[i].now);
+	}
 }
 
 static void finished(struct undertaker *u)
 {
-	struct grave *g = take(&u->now);
+	struct grave *g, *tmp;
 
 	loop_timer_stop(&u->late);
-	if (g)
+	list_for_each_safe(g, tmp, &u->now, node) {
+		list_del(&g->node);
 		g->over(g);
+	}
 }
 
 static int on_closed(struct chan *c, struct chan_msg *m)
@@ -104,29 +118,39 @@ int bury_peer(struct bury *b, uint32_t index, int fd)
 }
 
 /*
- * Ours is closed while the undertaker's cannot be: it holds the connection and waits for U_CLOSE. One at a time, so
- * neither message ever waits in the channel, where it would be a duplicate of ours again.
+ * Ours are closed while the undertaker's cannot be: it holds the connections and waits for U_CLOSE. Never more at a time
+ * than the socket takes, so that no message waits in the channel, where it would be a duplicate of ours again.
  */
-static int hand_over(struct undertaker *u, struct grave *g)
+static int hand_over(struct undertaker *u)
 {
-	int err = chan_put_fds(u->chan, U_TAKE, 0, &g->fd, 1);
+	struct bury *b = u->bury;
+	int err = 0;
 
-	if (err)
+	for (size_t n = 0; n < LIM_BURY_AT_ONCE && !list_empty(&b->waiting); n++) {
+		struct grave *g = list_entry(b->waiting.next, struct grave, node);
+
+		err = chan_put_fds(u->chan, U_TAKE, 0, &g->fd, 1);
+		if (err)
+			break;
+		close(g->fd);
+		g->fd = -1;
+		list_del(&g->node);
+		list_add_tail(&u->now, &g->node);
+		b->n_waiting--;
+		b->handed++;
+	}
+	if (list_empty(&u->now))
 		return err;
-	u->bury->handed++;
-	u->now = g;
-	close(g->fd);
-	g->fd = -1;
 	chan_set_state(u->chan, U_BUSY);
-	if (loop_timer_in(u->bury->loop, &u->late, LIM_BURY_MS * NS_PER_MS) || chan_put(u->chan, U_CLOSE, 0))
-		on_late(&u->late);
-	return 0;
+	if (loop_timer_in(b->loop, &u->late, LIM_BURY_MS * NS_PER_MS))
+		return -ENOMEM;
+	return chan_put(u->chan, U_CLOSE, 0);
 }
 
 static struct undertaker *idle_one(struct bury *b)
 {
 	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
-		if (b->undertakers[i].chan && !b->undertakers[i].now && !b->undertakers[i].killed)
+		if (b->undertakers[i].chan && list_empty(&b->undertakers[i].now) && !b->undertakers[i].killed)
 			return &b->undertakers[i];
 	return NULL;
 }
@@ -135,16 +159,10 @@ static void go_on(struct bury *b)
 {
 	struct undertaker *u;
 
-	while (!list_empty(&b->waiting) && (u = idle_one(b))) {
-		struct grave *g = list_entry(b->waiting.next, struct grave, node);
-
-		if (hand_over(u, g)) {
-			on_late(&u->late); /* another, or the next one, takes it */
-			continue;
-		}
-		list_del(&g->node);
-		b->n_waiting--;
-	}
+	/* One that does not take what it is given is ended: another, or the next one, takes the rest. */
+	while (!list_empty(&b->waiting) && (u = idle_one(b)))
+		if (hand_over(u))
+			on_late(&u->late);
 }
 
 /* Nothing can be added after shutdown(2), so the answer stays true. */
@@ -158,7 +176,7 @@ static bool is_empty(int fd)
 
 void bury(struct bury *b, struct grave *g)
 {
-	if (is_empty(g->fd)) {
+	if (is_empty(g->fd) || b->in_place) {
 		close(g->fd);
 		g->over(g);
 		return;

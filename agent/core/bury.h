@@ -27,7 +27,7 @@ struct undertaker {
 	struct bury *bury;
 	uint32_t index;
 	struct chan *chan; /* NULL: not there now */
-	struct grave *now; /* NULL: idle */
+	struct list now;   /* graves that it holds; none: idle */
 	struct loop_timer late;
 	bool killed;
 };
@@ -38,19 +38,21 @@ struct bury {
 	void (*kill)(void *owner, uint32_t index);
 	void *owner;
 	struct undertaker undertakers[LIM_UNDERTAKERS];
+	bool in_place; /* nobody can have queued a descriptor: close() is always quick */
 	struct list waiting;
 	size_t n_waiting;
 	uint64_t handed, killed; /* since start */
 };
 
-/** bury_init() - no undertaker yet: what needs one waits. */
-void bury_init(struct bury *b, struct loop *loop, void (*kill)(void *owner, uint32_t index), void *owner);
+/** bury_init() - no undertaker yet: what needs one waits. @listener: where the connections come from. */
+void bury_init(struct bury *b, struct loop *loop, int listener, void (*kill)(void *owner, uint32_t index), void *owner);
 
 /** bury_peer() - undertaker @index has started; takes over @fd. Errors: -ERR_FORMAT (no such number), -ENOMEM, -errno. */
 MUST int bury_peer(struct bury *b, uint32_t index, int fd);
 
 /**
- * bury() - shut @g->fd down and close it: at once when nothing is queued in it, else by an undertaker.
+ * bury() - shut @g->fd down and close it: at once where it can hold no descriptors or nothing at all is queued in it, else
+ * by an undertaker.
  * No front may hold a duplicate that it could close later than that: shared ones come here when they are given back.
  */
 void bury(struct bury *b, struct grave *g);

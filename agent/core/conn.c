@@ -74,8 +74,8 @@ int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_con
 	i = c->free_conns[--c->n_free];
 	c->generations[i]++;
 	*conn = (struct conn){ .core = c, .number = (uint64_t)c->generations[i] << 32 | i, .fd = fd, .pid = pid,
-			       .uid = uid, .person = { .id = uid, .kind = SVID_WHO_UID }, .accepted = clock_boot_ns(), .timer.cb = on_timer,
-			       .watch = { .fd = fd, .cb = on_readable } };
+			       .uid = uid, .person = { .id = uid, .kind = SVID_WHO_UID }, .accepted = clock_boot_ns(),
+			       .timer.cb = on_timer, .watch = { .fd = fd, .cb = on_readable } };
 	list_init(&conn->in_set);
 	list_init(&conn->in_decision);
 	list_init(&conn->in_key);

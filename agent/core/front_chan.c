@@ -157,7 +157,8 @@ int front_hand(struct front *fr, struct conn *conn)
 {
 	int err = chan_put_fds(fr->chan, F_CONN, 0, &conn->fd, 1, .conn = conn->number, .pid = (uint32_t)conn->pid,
 			       .conn_slot = conn->ticket.conn_slot, .conn_value = conn->ticket.conn_word,
-			       .holder_slot = conn->ticket.holder_slot, .holder_value = conn->ticket.holder_word);
+			       .holder_slot = conn->ticket.holder_slot, .holder_value = conn->ticket.holder_word,
+			       .err = conn->end_err);
 
 	if (err)
 		return err;

@@ -103,17 +103,18 @@ static bool gets_bundle(const struct idset *set)
 	return set->n || set->table->sds.flags & SDS_BUNDLES_FOR_NOBODY;
 }
 
-/* What every set shows. The profile counts for the empty set too: its front starts before there is a document. */
-static void put_common(const struct idset *set, struct state_of_set *s)
+/* The settings count for the empty set too: its front starts before there is an Agent document. */
+static void stamp_common(const struct idset *set, struct buf *stamp)
 {
 	const struct fronts *f = set->table;
 
-	buf_put_u64(&s->stamp, authority_serial(f->auth));
-	buf_put_u32(&s->stamp, authority_wit(f->auth));
-	buf_put_blob(&s->stamp, slice_str(f->sds.svid));
-	buf_put_blob(&s->stamp, slice_str(f->sds.bundle));
-	buf_put_blob(&s->stamp, slice_str(f->sds.all));
-	buf_put_u32(&s->stamp, f->sds.flags);
+	buf_put_u64(stamp, gets_bundle(set) ? authority_serial(f->auth) : 0);
+	buf_put_blob(stamp, slice_str(authority_trust_domain(f->auth)));
+	buf_put_u32(stamp, authority_wit(f->auth));
+	buf_put_blob(stamp, slice_str(f->sds.svid));
+	buf_put_blob(stamp, slice_str(f->sds.bundle));
+	buf_put_blob(stamp, slice_str(f->sds.all));
+	buf_put_u32(stamp, f->sds.flags);
 }
 
 static int put_set(struct idset *set, const struct state_of_set *s)
@@ -151,7 +152,7 @@ void front_push(struct idset *set)
 
 	if (!fr || !fr->ready)
 		return;
-	put_common(set, &s);
+	stamp_common(set, &s.stamp);
 	err = put_entries(set, &s);
 	if (err == -ERR_NOT_READY)
 		return;

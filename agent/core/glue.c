@@ -186,6 +186,6 @@ int core_make_parts(struct core *c)
 	bounds_init(&c->bounds);
 	c->bounds.door = on_door;
 	c->bounds.owner = c;
-	bury_init(&c->bury, c->loop, on_undertaker_kill, c);
+	bury_init(&c->bury, c->loop, c->plan.listen_public, on_undertaker_kill, c);
 	return err;
 }

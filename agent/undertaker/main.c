@@ -37,25 +37,30 @@ static void alarms(int us)
 	setitimer(ITIMER_REAL, &each, NULL);
 }
 
+struct held {
+	int fds[LIM_BURY_AT_ONCE];
+	unsigned int n;
+};
+
 /* A lingering close waits for its peer only until a signal is there, and so does everything else that is well behaved. */
-static int close_it(int *fd)
+static int close_all(struct held *h)
 {
 	alarms(ALARM_US);
-	close(*fd);
+	while (h->n)
+		close(h->fds[--h->n]);
 	alarms(0);
-	*fd = -1;
 	return ipc_put(FD_CHANNEL, U_CLOSED, 0);
 }
 
-static int handle(struct chan_msg *m, int *held)
+static int handle(struct chan_msg *m, struct held *h)
 {
 	if (m->body.len)
 		return -ERR_TRAILING;
-	if (m->type == MSG_U_CLOSE && *held >= 0)
-		return close_it(held);
-	if (m->type != MSG_U_TAKE || *held >= 0)
+	if (m->type == MSG_U_CLOSE && h->n)
+		return close_all(h);
+	if (m->type != MSG_U_TAKE || h->n == ARRAY_SIZE(h->fds))
 		return -ERR_PERMIT;
-	*held = m->fds[0];
+	h->fds[h->n++] = m->fds[0];
 	m->fds[0] = -1;
 	return 0;
 }
@@ -63,8 +68,9 @@ static int handle(struct chan_msg *m, int *held)
 static int serve(void)
 {
 	struct buf scratch = BUF_INIT(LIM_IPC_INLINE + 64);
+	struct held held = { .n = 0 };
 	struct chan_msg m;
-	int held = -1, err = 0;
+	int err = 0;
 
 	while (!err) {
 		err = ipc_recv(FD_CHANNEL, &scratch, &m);

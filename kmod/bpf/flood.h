@@ -8,23 +8,27 @@
 
 #define EAGAIN_ERR	11
 
-/* Root makes namespaces for containers that have nothing else in common: they count by uid. */
-static __always_inline struct svid_who who_person(__u32 uid, __u32 level, __u32 owner)
+/* Whose connection this is: a person, a program of that person, a cgroup. */
+struct flood_who {
+	struct svid_who person, program, group;
+	int grouped;
+};
+
+/* Namespaces that root makes are containers that have nothing else in common: they count by uid. */
+static __always_inline void flood_whose(const struct svid_conn *rec, struct flood_who *ret)
 {
-	struct svid_who who = { .id = uid, .kind = SVID_WHO_UID };
+	const struct svid_creds *c = &rec->creds;
+	int made = c->userns_level && c->userns_owner;
 
-	if (level && owner) {
-		who.id = owner;
-		who.kind = SVID_WHO_USERNS;
-	}
-	return who;
-}
-
-static __always_inline struct svid_who who_group(__u64 cgroup)
-{
-	struct svid_who who = { .id = cgroup, .kind = SVID_WHO_CGROUP };
-
-	return who;
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->person.kind = made ? SVID_WHO_USERNS : SVID_WHO_UID;
+	ret->person.id = made ? c->userns_owner : c->ids.uid;
+	ret->program.kind = SVID_WHO_EXE;
+	ret->program.id = (rec->image.exe.ino * 0x9e3779b97f4a7c15ull) ^ ((__u64)rec->image.exe.dev << 32) ^
+			  (ret->person.id << 2 | ret->person.kind);
+	ret->group.kind = SVID_WHO_CGROUP;
+	ret->group.id = c->cgroup_id;
+	ret->grouped = c->cgroup_id != SVID_CGROUP_ROOT;
 }
 
 static __always_inline int door_is_shut(const struct svid_who *who, __u64 now)
@@ -34,11 +38,21 @@ static __always_inline int door_is_shut(const struct svid_who *who, __u64 now)
 	return until && *until > now;
 }
 
-static __always_inline int queue_is_full(const struct svid_who *who, __u64 now)
+static __always_inline __u32 queue_length(const struct svid_who *who, __u64 now)
 {
 	const struct svid_queue *q = bpf_map_lookup_elem(&svid_queues, who);
 
-	return q && q->n >= SVID_QUEUE_MAX && now - q->time < SVID_QUEUE_FORGET_NS;
+	return q && now - q->time < SVID_QUEUE_FORGET_NS ? q->n : 0;
+}
+
+static __always_inline int queues_are_full(const struct flood_who *w, __u64 now)
+{
+	__u32 own = queue_length(&w->program, now);
+	__u32 max = own ? SVID_QUEUE_MAX : SVID_QUEUE_END;
+
+	if (own >= SVID_QUEUE_EXE || queue_length(&w->person, now) >= max)
+		return 1;
+	return w->grouped && queue_length(&w->group, now) >= max;
 }
 
 /* Two on one CPU's heels may both make the entry or both empty it: a count is off by one, for a while. */
@@ -65,52 +79,42 @@ static __always_inline void queue_leave(const struct svid_who *who)
 		__sync_fetch_and_add(&q->n, -1);
 }
 
-/* 0, or the error of this connect(). */
-static __always_inline int flood_refuses(struct task_struct *t)
+/* May the connection of @rec be made? 0, then it is counted; or the error of connect(). */
+static __always_inline int flood_refuses(struct svid_conn *rec)
 {
-	const struct cred *c = task_creds(t);
-	__u32 level = c->user_ns->level;
-	struct svid_who person = who_person(c->uid.val, level, level ? userns_maker(c->user_ns) : 0);
-	struct svid_who group = who_group(t->cgroups->dfl_cgrp->kn->id);
-	__u64 now = bpf_ktime_get_boot_ns();
-	int grouped = group.id != SVID_CGROUP_ROOT;
+	__u64 now = rec->connect_time;
+	struct flood_who w;
 
-	if (door_is_shut(&person, now) || (grouped && door_is_shut(&group, now))) {
+	flood_whose(rec, &w);
+	if (door_is_shut(&w.person, now) || (w.grouped && door_is_shut(&w.group, now))) {
 		count(SVID_STAT_DOOR);
 		return -EAGAIN_ERR;
 	}
-	if (queue_is_full(&person, now) || (grouped && queue_is_full(&group, now))) {
+	if (queues_are_full(&w, now)) {
 		count(SVID_STAT_QUEUE);
 		return -EAGAIN_ERR;
 	}
-	return 0;
-}
-
-static __always_inline void flood_joins(struct svid_conn *rec)
-{
-	const struct svid_creds *c = &rec->creds;
-	struct svid_who person = who_person(c->ids.uid, c->userns_level, c->userns_owner);
-	struct svid_who group = who_group(c->cgroup_id);
-
-	queue_join(&person, rec->connect_time);
-	if (group.id != SVID_CGROUP_ROOT)
-		queue_join(&group, rec->connect_time);
+	queue_join(&w.person, now);
+	queue_join(&w.program, now);
+	if (w.grouped)
+		queue_join(&w.group, now);
 	rec->flags |= SVID_CONN_QUEUED;
+	return 0;
 }
 
 /* Core's one thread only. */
 static __always_inline void flood_leaves(struct svid_conn *rec)
 {
-	const struct svid_creds *c = &rec->creds;
-	struct svid_who person = who_person(c->ids.uid, c->userns_level, c->userns_owner);
-	struct svid_who group = who_group(c->cgroup_id);
+	struct flood_who w;
 
 	if (!(rec->flags & SVID_CONN_QUEUED))
 		return;
 	rec->flags &= ~SVID_CONN_QUEUED;
-	queue_leave(&person);
-	if (group.id != SVID_CGROUP_ROOT)
-		queue_leave(&group);
+	flood_whose(rec, &w);
+	queue_leave(&w.person);
+	queue_leave(&w.program);
+	if (w.grouped)
+		queue_leave(&w.group);
 }
 
 #endif

@@ -143,14 +143,13 @@ int BPF_PROG(lsm_connect, struct sock *sock, struct sock *other, struct sock *ne
 	__u32 *tag = bpf_sk_storage_get(&svid_listeners, other, 0, 0);
 	struct svid_conn *rec;
 
-	if (!ret && tag)
-		ret = flood_refuses(bpf_get_current_task_btf());
 	if (ret)
 		return ret;
 	rec = conn_made(sock, tag, bpf_get_socket_cookie(sock));
-	if (rec && rec->flags & SVID_CONN_VALID)
-		flood_joins(rec);
-	return 0;
+	if (!rec || !(rec->flags & SVID_CONN_VALID) || !flood_refuses(rec))
+		return 0;
+	rec->flags = 0;
+	return -EAGAIN_ERR;
 }
 
 SEC("lsm/socket_sendmsg")

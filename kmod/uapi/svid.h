@@ -28,10 +28,12 @@
  *   -ENOMEM    no room for another holder
  * answer != request afterwards means that no program ran: the provider is silenced.
  *
- * Floods (bpf-lsm): connect() fails with EAGAIN while the caller's door is shut (doors: until that time), and while
- * SVID_QUEUE_MAX of its connections wait for core. Each is counted for two: the uid, or who made the outermost user
- * namespace; and the cgroup. A connection leaves the queue when core attaches it, or says SVID_OP_LEAVE of one that it
- * turns away. A queue that nobody touched for SVID_QUEUE_FORGET_NS is empty: what was lost on the way counts no longer.
+ * Floods (bpf-lsm): connect() fails with EAGAIN while the caller's door is shut (doors: until that time), and while too
+ * many connections wait that core has not seen: SVID_QUEUE_EXE of this executable and person (the uid, or who made the
+ * outermost user namespace), or SVID_QUEUE_MAX of the person or the cgroup, unless this executable has none: then one
+ * may wait all the same, up to SVID_QUEUE_END. So a program of the same user has its turn. A connection leaves its queues
+ * when core attaches it, or says SVID_OP_LEAVE of one that it turns away. A queue that nobody touched for
+ * SVID_QUEUE_FORGET_NS is empty: what was lost on the way counts no longer.
  *
  * Validity: a connection is good while words.w[conn_slot] and words.w[holder_slot] hold the values of the ticket. Any
  * other value means "not any more". Slot 0 is never used and means "none". The kernel bumps a connection's word only
@@ -259,6 +261,7 @@ struct svid_holder {
 #define SVID_WHO_UID		1	/* id is a uid of the initial user namespace */
 #define SVID_WHO_CGROUP		2	/* id is a cgroup v2 id */
 #define SVID_WHO_USERNS		3	/* id is svid_creds.userns_owner */
+#define SVID_WHO_EXE		4	/* id is made of a person and the executable; queues only */
 
 struct svid_who {
 	__u64 id;
@@ -268,7 +271,9 @@ struct svid_who {
 
 #define SVID_CGROUP_ROOT	1	/* where everybody is who was put nowhere: not counted */
 #define SVID_WHO_MAX		4096	/* entries of doors and of queues */
-#define SVID_QUEUE_MAX		64	/* connections of one that core has not seen yet */
+#define SVID_QUEUE_EXE		32	/* connections that core has not seen yet, of one executable of one person */
+#define SVID_QUEUE_MAX		128	/* of one person, or of one cgroup */
+#define SVID_QUEUE_END		1024	/* the same, those of executables that had none included */
 #define SVID_QUEUE_FORGET_NS	5000000000ULL
 
 struct svid_queue {

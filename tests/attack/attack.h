@@ -26,6 +26,7 @@ struct options {
 	int count;		/* how many, 0: the attack's own choice */
 	int wait_ms;		/* how long an answer is waited for */
 	int delay_ms;		/* pause before acting */
+	int workers;		/* processes of a flood */
 	int uid;		/* whom to become where the attack starts as root */
 	unsigned long addr;	/* an address in that other process */
 	char **words;		/* the whole argv */
@@ -54,6 +55,7 @@ extern const struct command rights_flood_commands[];
 extern const struct command borrowed_commands[];
 extern const struct command fuse_commands[];
 extern const struct command rewrite_commands[];
+extern const struct command flood_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));

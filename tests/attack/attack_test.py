@@ -35,6 +35,9 @@ RULES = {
     "stays open": lambda o: o.startswith("stays open"),
     "closed at all": lambda o: closed_in_time(o, 300),
     "unhurt": lambda o: o == "others served",
+    "bounded": lambda o: flood_is_bounded(o),
+    "held": lambda o: re.search(r" ([3-9]\d\d|\d{4,}) held$", o) is not None,
+    "little": lambda o: re.fullmatch(r"\d{1,3} KB of audit", o) is not None,
     "served": lambda o: o == "served",
     "once": lambda o: o == "hashed once",
     "named": lambda o: o.startswith("no identity, ") and o.endswith(" named") and not o.endswith("not named"),
@@ -47,6 +50,15 @@ RULES = {
 def closed_in_time(outcome, more_ms=0):
     took = re.fullmatch(r"closed after (-?\d+) ms", outcome)
     return took is not None and int(took.group(1)) <= (s.CUT_MS + CUT_SLACK_MS + more_ms) * SLOW
+
+
+SERVED_MS = 1000  # beside a flood
+HELD_MOST = 200   # LIM_CONNS_ANON_EACH, and what the agent has not looked at yet
+
+
+def flood_is_bounded(outcome):
+    found = re.fullmatch(r"others served in (\d+) ms, (\d+) held", outcome)
+    return found is not None and int(found.group(1)) <= SERVED_MS * SLOW and int(found.group(2)) <= HELD_MOST
 
 
 class Case:
@@ -209,6 +221,21 @@ def cases():
                "the same front")
 
 
+def a14_cases():
+    by_uid = "uids are counted in every mode"
+    everywhere = {"socket": "bounded", "else": "bounded"}
+    texts = {"half": "half a request", "slow": "requests whose answers nobody reads", "connect": "connections come and go",
+             "forks": "each connection from another process"}
+    yield Case("A14", "flood: connections that send nothing", ([form(s.a14, "silent")], []),
+               {"socket": "held", "else": "bounded"}, "not tested")
+    for variant, text in texts.items():
+        yield Case("A14", "flood: " + text, ([form(s.a14, variant)], []), everywhere, "not tested", by_uid)
+    yield Case("A14", "flood: many uids of one user namespace", ([form(s.a14, "subuids")], []),
+               {"socket": "held", "else": "bounded"}, "not tested")
+    yield Case("A14", "flood: what it makes the audit log grow", ([s.a14_audit], []),
+               {"socket": "little", "else": "little"}, "not tested", by_uid)
+
+
 def last_cases():
     """Those that disturb the product come last."""
     documents = "the documents changed, not the caller: no evidence is needed"
@@ -322,7 +349,7 @@ def main():
     try:
         for lab in labs:
             lab.start()
-        for number, case in enumerate([*cases(), *last_cases()]):
+        for number, case in enumerate([*cases(), *a14_cases(), *last_cases()]):
             if wanted(case):
                 runner.line(number, case)
     except Failed as why:

@@ -15,6 +15,7 @@ static const struct command *const families[] = {
 	stream_commands,     tracing_commands,	 namespace_commands,   spoof_exe_commands,
 	ucred_commands,	     io_uring_commands,	 rights_flood_commands,
 	borrowed_commands,   fuse_commands,	 rewrite_commands,
+	flood_commands,
 };
 
 static const struct command *find(const char *name)
@@ -50,6 +51,7 @@ static void option(struct options *o, const char *key, size_t len, const char *v
 		{"variant", &o->variant, NULL}, {"how", &o->how, NULL},		{"fd", NULL, &o->fd},
 		{"pid", NULL, &o->pid},		{"count", NULL, &o->count},	{"wait", NULL, &o->wait_ms},
 		{"delay", NULL, &o->delay_ms},	{"uid", NULL, &o->uid},		{"who", &o->who, NULL},
+		{"workers", NULL, &o->workers},
 	};
 
 	if (len == 4 && memcmp(key, "addr", len) == 0)

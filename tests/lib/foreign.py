@@ -3,9 +3,11 @@
 
 All with the openssl program: nothing of ours signs here, and nothing of ours is asked whether it is right.
 """
+import atexit
 import base64
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -23,6 +25,7 @@ class TrustDomain:
     def __init__(self, name):
         self.name, self.sequence = name, 0
         self.top = tempfile.mkdtemp(prefix="svidd-foreign-", dir="/tmp")
+        atexit.register(shutil.rmtree, self.top, ignore_errors=True)
         self.ca_der = self._make_ca()
         self.kids = {}
         self.add_key("first")

@@ -211,7 +211,8 @@ int rig_try_connect(struct rig *r, uint64_t number, pid_t pid)
 	/* As accepted from a listener with SO_PASSCRED. */
 	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
 	err = ipc_put_fds(r->core, F_CONN, 0, &theirs, 1, .conn = number, .pid = (uint32_t)pid, .conn_slot = slot,
-			  .conn_value = r->words[slot], .holder_slot = slot + 1, .holder_value = r->words[slot + 1]);
+			  .conn_value = r->words[slot], .holder_slot = slot + 1, .holder_value = r->words[slot + 1],
+			  .err = r->conn_err);
 	close(theirs);
 	if (err)
 		close(ours);

@@ -21,6 +21,7 @@ struct rig {
 	int keys;
 	uint32_t *words;
 	struct buf in; /* scratch of rig_receive() */
+	int conn_err;  /* F_CONN.err of the next connections */
 };
 
 /* What a client has read so far. */

@@ -217,6 +217,7 @@ static void a_rotation_is_stored_before_it_is_shown(void **state)
 static void a_front_that_holds_nothing_is_told_of_no_bundle(void **state)
 {
 	struct world_front *f;
+	uint64_t version;
 	pid_t pid;
 	int fd;
 
@@ -224,12 +225,87 @@ static void a_front_that_holds_nothing_is_told_of_no_bundle(void **state)
 	world_start(&w, NULL);
 	fd = world_client_as(&w, NOBODY_UID, &pid);
 	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
+	world_until(&w, strcmp(f->sds, "default ROOTCA ALL 0") == 0);
 	assert_int_equal(f->jwks + f->bundle, 0);
+	version = f->version;
 	w.bundle = "another";
 	world_say_loaded(&w);
 	world_step(&w, 50);
-	assert_int_equal(f->version, 1);
+	assert_int_equal(f->version, version);
+	end_child(pid, fd);
+}
+
+/* Its front starts before there is an Agent document, and must hear of it. */
+static void the_front_of_nobody_knows_the_profile(void **state)
+{
+	struct world_front *f;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	w.agent = "{\"trustDomain\":\"example.org\",\"profiles\":{\"wit\":\"true\"}}";
+	world_start(&w, NULL);
+	fd = world_client_as(&w, NOBODY_UID, &pid);
+	f = front_of(conn_at(0));
+	world_until(&w, f->wit == 1);
+	assert_int_equal(f->bundle, 0);
+	end_child(pid, fd);
+}
+
+/* ---- SDS ---- */
+
+static void names_forms_and_peers_reach_the_front_and_follow_the_documents(void **state)
+{
+	struct world_front *f;
+	int fd;
+
+	(void)state;
+	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID ",\"sds\":{\"peers\":[\"spiffe://a.example/b\","
+		      "\"prefix:spiffe://example.org/ns/\"]}}";
+	f = served(&fd);
+	assert_string_equal(f->sds, "default ROOTCA ALL 0");
+	assert_string_equal(f->peers, "spiffe://a.example/b,prefix:spiffe://example.org/ns/,");
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
+	w.agent = "{\"trustDomain\":\"example.org\",\"sds\":{\"defaultSVIDName\":\"me\",\"defaultBundleName\":\"us\","
+		  "\"allBundlesName\":\"them\",\"validator\":\"bundle-map\"}}";
+	world_recompile(&w);
+	world_until(&w, strcmp(f->sds, "me us them 4") == 0);
+	assert_int_equal(f->version, 2);
+	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID "}";
+	world_recompile(&w);
+	world_until(&w, f->version == 3);
+	assert_string_equal(f->peers, "");
+	world_recompile(&w);
+	world_step(&w, 50);
+	assert_int_equal(f->version, 3);
+	assert_false(w.conns[0].ended);
+	assert_int_equal(w.issues, 1);
+	close(fd);
+}
+
+static void the_front_of_nobody_has_a_bundle_only_while_it_is_wanted(void **state)
+{
+	struct world_front *f;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	w.agent = "{\"trustDomain\":\"example.org\",\"sds\":{\"bundlesWithoutIdentity\":\"true\"}}";
+	world_start(&w, NULL);
+	fd = world_client_as(&w, NOBODY_UID, &pid);
+	f = front_of(conn_at(0));
+	world_until(&w, f->bundle == strlen(w.bundle));
+	assert_string_equal(f->sds, "default ROOTCA ALL 1");
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
+	assert_int_equal(f->jwks + f->entries, 0);
+	w.bundle = "another one";
+	world_say_loaded(&w);
+	world_until(&w, f->bundle == strlen(w.bundle));
+	w.agent = "{\"trustDomain\":\"example.org\"}";
+	world_recompile(&w);
+	world_until(&w, f->bundle == 0);
+	assert_string_equal(f->sds, "default ROOTCA ALL 0");
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
 	end_child(pid, fd);
 }
 
@@ -345,6 +421,9 @@ int main(void)
 		T(new_keys_of_the_authority_reach_every_front),
 		T(a_rotation_is_stored_before_it_is_shown),
 		T(a_front_that_holds_nothing_is_told_of_no_bundle),
+		T(the_front_of_nobody_knows_the_profile),
+		T(names_forms_and_peers_reach_the_front_and_follow_the_documents),
+		T(the_front_of_nobody_has_a_bundle_only_while_it_is_wanted),
 		T(wit_svids_come_with_the_profile_only),
 		T(a_wit_svid_that_fails_keeps_nobody_from_the_other),
 		T(both_kinds_are_renewed),

@@ -12,6 +12,12 @@
 #include "agent/ipc/lists.h"
 #include "tests/role/core_world.h"
 
+/* svid-core may have condemned this front meanwhile: then nobody hears it. */
+static void front_answers(int err)
+{
+	assert_true(err == 0 || err == -ERR_CLOSED);
+}
+
 static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
 {
 	struct world_conn *c = &w->conns[w->n_conns++];
@@ -22,7 +28,7 @@ static void on_conn(struct world *w, struct world_front *f, struct chan_msg *m)
 	*c = (struct world_conn){ .number = conn.conn, .front = f->number, .fd = m->fds[0] };
 	m->fds[0] = -1;
 	f->conns++;
-	assert_int_equal(ipc_put(f->fd, FR_WHOAMI, 0, .conn = conn.conn), 0);
+	front_answers(ipc_put(f->fd, FR_WHOAMI, 0, .conn = conn.conn));
 }
 
 static void on_whoami(struct world *w, const struct world_front *f, struct chan_msg *m)
@@ -33,12 +39,6 @@ static void on_whoami(struct world *w, const struct world_front *f, struct chan_
 	for (size_t i = 0; i < w->n_conns; i++)
 		if (w->conns[i].number == answer.conn && w->conns[i].front == f->number)
 			memcpy(w->conns[i].whoami, answer.json.p, answer.json.len);
-}
-
-/* svid-core may have condemned this front meanwhile: then nobody hears it. */
-static void front_answers(int err)
-{
-	assert_true(err == 0 || err == -ERR_CLOSED);
 }
 
 static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
@@ -60,6 +60,25 @@ static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
 	}
 }
 
+static void read_sds(struct world_front *f, const struct msg_F_SET *set)
+{
+	struct slice entries = set->entries, peers;
+
+	f->nobody_ca = set->nobody_ca.len;
+	snprintf(f->sds, sizeof(f->sds), "%.*s %.*s %.*s %u", (int)set->sds_svid.len, (const char *)set->sds_svid.p,
+		 (int)set->sds_bundle.len, (const char *)set->sds_bundle.p, (int)set->sds_all.len,
+		 (const char *)set->sds_all.p, set->sds_flags);
+	peers = entries.len ? list_get_entry(&entries).peers : entries;
+	f->peers[0] = 0;
+	while (peers.len && slice_ok(&peers)) {
+		struct slice one = list_get_str(&peers, LIM_SPIFFE_ID + 16);
+
+		snprintf(f->peers + strlen(f->peers), sizeof(f->peers) - strlen(f->peers), "%.*s,", (int)one.len,
+			 (const char *)one.p);
+	}
+	assert_true(slice_ok(&peers));
+}
+
 static void on_set(struct world_front *f, struct chan_msg *m, int set_err)
 {
 	struct msg_F_SET set;
@@ -69,6 +88,7 @@ static void on_set(struct world_front *f, struct chan_msg *m, int set_err)
 	f->bundle = set.bundle.len;
 	f->jwks = set.jwks.len;
 	f->wit = set.wit;
+	read_sds(f, &set);
 	for (f->entries = f->wits = 0; set.entries.len; f->entries++) {
 		struct set_entry e = list_get_entry(&set.entries);
 

@@ -364,7 +364,7 @@ void world_say_loaded(struct world *w)
 	assert_int_equal(ipc_put(w->keys, KY_LOADED, 0, .err = w->ways.keys_load_err, .bundle = slice_str(w->bundle),
 				 .not_after = clock_wall_s() + 86400, .jwks = slice_str(w->jwks),
 				 .wit_jwks = slice_str(w->load.wit ? "{\"keys\":[]}" : ""),
-				 .sealed = slice_str(w->sealed)), 0);
+				 .sealed = slice_str(w->sealed), .nobody_ca = slice_str("nobody")), 0);
 }
 
 static void on_load(struct world *w, struct chan_msg *m)

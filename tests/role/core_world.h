@@ -28,6 +28,9 @@ struct world_front {
 	uint32_t wit;
 	size_t wits; /* entries with a WIT-SVID */
 	uint32_t identities[8];
+	char peers[128];     /* of the first entry, a comma behind each */
+	size_t nobody_ca;    /* bytes of it */
+	char sds[64];	     /* "SVID BUNDLE ALL FLAGS" */
 	char federated[512]; /* "spiffe://td=BUNDLE+JWKS ", bytes of each */
 	unsigned int nojwts;
 	uint32_t nojwt_order; /* of the last F_NOJWT */

@@ -93,6 +93,28 @@ static void same_key_generation_is_asked_for_once(void **state)
 	rig_stop(&r);
 }
 
+/* Its request may be here before F_END: "no identity" would be final for some clients. */
+static void caller_that_could_not_be_decided_is_told_to_come_again(void **state)
+{
+	struct seen s;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	rig_start(&r);
+	seen_init(&s);
+	rig_serve(&r, 1, 0);
+	r.conn_err = -ERR_NOT_READY;
+	fd = rig_connect(&r, 1, getpid());
+	rig_fetch(fd);
+	seen_read(&s, fd, 1);
+	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
+	assert_int_equal(s.messages, 0);
+	close(fd);
+	seen_done(&s);
+	rig_stop(&r);
+}
+
 static void empty_set_is_permission_denied(void **state)
 {
 	struct seen s;
@@ -536,6 +558,7 @@ int main(void)
 		cmocka_unit_test(client_gets_svids_and_every_rotation),
 		cmocka_unit_test(request_before_the_first_set_is_answered_by_it),
 		cmocka_unit_test(same_key_generation_is_asked_for_once),
+		cmocka_unit_test(caller_that_could_not_be_decided_is_told_to_come_again),
 		cmocka_unit_test(empty_set_is_permission_denied),
 		cmocka_unit_test(foreign_sender_ends_the_connection),
 		cmocka_unit_test(second_half_of_a_request_from_another_process_ends_it),

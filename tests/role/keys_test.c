@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* links: tests/role/keys_world.c */
 /* keys_test.c - svid-keys at work: keys reach the front they are bound to, state survives, RSA waits apart. */
+#include <openssl/x509v3.h>
+
 #include "tests/role/keys_world.h"
 
 static void serves_key_of_bound_identity(void **state)
@@ -198,6 +200,37 @@ static void a_new_core_starts_afresh(void **state)
 	stop(&r);
 }
 
+/* Of every load another one, self-signed and for nothing: not of the trust domain, and not what signs for it. */
+static void each_load_has_a_ca_that_trusts_nobody(void **state)
+{
+	AUTO(buf) struct buf before = BUF_INIT(LIM_NOBODY_CA);
+	struct msg_KY_LOADED loaded;
+	time_t far = time(NULL) + 100LL * 365 * 86400;
+	char name[128];
+	struct rig r;
+	X509 *cert;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(&r);
+		give_seal(&r, 0x42, 32);
+		give_core(&r);
+		loaded = load(&r, slice_of(NULL, 0), 1);
+		cert = cert_of(loaded.nobody_ca);
+		assert_int_equal(X509_check_ca(cert), 1);
+		assert_int_equal(X509_verify(cert, X509_get0_pubkey(cert)), 1);
+		assert_true(X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) < 0);
+		assert_true(X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name, sizeof(name)) > 0);
+		assert_string_equal(name, "trusts nobody");
+		assert_true(X509_cmp_time(X509_get0_notAfter(cert), &far) > 0);
+		assert_false(slice_eq(loaded.nobody_ca, loaded.bundle));
+		assert_false(slice_eq(loaded.nobody_ca, buf_slice(&before)));
+		buf_put_slice(&before, loaded.nobody_ca);
+		X509_free(cert);
+		stop(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +243,7 @@ int main(void)
 		cmocka_unit_test(rsa_does_not_delay_ec),
 		cmocka_unit_test(refused_order_is_answered),
 		cmocka_unit_test(a_new_core_starts_afresh),
+		cmocka_unit_test(each_load_has_a_ca_that_trusts_nobody),
 	};
 
 	return cmocka_run_group_tests_name("role/keys", tests, NULL, NULL);

@@ -174,6 +174,9 @@ static void lingering_sockets_do_not_hold_it(void **state)
 	assert_true(closes() < 1000);
 	give(loaded(20));
 	assert_true(closes() < 1000);
+	for (int i = 0; i < LIM_BURY_AT_ONCE; i++)
+		give(loaded(1));
+	assert_true(closes() < 1000);
 	give(loaded(0));
 	closes();
 }
@@ -229,8 +232,8 @@ static void what_it_is_not_asked_for_ends_it(void **state)
 	assert_int_not_equal(status_of_its_end(), 0);
 	teardown(NULL);
 	setup(NULL);
-	give(dup(fd));
-	give(dup(fd)); /* one at a time */
+	for (int i = 0; i <= LIM_BURY_AT_ONCE; i++) /* one too many */
+		give(dup(fd));
 	assert_int_not_equal(status_of_its_end(), 0);
 	teardown(NULL);
 	setup(NULL);

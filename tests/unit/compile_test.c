@@ -130,6 +130,14 @@ static const struct wrong {
 	{ GOOD "  svid: {jwt: {alg: none}}\n", 7, 21, "one of RS256|ES256" },
 	{ GOOD "  scope: {agentGroup: {}}\n", 7, 23, "spec.scope.agentGroup.id is missing" },
 	{ GOOD "  federatesWith: [spiffe://a]\n", 7, 19, "without spiffe://" },
+	{ GOOD "  sds: {peers: spiffe://example.org/a}\n", 7, 16, "a list is wanted" },
+	{ GOOD "  sds: {peers: [a]}\n", 7, 17, "does not begin with spiffe://" },
+	{ GOOD "  sds: {peers: ['spiffe://a/b', 'spiffe://a']}\n", 7, 33, "of a workload has a path" },
+	{ GOOD "  sds: {peers: ['prefix:spiffe://a/b']}\n", 7, 17, "a slash at its end" },
+	{ GOOD "  sds: {peers: ['prefix:']}\n", 7, 17, "a slash at its end" },
+	{ GOOD "  sds: {peers: ['prefix:spiffe://a//']}\n", 7, 17, "path" },
+	{ GOOD "  sds: {peers: ['prefix:spiffe:///']}\n", 7, 17, "spiffe" },
+	{ GOOD "  sds: {validator: plain}\n", 7, 9, "unknown key 'validator' in spec.sds; known here: peers" },
 	{ GOOD "  require: [nope]\n", 7, 13, "unknown rule; known rules: not-traced" },
 	{ GOOD "  require: not-traced\n", 7, 12, "a list is wanted" },
 	{ GOOD "  hint: &a x\n", 7, 9, "anchors are not accepted" },
@@ -263,11 +271,12 @@ static json_t *form_of(const struct compiler *c, const char *name)
 static void a_good_document_becomes_its_normal_form(void **unused)
 {
 	AUTO(compiler) struct compiler c = { 0 };
-	json_t *form, *x509, *sets, *set;
+	json_t *form, *x509, *sets, *set, *sds;
 
 	(void)unused;
 	compile_text(&c, HEAD "  workloadID: a/b\n  selectors:\n  - unix:uid: [1000, '1001']\n    systemd:id: a.service\n"
-			      "    unix:path: glob:/opt/**\n  svid: {x509: {ttl: 2h}}\n");
+			      "    unix:path: glob:/opt/**\n  svid: {x509: {ttl: 2h}}\n"
+			      "  sds: {peers: ['spiffe://example.org/c', 'prefix:spiffe://b.example/']}\n");
 	if (c.n_errors)
 		show(&c);
 	assert_int_equal(c.n_errors, 0);
@@ -280,6 +289,8 @@ static void a_good_document_becomes_its_normal_form(void **unused)
 	assert_true(json_is_integer(json_object_get(form, "priority")));
 	assert_null(json_object_get(form, "hint"));
 	assert_null(json_object_get(form, "scope"));
+	sds = json_object_get(form, "sds");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(sds, "peers"), 1)), "prefix:spiffe://b.example/");
 	sets = json_object_get(form, "selectors");
 	set = json_array_get(sets, 0);
 	assert_string_equal(json_string_value(json_array_get(json_object_get(set, "unix:uid"), 1)), "1001");
@@ -290,6 +301,12 @@ static void a_good_document_becomes_its_normal_form(void **unused)
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(form, "x509"), "caTTL")), 365 * 86400);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(form, "jwt"), "keyTTL")), 30 * 86400);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(form, "profiles"), "wit")), "false");
+	sds = json_object_get(form, "sds");
+	assert_string_equal(json_string_value(json_object_get(sds, "defaultSVIDName")), "default");
+	assert_string_equal(json_string_value(json_object_get(sds, "defaultBundleName")), "ROOTCA");
+	assert_string_equal(json_string_value(json_object_get(sds, "allBundlesName")), "ALL");
+	assert_string_equal(json_string_value(json_object_get(sds, "validator")), "spiffe");
+	assert_string_equal(json_string_value(json_object_get(sds, "bundlesWithoutIdentity")), "false");
 	json_decref(form);
 }
 
@@ -383,6 +400,14 @@ static void agent_documents_are_judged(void **unused)
 		{ AGENT_SPEC("trustDomain: a, jwt: {keyTTL: 2d}"), "below 3d" }, /* a warning */
 		{ AGENT_SPEC("trustDomain: a, jwt: {issuer: issuer.example.org}"), "a URI is wanted" },
 		{ AGENT_SPEC("trustDomain: a, jwt: {issuer: 'https://a b'}"), "printable ASCII" },
+		{ AGENT_SPEC("trustDomain: a, sds: {validator: tls}"), "one of spiffe|plain|bundle-map" },
+		{ AGENT_SPEC("trustDomain: a, sds: {bundlesWithoutIdentity: yes}"), "one of true|false" },
+		{ AGENT_SPEC("trustDomain: a, sds: {defaultSVIDName: ''}"), "bytes are wanted" },
+		{ AGENT_SPEC("trustDomain: a, sds: {defaultSVIDName: a b}"), "without spaces" },
+		{ AGENT_SPEC("trustDomain: a, sds: {allBundlesName: 'spiffe://a'}"), "a SPIFFE ID stands for itself" },
+		{ AGENT_SPEC("trustDomain: a, sds: {defaultBundleName: default}"), "defaultSVIDName and defaultBundleName are the" },
+		{ AGENT_SPEC("trustDomain: a, sds: {defaultBundleName: x, allBundlesName: x}"), "are the same name" },
+		{ AGENT_SPEC("trustDomain: a, sds: {peers: [spiffe://a/b]}"), "unknown key 'peers' in spec.sds" },
 		{ AGENT_SPEC("trustDomain: a, profiles: {wit: yes}"), "one of true|false" },
 	};
 

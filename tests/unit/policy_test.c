@@ -77,6 +77,9 @@ static void broken_forms_condemn_the_compiler(void **unused)
 		"{\"workloadID\":\"a\"," UID_SET ",\"svid\":{\"x509\":{\"keyType\":\"dsa\"}}}",
 		"{\"workloadID\":\"a\"," UID_SET ",\"svid\":{\"x509\":{\"dnsNames\":[\"A\"]}}}",
 		"{\"workloadID\":\"a\"," UID_SET ",\"federatesWith\":[\"A\"]}",
+		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":\"spiffe://a/b\"}}",
+		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":[\"spiffe://a\"]}}",
+		"{\"workloadID\":\"a\"," UID_SET ",\"sds\":{\"peers\":[\"prefix:spiffe://a/b\"]}}",
 	};
 	struct identity *id = NULL;
 
@@ -108,6 +111,7 @@ static void a_document_becomes_an_identity(void **unused)
 {
 	AUTO(identity) struct identity *id =
 		good("n", "{\"workloadID\":\"a/b\"," PATH_SET ",\"priority\":-5,\"hint\":\"h\",\"federatesWith\":[\"f.org\"],"
+			  "\"sds\":{\"peers\":[\"spiffe://f.org/a\",\"prefix:spiffe://example.org/\"]},"
 			  "\"svid\":{\"x509\":{\"ttl\":60,\"keyType\":\"rsa-2048\",\"dnsNames\":[\"a.b\",\"c\"]}}}");
 
 	(void)unused;
@@ -120,6 +124,8 @@ static void a_document_becomes_an_identity(void **unused)
 	assert_int_equal(id->n_dns_names, 2);
 	assert_string_equal(id->dns_names[1], "c");
 	assert_int_equal(id->n_federates_with, 1);
+	assert_int_equal(id->n_sds_peers, 2);
+	assert_string_equal(id->sds_peers[1], "prefix:spiffe://example.org/");
 	assert_true(identity_in_scope(id, &env));
 }
 

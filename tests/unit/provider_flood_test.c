@@ -62,7 +62,7 @@ static uint64_t counted(unsigned int what)
 static void connections_that_core_has_not_seen_are_bounded(void **state)
 {
 	uint64_t before;
-	int fds[SVID_QUEUE_MAX + 2], accepted;
+	int fds[SVID_QUEUE_EXE + 2], accepted;
 	struct svid_conn conn;
 
 	(void)state;
@@ -70,24 +70,24 @@ static void connections_that_core_has_not_seen_are_bounded(void **state)
 	ONLY_IN_LSM();
 	assert_int_equal(listen(world.listener, BACKLOG), 0);
 	before = counted(SVID_STAT_QUEUE);
-	for (size_t i = 0; i < SVID_QUEUE_MAX; i++)
+	for (size_t i = 0; i < SVID_QUEUE_EXE; i++)
 		assert_int_equal(try_connect(&fds[i]), 0);
-	assert_int_equal(try_connect(&fds[SVID_QUEUE_MAX]), -EAGAIN);
+	assert_int_equal(try_connect(&fds[SVID_QUEUE_EXE]), -EAGAIN);
 	assert_int_equal(counted(SVID_STAT_QUEUE), before + 1);
 	accepted = world_accept();
-	assert_int_equal(try_connect(&fds[SVID_QUEUE_MAX]), -EAGAIN); /* accepted is not seen */
+	assert_int_equal(try_connect(&fds[SVID_QUEUE_EXE]), -EAGAIN); /* accepted is not seen */
 	provider_leave(world.p, accepted);
 	provider_leave(world.p, accepted); /* once */
 	close(accepted);
-	assert_int_equal(try_connect(&fds[SVID_QUEUE_MAX]), 0);
-	assert_int_equal(try_connect(&fds[SVID_QUEUE_MAX + 1]), -EAGAIN);
+	assert_int_equal(try_connect(&fds[SVID_QUEUE_EXE]), 0);
+	assert_int_equal(try_connect(&fds[SVID_QUEUE_EXE + 1]), -EAGAIN);
 	accepted = world_accept();
 	assert_int_equal(provider_adopt(world.p, accepted, 1, &conn), 0);
 	close(accepted);
-	assert_int_equal(try_connect(&fds[SVID_QUEUE_MAX + 1]), 0);
-	for (size_t i = 0; i < SVID_QUEUE_MAX + 2; i++)
+	assert_int_equal(try_connect(&fds[SVID_QUEUE_EXE + 1]), 0);
+	for (size_t i = 0; i < SVID_QUEUE_EXE + 2; i++)
 		close(fds[i]);
-	for (size_t i = 0; i < SVID_QUEUE_MAX; i++) {
+	for (size_t i = 0; i < SVID_QUEUE_EXE; i++) {
 		accepted = world_accept();
 		provider_leave(world.p, accepted); /* dead clients leave the queue, too */
 		close(accepted);

@@ -101,7 +101,7 @@ def own_authority(agent):
 @case.each(FORMS, globals())
 def rotation_under_load_fails_no_request(form):
     seconds = case.often(15, 70)
-    with world("load", ttl="10s", settings="  x509: {caTTL: 60s}\n") as agent:
+    with world("load", settings="  x509: {ttl: 10s, caTTL: 60s}\n") as agent:
         b = start_b(agent, delta=form.delta)
         a = start_a(agent, b, delta=form.delta)
         check_passes(a)

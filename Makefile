@@ -30,6 +30,9 @@ objs    = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard $(1)/*.c)))
 BASE    = $(call objs,agent/base) $(call objs,agent/ipc)
 SANDBOX = $(call objs,agent/sandbox)
 PROTOS  = $(wildcard workloadapi/*.proto) workloadapi/google/protobuf/struct.proto
+# Read and written by hand, for their bytes are keys; here for server reflection.
+ENVOY_PROTOS = $(sort $(wildcard workloadapi/envoy/*/*/*.proto workloadapi/envoy/*/*/*/*.proto workloadapi/envoy/*/*/*/*/*.proto)) \
+	workloadapi/google/protobuf/any.proto workloadapi/google/rpc/status.proto
 PB      = $(PROTOS:workloadapi/%.proto=$(O)/gen/%.pb-c.o)
 
 PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
@@ -87,11 +90,11 @@ $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h &: workloadapi/%.proto
 
 # What server reflection says: every service with all that it uses, as bytes of a C array. The older
 # reflection differs in its package name alone.
-$(O)/gen/descriptors.h: $(PROTOS)
+$(O)/gen/descriptors.h: $(PROTOS) $(ENVOY_PROTOS)
 	$(call say,PROTOC,$@)
 	$(Q)mkdir -p $(@D)/old
 	$(Q)sed 's/grpc\.reflection\.v1/&alpha/' workloadapi/reflection.proto > $(@D)/old/reflection_v1alpha.proto
-	$(Q)protoc -I workloadapi -I $(@D)/old --descriptor_set_out=$(@D)/descriptors.pb $(PROTOS) $(@D)/old/reflection_v1alpha.proto
+	$(Q)protoc -I workloadapi -I $(@D)/old --descriptor_set_out=$(@D)/descriptors.pb $^ $(@D)/old/reflection_v1alpha.proto
 	$(Q)od -An -v -tx1 $(@D)/descriptors.pb | sed 's/ \(..\)/0x\1,/g' > $@
 $(O)/workloadapi/reflection.o: $(O)/gen/descriptors.h
 

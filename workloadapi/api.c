@@ -44,6 +44,7 @@ int api_init(struct api *a)
 	*a = (struct api){ .ops = &no_ops };
 	tokens_init(&a->tokens);
 	checks_init(&a->checks);
+	sds_init(&a->sds);
 	err = encode_health(GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING, &a->serving);
 	if (!err)
 		err = encode_health(GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING,
@@ -74,12 +75,14 @@ void api_done(struct api *a)
 	free_wits(a->wits, a->n_wits);
 	tokens_done(&a->tokens);
 	checks_done(&a->checks);
+	sds_done(&a->sds);
 	set_free(a->set);
 	message_unref(a->serving);
 	message_unref(a->not_serving);
 	*a = (struct api){ .ops = &no_ops };
 	tokens_init(&a->tokens);
 	checks_init(&a->checks);
+	sds_init(&a->sds);
 }
 
 static bool unchanged(const struct feed *f, const struct message *m, int err)

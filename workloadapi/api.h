@@ -10,7 +10,9 @@
 #define FRONT_API_H
 
 #include "agent/ipc/msg.h"
+#include "workloadapi/keyring.h"
 #include "workloadapi/message.h"
+#include "workloadapi/sds.h"
 #include "workloadapi/set.h"
 #include "workloadapi/tokens.h"
 #include "workloadapi/validate.h"
@@ -58,8 +60,10 @@ struct api {
 	size_t n_wits;
 	const struct api_ops *ops;
 	struct set *set; /* what is served; NULL: no identity set came yet */
+	const struct keyring *ring; /* the keys of set, as long as it is served */
 	struct tokens tokens;
 	struct checks checks;
+	struct sds sds;
 	struct message *serving;
 	struct message *not_serving;
 	uint64_t serial;

@@ -235,6 +235,8 @@ static void reply(struct call *c, struct request_jwt *r)
 	m = tokens_get(api, n == 1 ? ids->e.identity : TOKEN_ALL, &r->audiences, &life);
 	if (m)
 		call_answer(c, m);
+	else if (!s->own.jwks.len) /* a new authority makes its first keys */
+		call_hold(c);
 	else
 		fetch(c, ids, n, &r->audiences);
 }

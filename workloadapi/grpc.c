@@ -5,8 +5,10 @@
 #include <stdio.h>
 
 #include "agent/base/clock.h"
+#include "workloadapi/sds_request.h"
 #include "workloadapi/service.h"
 
+#define PIECE_BYTES 2048 /* of a request, taken in at a time */
 #define BLOCK_BYTES (LIM_GRPC_ERROR + 128) /* of a header block that we send */
 
 static struct call *call_of(struct h2_stream *s)
@@ -100,12 +102,22 @@ static void stop_waiting(struct call *c)
 	w->gone(w);
 }
 
+static void stop_following(struct call *c)
+{
+	struct call_follow *f = c->follow;
+
+	c->follow = NULL;
+	if (f)
+		f->gone(f);
+}
+
 /* A message that is partly framed goes out whole first: a client must never see half of one. */
 static void end_about(struct call *c, struct outcome o, struct slice about)
 {
 	if (c->state == CALL_END)
 		return;
 	stop_waiting(c);
+	stop_following(c);
 	c->outcome = o;
 	c->state = CALL_END;
 	drop_body(c);
@@ -307,47 +319,110 @@ static void drop_message(struct call *c, size_t bytes)
 		buf_done(&c->body);
 }
 
-/* A method with many requests: one at a time, the next when the answer before it is framed whole. */
-static void serve_next(struct call *c)
+static bool is_many(const struct call *c)
+{
+	return c->req.method->kind == MANY || c->req.method->kind == DISCOVER || c->req.method->kind == DISCOVER_DELTA;
+}
+
+static bool follows(const struct call *c)
+{
+	return is_many(c) && c->req.method->kind != MANY;
+}
+
+/* The client has no more requests. One that follows goes on, as a watch does. */
+static void end_requests(struct call *c)
+{
+	if (c->body.len || (follows(c) && c->state == CALL_REQUEST))
+		call_fail(c, GRPC_INTERNAL, "request message is not complete");
+	else if (!follows(c))
+		end_with(c, (struct outcome){ .status = GRPC_OK });
+}
+
+/* A method with many requests: one at a time, the next when the answer before it is framed whole. Whether there was one. */
+static bool serve_next(struct call *c)
 {
 	struct slice s = buf_slice(&c->body);
 	struct slice message;
 	int err;
 
 	if (c->s.msg)
-		return;
+		return false;
 	err = get_message(c, &s, &message);
 	if (!err) {
 		call_conn(c)->requests++;
-		c->state = CALL_MANY;
+		c->state = follows(c) ? CALL_FOLLOW : CALL_MANY;
 		c->req.method->serve(c, message);
-		if (c->state == CALL_MANY)
+		if (c->state != CALL_END)
 			drop_message(c, c->body.len - s.len);
-	} else if (err == -ERR_SHORT && c->s.remote_end && c->body.len) {
-		call_fail(c, GRPC_INTERNAL, "request message is not complete");
 	} else if (err == -ERR_SHORT && c->s.remote_end) {
-		end_with(c, (struct outcome){ .status = GRPC_OK });
+		end_requests(c);
 	}
+	return !err;
+}
+
+/* Each request is answered, if there is something to say, before the next is looked at. */
+static void go_on(struct call *c)
+{
+	struct api *api = call_conn(c)->api;
+	struct message *m = NULL;
+	int err = api->state_err;
+
+	while (c->state == CALL_FOLLOW && !c->s.msg && !c->s.dead && (err || api->set)) {
+		if (!err)
+			err = c->follow->next(c->follow, api, &m);
+		if (err)
+			call_fail_err(c, err);
+		else if (m)
+			call_reply(c, m);
+		else if (!serve_next(c))
+			return;
+	}
+}
+
+static void serve_many(struct call *c)
+{
+	if (c->state != CALL_FOLLOW)
+		(void)serve_next(c);
+	go_on(c);
+}
+
+/* Some bytes of the body. What nobody reads of an Envoy's requests, nearly all of it, is not kept. */
+static int take_bytes(struct call *c, struct slice bytes)
+{
+	bool discover = c->req.method->kind >= DISCOVER;
+	uint32_t *buffered = &call_conn(c)->buffered;
+	int err;
+
+	buf_put_slice(&c->body, bytes);
+	err = buf_ok(&c->body);
+	if (err)
+		return err;
+	*buffered += (uint32_t)bytes.len;
+	if (*buffered > LIM_CONN_IN || declared(&c->body) > (discover ? LIM_SDS_REQUEST : LIM_GRPC_MESSAGE))
+		return -ERR_SIZE;
+	if (discover)
+		*buffered -= (uint32_t)sds_squeeze(&c->body, c->req.method->kind == DISCOVER_DELTA);
+	return 0;
+}
+
+static bool takes_data(const struct call *c)
+{
+	return (c->state == CALL_REQUEST || c->state == CALL_MANY || c->state == CALL_FOLLOW) && !c->refused;
 }
 
 static void on_data(struct h2_stream *s, struct slice bytes)
 {
 	struct call *c = call_of(s);
-	struct grpc_conn *g = call_conn(c);
-	int err;
+	int err = 0;
 
-	if ((c->state != CALL_REQUEST && c->state != CALL_MANY) || c->refused)
+	if (!takes_data(c))
 		return;
-	buf_put_slice(&c->body, bytes);
-	err = buf_ok(&c->body);
-	if (!err) {
-		g->buffered += (uint32_t)bytes.len;
-		err = g->buffered > LIM_CONN_IN || declared(&c->body) > LIM_GRPC_MESSAGE ? -ERR_SIZE : 0;
-	}
+	while (bytes.len && !err)
+		err = take_bytes(c, slice_get_bytes(&bytes, bytes.len < PIECE_BYTES ? bytes.len : PIECE_BYTES));
 	if (err)
 		call_fail_err(c, err);
-	else if (c->req.method->kind == MANY)
-		serve_next(c);
+	else if (is_many(c))
+		serve_many(c);
 }
 
 /* Exactly one message, whole. */
@@ -368,15 +443,22 @@ static void serve(struct call *c, struct slice message)
 {
 	const struct method *m = c->req.method;
 	const struct api *api = call_conn(c)->api;
+	bool needs_set = m->kind == NEEDS_SET || m->kind == DISCOVER_ONCE;
 
-	if (m->kind == NEEDS_SET && api->state_err) {
+	if (needs_set && api->state_err) {
 		call_fail_err(c, api->state_err);
-	} else if (m->kind == NEEDS_SET && !api->set) {
-		c->state = CALL_HELD;
+	} else if (needs_set && !api->set) {
+		call_hold(c);
 	} else {
 		m->serve(c, message);
-		drop_body(c);
+		if (c->state != CALL_HELD)
+			drop_body(c);
 	}
+}
+
+void call_hold(struct call *c)
+{
+	c->state = CALL_HELD;
 }
 
 static void on_end(struct h2_stream *s)
@@ -384,14 +466,14 @@ static void on_end(struct h2_stream *s)
 	struct call *c = call_of(s);
 	struct slice message;
 
-	if (c->state != CALL_MANY)
+	if (c->state != CALL_MANY && c->state != CALL_FOLLOW)
 		call_conn(c)->requests++;
-	if (c->state != CALL_REQUEST && c->state != CALL_MANY)
+	if (c->state != CALL_REQUEST && c->state != CALL_MANY && c->state != CALL_FOLLOW)
 		return;
 	if (c->refused)
 		end_with(c, c->outcome);
-	else if (c->req.method->kind == MANY)
-		serve_next(c);
+	else if (is_many(c))
+		serve_many(c);
 	else if (!check_body(c, &message))
 		serve(c, message);
 }
@@ -406,8 +488,8 @@ static void on_idle(struct h2_stream *s)
 		send_outcome(c, slice_of(NULL, 0));
 	else if (c->state == CALL_WATCH)
 		follow(c);
-	else if (c->state == CALL_MANY)
-		serve_next(c);
+	else if (c->state == CALL_MANY || c->state == CALL_FOLLOW)
+		serve_many(c);
 	else if (c->state == CALL_SELF && g->whoami)
 		call_answer(c, g->whoami);
 	else if (c->state == CALL_HELD && (g->api->set || g->api->state_err) && !check_body(c, &message))
@@ -419,6 +501,7 @@ static void on_idle(struct h2_stream *s)
 static void on_gone(struct h2_stream *s)
 {
 	stop_waiting(call_of(s));
+	stop_following(call_of(s));
 	drop_body(call_of(s));
 }
 
@@ -469,7 +552,7 @@ static bool waits_for_core(const struct call *c, const struct api *api)
 {
 	const struct feed *f = c->state == CALL_WATCH ? feed_of(c, api) : NULL;
 
-	return c->state == CALL_SELF || c->state == CALL_HELD || (f && !f->serial);
+	return c->state == CALL_SELF || c->state == CALL_HELD || (c->state == CALL_FOLLOW && !api->set) || (f && !f->serial);
 }
 
 /* Besides the client's deadline: an incomplete request, and a wait for what others have to say. */

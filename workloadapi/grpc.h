@@ -3,8 +3,9 @@
  * grpc.h - gRPC on top of h2.h: one request message, then messages and trailers. Sans-I/O. svid-front.
  *
  * What a connection is to the protocol is struct grpc_conn; what a request is, struct call. A service
- * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self() and
- * call_wait(). A method with many requests answers each with call_fail() or call_reply().
+ * answers a call with exactly one of call_fail(), call_answer(), call_watch(), call_watch_one(), call_self(), call_hold()
+ * and call_wait(). A method with many requests answers each with call_fail() or call_reply(); one that also follows what
+ * changes gives its messages through struct call_follow.
  */
 #ifndef FRONT_GRPC_H
 #define FRONT_GRPC_H
@@ -33,10 +34,11 @@ struct outcome {
 
 enum call_state {
 	CALL_REQUEST, /* the request is not complete */
-	CALL_HELD,    /* its method needs the first identity set */
+	CALL_HELD,    /* its method needs an identity set, or more than this one has */
 	CALL_WATCH,   /* follows a feed */
 	CALL_SELF,    /* waits for whoami */
 	CALL_MANY,    /* its requests are served one by one, as they come */
+	CALL_FOLLOW,  /* the same, and between them it follows what changes: follow */
 	CALL_WAIT,    /* waits for what another program has to say: wait */
 	CALL_END,     /* ends with outcome once nothing is being sent */
 };
@@ -48,6 +50,14 @@ struct call_wait {
 	void (*gone)(struct call_wait *w);
 };
 
+/* What a call in CALL_FOLLOW sends; embedded in what the service keeps for it, and set by its serve(). */
+struct call_follow {
+	/* Nothing is being sent, and there is an identity set: the next message (borrowed), if there is news. */
+	int (*next)(struct call_follow *f, struct api *api, struct message **ret_m);
+	/* The call ended: release. */
+	void (*gone)(struct call_follow *f);
+};
+
 struct call {
 	struct h2_stream s;
 	struct request req;
@@ -56,6 +66,7 @@ struct call {
 	uint64_t started;	/* CLOCK_BOOTTIME ns */
 	uint64_t serial;	/* of the feed, last sent */
 	struct call_wait *wait; /* in CALL_WAIT, until woken */
+	struct call_follow *follow; /* NULL: none */
 	uint32_t only;		/* identity, when one is set */
 	uint8_t state;		/* enum call_state */
 	uint8_t feed;		/* enum feed_id, in CALL_WATCH */
@@ -108,6 +119,9 @@ void call_reply(struct call *c, struct message *m);
 
 /** call_self() - answer with what svid-core knows of the caller, once it has said so. */
 void call_self(struct call *c);
+
+/** call_hold() - the set does not have what it takes yet: the method is served again with the next one. NEEDS_SET only. */
+void call_hold(struct call *c);
 
 /** call_watch() - send the feed's message now and after every change. */
 void call_watch(struct call *c, enum feed_id feed, bool gated);

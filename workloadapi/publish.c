@@ -134,6 +134,8 @@ int publish(struct api *a, const struct keyring *ring, struct set *s)
 	struct set *old = a->set;
 	int err = s->n_ids ? encode_all(ring, s, &answers) : 0;
 
+	if (!err)
+		err = sds_prepare(a, s);
 	if (err)
 		return err;
 	if (s->n_ids)
@@ -145,7 +147,9 @@ int publish(struct api *a, const struct keyring *ring, struct set *s)
 		api_publish(a, FEED_WIT_BUNDLES, NULL, -ERR_PROFILE, 0);
 	}
 	a->set = s;
+	a->ring = ring;
 	tokens_follow(a, old);
+	sds_follow(a, old);
 	set_free(old);
 	return 0;
 }

@@ -2,7 +2,8 @@
 /* service.c - from a path to a method, and which services there are. svid-front. */
 #include "workloadapi/service.h"
 
-static const struct method *const tables[] = { workload_methods, health_methods, self_methods, reflection_methods };
+static const struct method *const tables[] = { workload_methods, health_methods, self_methods, reflection_methods,
+					      sds_methods };
 
 const struct method *service_method(struct slice path)
 {

@@ -9,6 +9,9 @@ enum method_kind {
 	AT_ONCE,
 	NEEDS_SET, /* waits for the first identity set, and fails as F_STATE says: api->set is there in serve() */
 	MANY,	   /* the client streams: serve() is called for each request, and the call ends when there is none left */
+	DISCOVER,  /* the same, but it then follows what changes (call->follow); requests carry an Envoy's Node */
+	DISCOVER_DELTA, /* the same with requests of the incremental protocol */
+	DISCOVER_ONCE,	/* NEEDS_SET, with such a request */
 };
 
 struct method {
@@ -22,6 +25,7 @@ extern const struct method workload_methods[]; /* workload.c */
 extern const struct method health_methods[];   /* health.c */
 extern const struct method self_methods[];     /* self.c */
 extern const struct method reflection_methods[]; /* reflection.c */
+extern const struct method sds_methods[];	 /* sds.c */
 
 /** fetch_jwt_svid() - FetchJWTSVID; fetch_jwt.c. */
 void fetch_jwt_svid(struct call *c, struct slice body);

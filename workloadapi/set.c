@@ -83,6 +83,13 @@ static void read_wits(struct set *s)
 	}
 }
 
+static bool is_list(struct slice list)
+{
+	while (list.len)
+		(void)list_get_str(&list, LIM_SPIFFE_ID + 16);
+	return slice_ok(&list);
+}
+
 static int read_entries(struct set *s, struct slice list)
 {
 	struct slice count = list;
@@ -102,7 +109,7 @@ static int read_entries(struct set *s, struct slice list)
 	while (list.len && !err) {
 		struct set_entry e = list_get_entry(&list);
 
-		err = add_identity(s, &e);
+		err = is_list(e.peers) ? add_identity(s, &e) : -ERR_FORMAT;
 	}
 	return err;
 }
@@ -210,6 +217,21 @@ static int read_own(struct set *s, const struct msg_F_SET *m)
 	return s->own.trust_domain_id ? 0 : -ENOMEM;
 }
 
+static struct slice or_default(struct slice name, const char *usual)
+{
+	return name.len ? name : slice_str(usual);
+}
+
+static void read_sds(struct set *s, const struct msg_F_SET *m)
+{
+	s->sds_svid = or_default(m->sds_svid, "default");
+	s->sds_bundle = or_default(m->sds_bundle, "ROOTCA");
+	s->sds_all = or_default(m->sds_all, "ALL");
+	s->sds_flags = m->sds_flags;
+	if (der_count(m->nobody_ca))
+		s->nobody_ca = m->nobody_ca;
+}
+
 static int read_set(struct set *s)
 {
 	struct msg_F_SET m;
@@ -219,6 +241,7 @@ static int read_set(struct set *s)
 		return err;
 	s->version = m.version;
 	s->wit = m.wit != 0;
+	read_sds(s, &m);
 	err = read_own(s, &m);
 	if (!err)
 		err = read_entries(s, m.entries);
@@ -284,17 +307,25 @@ static size_t der_length(struct slice *s)
 	return len;
 }
 
+size_t der_first(struct slice s)
+{
+	size_t whole = s.len;
+
+	if (slice_get_u8(&s) != 0x30)
+		return 0;
+	(void)slice_get_bytes(&s, der_length(&s));
+	return slice_ok(&s) ? whole - s.len : 0;
+}
+
 size_t der_count(struct slice s)
 {
 	size_t n = 0;
 
-	while (s.len) {
-		if (slice_get_u8(&s) != 0x30)
+	for (size_t len; s.len; n++) {
+		len = der_first(s);
+		if (!len)
 			return 0;
-		(void)slice_get_bytes(&s, der_length(&s));
-		if (!slice_ok(&s))
-			return 0;
-		n++;
+		(void)slice_get_bytes(&s, len);
 	}
 	return n;
 }

@@ -23,6 +23,7 @@ struct set_identity {
 	struct set_entry e; /* wit is empty when there is none to serve */
 	char *spiffe_id; /* NUL-terminated, for protobuf */
 	char *hint;	 /* likewise; "" when there is none, or when an earlier identity has the same */
+	uint64_t sds_version; /* given by sds_follow(), as those below */
 };
 
 struct jwks;
@@ -33,6 +34,7 @@ struct set_bundle {
 	struct slice jwks;     /* empty: none for JWT that every client would take */
 	struct slice all_jwks; /* as it came, for ValidateJWTSVID, which ignores keys that it does not know */
 	struct jwks *parsed;   /* of all_jwks; NULL until it was needed */
+	uint64_t sds_version;
 };
 
 struct set {
@@ -49,6 +51,10 @@ struct set {
 	int64_t wit_expires; /* the same of the WIT-SVIDs */
 	struct slice wit_jwks;
 	bool wit; /* the profile is on */
+	struct slice sds_svid, sds_bundle, sds_all; /* names of Envoy's secrets */
+	struct slice nobody_ca;			    /* empty: none */
+	uint32_t sds_flags;			    /* enum sds_flag */
+	uint64_t sds_default, sds_all_version, sds_nobody; /* versions */
 };
 
 /**
@@ -80,6 +86,9 @@ const struct set_identity *set_by_number(const struct set *s, uint32_t identity)
 
 /** set_needs() - whether this key belongs to the set. */
 bool set_needs(const struct set *s, struct key_id id);
+
+/** der_first() - the bytes of the first DER SEQUENCE of @s; 0 when it is empty or anything else. */
+size_t der_first(struct slice s);
 
 /** der_count() - how many DER SEQUENCEs @s is made of; 0 when it is empty or anything else. */
 size_t der_count(struct slice s);

@@ -108,10 +108,11 @@
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
 
 /* SDS */
+#define LIM_SDS_SPECIAL 253	     /* bytes of a configured name: "default", "ROOTCA", "ALL" */
 #define LIM_NOBODY_CA 4096	     /* bytes of the certificate that trusts nobody, DER */
 #define LIM_SDS_NAMES 256	     /* resource names that one stream subscribes to */
 #define LIM_SDS_NAME 2048	     /* bytes of one */
-#define LIM_SDS_SPECIAL 253	     /* bytes of a configured name: "default", "ROOTCA", "ALL" */
+#define LIM_SDS_REQUEST (1u << 20)   /* bytes of one request; LIM_GRPC_MESSAGE of what we keep of it */
 #define LIM_SDS_PEERS 64	     /* SPIFFE IDs in sds.peers of one identity */
 #define LIM_SDS_PEERS_BYTES (LIM_SDS_PEERS * (LIM_SPIFFE_ID + 16)) /* of that list */
 

@@ -33,7 +33,7 @@ struct authority {
 	char *trust_domain; /* NULL: not configured */
 	struct authority_config config; /* what counts; its trust_domain is not used */
 	struct buf bundle, jwks, wit_jwks, nobody_ca;
-	uint64_t serial; /* of the four */
+	uint64_t serial; /* of the first three */
 	struct buf unstored; /* a KY_LOADED that state.db could not take; empty: none */
 	struct loop_timer store_retry;
 	int64_t not_after;
@@ -205,15 +205,15 @@ static int store_and_use(struct authority *a, const struct msg_KY_LOADED *m, boo
 	if (err)
 		return err;
 	if (slice_eq(buf_slice(&a->bundle), m->bundle) && slice_eq(buf_slice(&a->jwks), m->jwks) &&
-	    slice_eq(buf_slice(&a->wit_jwks), m->wit_jwks) && slice_eq(buf_slice(&a->nobody_ca), m->nobody_ca) &&
-	    a->not_after == m->not_after)
+	    slice_eq(buf_slice(&a->wit_jwks), m->wit_jwks) && a->not_after == m->not_after)
 		return 0;
 	*ret_news = true;
 	a->serial++;
 	keep(&a->bundle, m->bundle);
 	keep(&a->jwks, m->jwks);
 	keep(&a->wit_jwks, m->wit_jwks);
-	keep(&a->nobody_ca, m->nobody_ca);
+	if (!a->nobody_ca.len) /* the one of another svid-keys is as good: what was told stays as it is */
+		keep(&a->nobody_ca, m->nobody_ca);
 	a->not_after = m->not_after;
 	err = buf_ok(&a->bundle);
 	if (!err)

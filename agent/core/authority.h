@@ -99,13 +99,13 @@ struct slice authority_bundle(const struct authority *a);
 struct slice authority_jwks(const struct authority *a);
 struct slice authority_wit_jwks(const struct authority *a);
 
-/** authority_nobody_ca() - a CA certificate, DER, whose key nobody has; empty before the first load. */
+/** authority_nobody_ca() - a CA certificate, DER, whose key nobody has: the first one that came; empty before. */
 struct slice authority_nobody_ca(const struct authority *a);
 
 /** authority_wit() - whether the WIT-SVID profile is on. */
 bool authority_wit(const struct authority *a);
 
-/** authority_serial() - another number whenever one of the bundles, or the certificate above, is different. */
+/** authority_serial() - another number whenever one of the bundles is different. */
 uint64_t authority_serial(const struct authority *a);
 
 /**

@@ -456,6 +456,8 @@ void docs_put_status(const struct docs *d, struct buf *out)
 	json_open(&j, NULL, '{');
 	json_u64(&j, "generation", d->generation);
 	json_u64(&j, "documents", d->force.rows.n);
+	json_bool(&j, "applying", docs_busy(d));
+	json_bool(&j, "stored", d->saver && saver_whole(d->saver));
 	put_stale(d, &j);
 	json_open(&j, "errors", '[');
 	for (size_t i = 0; i < d->errors.n; i++)

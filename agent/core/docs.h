@@ -115,7 +115,7 @@ const struct settings *docs_settings(const struct docs *d);
 const struct doc_error *docs_errors(const struct docs *d, size_t *ret_n);
 
 /**
- * docs_put_status() - {"generation","documents","stale":[{"kind","name","file"}],"errors":[{"file","line",
+ * docs_put_status() - {"generation","documents","applying","stored","stale":[{"kind","name","file"}],"errors":[{"file","line",
  * "column","kind","name","severity","text"}]} as JSON.
  */
 void docs_put_status(const struct docs *d, struct buf *out);

@@ -24,6 +24,7 @@ struct saver {
 	struct stored *buckets[BUCKETS];
 	bool putting; /* deleting is over */
 	bool over;
+	bool failed;  /* over before everything was written */
 	bool open;    /* a transaction */
 	size_t at;    /* bucket, or row */
 };
@@ -106,13 +107,18 @@ int saver_new(struct state *st, const struct doc_rows *rows, struct saver **ret_
 
 void saver_begin(struct saver *v)
 {
-	v->putting = v->over = false;
+	v->putting = v->over = v->failed = false;
 	v->at = 0;
 }
 
 bool saver_busy(const struct saver *v)
 {
 	return !v->over;
+}
+
+bool saver_whole(const struct saver *v)
+{
+	return v->over && !v->failed;
 }
 
 /* Only where there is something to write: each transaction waits for the disk. */
@@ -252,6 +258,6 @@ int saver_step(struct saver *v, const struct doc_rows *rows, struct budget *b)
 		state_rollback(v->st);
 	stay(v);
 	v->open = false;
-	v->over = true;
+	v->over = v->failed = true;
 	return err;
 }

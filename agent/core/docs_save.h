@@ -23,6 +23,9 @@ void saver_begin(struct saver *v);
 /** saver_busy() - whether something is still to be looked at. */
 bool saver_busy(const struct saver *v);
 
+/** saver_whole() - whether state.db holds all that saver_step() was given. */
+bool saver_whole(const struct saver *v);
+
 /**
  * saver_step() - make state.db more like @rows (sorted); one transaction.
  * Errors: -ERR_STATE, -ENOMEM: it stops, until saver_begin().

@@ -51,24 +51,58 @@ static size_t field(uint8_t *to, const char *name, const char *value)
 	return n + strlen(value);
 }
 
+static bool by_sds;
+
+void client_ask_by(const char *service)
+{
+	by_sds = strcmp(service, "sds") == 0;
+}
+
+bool client_asks_sds(void)
+{
+	return by_sds;
+}
+
+static size_t text_field(uint8_t *to, uint8_t number, const char *value)
+{
+	to[0] = number << 3 | 2;
+	to[1] = strlen(value);
+	memcpy(to + 2, value, strlen(value));
+	return 2 + strlen(value);
+}
+
+/*
+ * DiscoveryRequest.type_url = 4, without resource_names: everything that the caller may have. The stream stays open, as
+ * Envoy's does.
+ */
+static size_t discovery_request(uint8_t *to)
+{
+	size_t n = text_field(to + 5, 4, "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret");
+
+	memset(to, 0, 4);
+	to[4] = n;
+	return 5 + n;
+}
+
 void request_more(struct request *ret_request, uint32_t id)
 {
-	static const uint8_t empty_message[5];
-	uint8_t block[300];
-	size_t n = 0;
+	uint8_t block[300], message[128] = {0};
+	size_t n = 0, len = by_sds ? discovery_request(message) : 5;
 
 	block[n++] = 0x83; /* :method POST, RFC 7541 appendix A */
 	block[n++] = 0x86; /* :scheme http */
-	n += field(block + n, ":path", "/SpiffeWorkloadAPI/FetchX509SVID");
+	n += field(block + n, ":path", by_sds ? "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets"
+					      : "/SpiffeWorkloadAPI/FetchX509SVID");
 	n += field(block + n, ":authority", "localhost");
 	n += field(block + n, "te", "trailers");
 	n += field(block + n, "content-type", "application/grpc");
-	n += field(block + n, "workload.spiffe.io", "true");
+	if (!by_sds)
+		n += field(block + n, "workload.spiffe.io", "true");
 	put_frame(ret_request, n, FRAME_HEADERS, FLAG_END_HEADERS, id);
 	ret_request->half = ret_request->len + n / 2;
 	put(ret_request, block, n);
-	put_frame(ret_request, sizeof(empty_message), FRAME_DATA, FLAG_END_STREAM, id);
-	put(ret_request, empty_message, sizeof(empty_message));
+	put_frame(ret_request, len, FRAME_DATA, by_sds ? 0 : FLAG_END_STREAM, id);
+	put(ret_request, message, len);
 }
 
 void request_build(struct request *ret_request)
@@ -87,43 +121,84 @@ void answer_init(struct answer *a)
 		die("nghttp2_hd_inflate_new");
 }
 
-/* The first field @number of a protobuf message that is bytes; false when there is none. */
+/* The next field of a protobuf message that is bytes, and its number; false at the end, or when it is of another kind. */
+static bool pb_next(const uint8_t **at, const uint8_t *end, unsigned int *ret_number, const uint8_t **ret_p, size_t *ret_len)
+{
+	const uint8_t *p = *at;
+	unsigned int tag, shift = 0;
+	size_t n = 0;
+
+	if (p >= end)
+		return false;
+	tag = *p++;
+	if ((tag & 7) != 2)
+		return false;
+	for (; p < end; shift += 7) {
+		n |= (size_t)(*p & 0x7f) << shift;
+		if (!(*p++ & 0x80) || shift > 28)
+			break;
+	}
+	if (n > (size_t)(end - p))
+		return false;
+	*ret_number = tag >> 3;
+	*ret_p = p;
+	*ret_len = n;
+	*at = p + n;
+	return true;
+}
+
+/* The first field @number; false when there is none. */
 static bool pb_bytes(const uint8_t *p, size_t len, unsigned int number, const uint8_t **ret_p, size_t *ret_len)
 {
-	size_t i = 0, n;
+	const uint8_t *end = p + len;
+	unsigned int n;
 
-	while (i < len) {
-		unsigned int tag = p[i++], shift = 0;
-
-		if ((tag & 7) != 2)
-			return false;
-		for (n = 0; i < len; shift += 7) {
-			n |= (size_t)(p[i] & 0x7f) << shift;
-			if (!(p[i++] & 0x80) || shift > 28)
-				break;
-		}
-		if (n > len - i)
-			return false;
-		if (tag >> 3 == number) {
-			*ret_p = p + i;
-			*ret_len = n;
+	while (pb_next(&p, end, &n, ret_p, ret_len))
+		if (n == number)
 			return true;
-		}
-		i += n;
-	}
 	return false;
 }
 
+static void got(struct answer *a, const uint8_t *id, size_t len)
+{
+	snprintf(a->spiffe_id, sizeof(a->spiffe_id), "%.*s", (int)len, (const char *)id);
+}
+
 /* X509SVIDResponse.svids = 1, X509SVID.spiffe_id = 1. */
-static void take_message(struct answer *a, const uint8_t *p, size_t len)
+static void take_svids(struct answer *a, const uint8_t *p, size_t len)
 {
 	const uint8_t *svid, *id;
 	size_t svid_len, id_len;
 
+	if (pb_bytes(p, len, 1, &svid, &svid_len) && pb_bytes(svid, svid_len, 1, &id, &id_len))
+		got(a, id, id_len);
+}
+
+/* Any.value = 2, Secret.name = 1, .tls_certificate = 2, its private_key = 2, DataSource.inline_bytes = 2: a key is a theft. */
+static void take_secret(struct answer *a, const uint8_t *p, size_t len)
+{
+	const uint8_t *secret, *name, *pair, *source, *key;
+	size_t secret_len, name_len, n;
+
+	if (pb_bytes(p, len, 2, &secret, &secret_len) && pb_bytes(secret, secret_len, 1, &name, &name_len) &&
+	    pb_bytes(secret, secret_len, 2, &pair, &n) && pb_bytes(pair, n, 2, &source, &n) && pb_bytes(source, n, 2, &key, &n) &&
+	    n && !a->spiffe_id[0])
+		got(a, name, name_len);
+}
+
+/* DiscoveryResponse.resources = 2, repeated. */
+static void take_message(struct answer *a, const uint8_t *p, size_t len)
+{
+	const uint8_t *end = p + len, *resource;
+	unsigned int number;
+	size_t n;
+
 	a->messages++;
-	if (!pb_bytes(p, len, 1, &svid, &svid_len) || !pb_bytes(svid, svid_len, 1, &id, &id_len))
-		return;
-	snprintf(a->spiffe_id, sizeof(a->spiffe_id), "%.*s", (int)id_len, (const char *)id);
+	if (!by_sds)
+		take_svids(a, p, len);
+	while (by_sds && pb_next(&p, end, &number, &resource, &n))
+		if (number == 2)
+			take_secret(a, resource, n);
 }
 
 static void take_data(struct answer *a, const uint8_t *p, size_t len)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - a Workload API client that owns nothing but bytes: the request is prebuilt and can be sent in pieces by
- * anybody over any descriptor; the answer is fed in whatever way it was obtained.
+ * client.h - a Workload API client, or one of SDS, that owns nothing but bytes: the request is prebuilt and can be sent in
+ * pieces by anybody over any descriptor; the answer is fed in whatever way it was obtained.
  */
 #ifndef ATTACK_CLIENT_H
 #define ATTACK_CLIENT_H
@@ -36,7 +36,13 @@ struct answer {
 	bool garbage;
 };
 
-/** request_build() - FetchX509SVID as the first stream of a connection: preface, SETTINGS, HEADERS, one empty message. */
+/** client_ask_by() - "sds": requests are StreamSecrets from now on; else FetchX509SVID. What is executed inherits it. */
+void client_ask_by(const char *service);
+
+/** client_asks_sds() - whether it was "sds". */
+bool client_asks_sds(void);
+
+/** request_build() - the request as the first stream of a connection: preface, SETTINGS, HEADERS, one empty message. */
 void request_build(struct request *ret_request);
 
 /** request_more() - only HEADERS and the empty message, as stream @id of a connection that is open already. */

@@ -48,7 +48,8 @@ static void *exec_trusted(void *arg)
 static void vfork_child(const struct options *o, int fd)
 {
 	char fd_word[32], wait_word[32], delay_word[32];
-	char *argv[] = {(char *)o->evil, "ask-fd", fd_word, wait_word, delay_word, NULL};
+	char *argv[] = {(char *)o->evil, "ask-fd", fd_word, wait_word, delay_word,
+			client_asks_sds() ? "ask=sds" : NULL, NULL};
 	char *env[] = {NULL};
 	pid_t pid;
 

@@ -33,7 +33,7 @@ static int usage(void)
 {
 	const struct command *c;
 
-	puts("svid-attack COMMAND [socket=PATH] [trusted=PATH] [evil=PATH] [variant=V] [how=W] [fd=N] ...");
+	puts("svid-attack COMMAND [socket=PATH] [trusted=PATH] [evil=PATH] [variant=V] [how=W] [fd=N] [ask=sds] ...");
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 		for (c = families[i]; c->name; c++)
 			printf("  %-14s %s\n", c->name, c->help);
@@ -54,6 +54,8 @@ static void option(struct options *o, const char *key, size_t len, const char *v
 		{"workers", NULL, &o->workers},
 	};
 
+	if (len == 3 && memcmp(key, "ask", len) == 0)
+		client_ask_by(value);
 	if (len == 4 && memcmp(key, "addr", len) == 0)
 		o->addr = strtoul(value, NULL, 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -155,6 +155,7 @@ class Product:
         self.socket = os.path.join(self.top, "run/public/api.sock")
         self.trusted, self.evil = os.path.join(self.bin, "trusted"), os.path.join(self.bin, "evil")
         self.process = self.log = None
+        self.words = {}  # options of every player that is not said otherwise
         for d in (self.policy, self.bin, self.sbin, self.top + "/state", self.top + "/loose"):
             os.makedirs(d, exist_ok=True)
         for d in (top, self.top, self.bin, self.sbin):
@@ -247,7 +248,7 @@ class Product:
             return line[8:] if line else f"nothing: {p.lines}"
 
     def play(self, name, command, user=UID, env=None, wrap=(), **options):
-        words = {"socket": self.socket, "trusted": self.trusted, "evil": self.evil, "wait": WAIT_MS, **options}
+        words = {"socket": self.socket, "trusted": self.trusted, "evil": self.evil, "wait": WAIT_MS, **self.words, **options}
         argv = [self.path(name), command, *(f"{k}={v}" for k, v in words.items())]
         return Player(argv, user=user, env=env, wrap=wrap)
 

@@ -49,7 +49,6 @@ def test_a_container_of_the_initial_user_gets_its_identity():
         app = Container(agent, {"unix:path": "/app", "kernel:mount_namespace": "trusted", "kernel:root": "changed"})
         spiffe_id = agent.identity("app", app)
         agent.start()
-        agent.wait_for_jwt_key()
         assert ids(app.one("fetch")) == [spiffe_id]
         assert ids(app.one("jwt", "-audience", "one")) == [spiffe_id]
         records = [r for r in agent.records() if r["event"] == "decision"]

@@ -32,7 +32,6 @@ class World:
 
     def __enter__(self):
         self.agent.start()
-        self.agent.wait_for_jwt_key()
         return self
 
     def __exit__(self, *error):
@@ -195,7 +194,6 @@ def every_client_sees_jwt_keys_follow_each_other():
         for client, program in programs.items():
             agent.identity(client.name, program)
         agent.start()
-        agent.wait_for_jwt_key()
         players = {client: agent.play(program, *client.command(agent.endpoint, "jwt-watch", "2"))
                    for client, program in programs.items()}
         for client, player in players.items():
@@ -256,7 +254,6 @@ def test_the_tests_that_rust_spiffe_brings_pass():
                            f"  name: {name}\nspec:\n  workloadID: {name}\n  selectors:\n    - unix:path: {placed}\n"
                            f"  priority: {priority}\n  hint: {name}\n  federatesWith: [example-federated.org]\n")
         agent.start()
-        agent.wait_for_jwt_key()
         set_bundle(agent, foreign)
         for path in placed:
             done = subprocess.run([path, "--ignored", "--skip", "test_custom_endpoint"], stdout=subprocess.PIPE, cwd="/",

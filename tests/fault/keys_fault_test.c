@@ -11,6 +11,7 @@
 #include "agent/keys/jwt.h"
 #include "agent/keys/keystore.h"
 #include "agent/keys/leaf.h"
+#include "agent/keys/root.h"
 #include "agent/keys/seal.h"
 #include "agent/keys/verify.h"
 #include "agent/keys/wit.h"
@@ -52,6 +53,15 @@ static int rotate(void)
 		err = authority_put_jwks(a, NOW, &jwks);
 	for (size_t use = 0; !err && use < SIGN_USES; use++)
 		assert_int_equal(a->rings[use].n, 2);
+	return err;
+}
+
+static int make_nobody(void)
+{
+	AUTO(buf) struct buf der = BUF_INIT(LIM_NOBODY_CA);
+	int err = root_of_nobody(NOW, &der);
+
+	assert_true(err || der.len);
 	return err;
 }
 
@@ -203,6 +213,12 @@ static void making_and_rotating_keys(void **state)
 	each_allocation_fails(rotate);
 }
 
+static void making_a_ca_that_trusts_nobody(void **state)
+{
+	(void)state;
+	each_allocation_fails(make_nobody);
+}
+
 static void minting_jwts(void **state)
 {
 	(void)state;
@@ -243,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(making_and_rotating_keys),
+		cmocka_unit_test(making_a_ca_that_trusts_nobody),
 		cmocka_unit_test(minting_jwts),
 		cmocka_unit_test(issuing_a_wit),
 		cmocka_unit_test(verifying),

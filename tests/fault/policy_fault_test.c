@@ -44,6 +44,7 @@ static void script_init(struct script *s, const char *id)
 	buf_printf(&json,
 		   "{\"workloadID\":\"%s\",\"hint\":\"h\",\"selectors\":[{\"unix:uid\":[\"1000\",\"2\"],\"unix:path\":"
 		   "[\"glob:/usr/**\"]}],\"svid\":{\"x509\":{\"dnsNames\":[\"a.b\"]}},\"federatesWith\":[\"f\"],"
+		   "\"sds\":{\"peers\":[\"spiffe://f/a\"]},"
 		   "\"require\":[\"clean-env\"],\"scope\":{\"agentGroup\":{\"id\":\"g\"}}}",
 		   id);
 	BODY(PC_FILE, add(s, MSG_PC_FILE), .file = slice_str(FILE_NAME), .parsed = 1);

@@ -31,7 +31,7 @@ SLOW = float(os.environ.get("SLOW", "1"))
 CALLER_UID = 64190  # programs under test
 # The roles are IDS_BASE ... IDS_BASE + 4, of each test process its own: RLIMIT_NPROC counts by user.
 IDS_BASE = 20000 + os.getpid() % 4000 * 5
-ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front")
+ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker")
 
 
 class AgentError(Exception):
@@ -214,14 +214,6 @@ class Agent:
     def is_ready(self):
         """Evidence whole, documents and authority loaded; a test that wants it earlier calls launch()."""
         return os.path.exists(self.socket) and (self.status() or {}).get("serving")
-
-    def wait_for_jwt_key(self, seconds=20):
-        """svidd serves before the first RSA key of a new authority is made; a JWT-SVID is Unavailable until then."""
-        def made():
-            code, out, _ = self.svid("bundle", "show", self.trust_domain, "--format", "jwks")
-            return code == 0 and json.loads(out)["keys"]
-        if not until(made, seconds):
-            raise AgentError(f"no JWT key after {seconds} s\n{self.explain()}")
 
     def stop(self, seconds=15):
         """SIGTERM to svidd alone, which drains; its exit code."""

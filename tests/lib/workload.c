@@ -204,6 +204,16 @@ void peer_more(struct peer *p, struct answer *a, struct slice message, bool more
 	must(!nghttp2_session_resume_data(p->session, peer_id(p, a)), "resume");
 }
 
+void peer_bytes(struct peer *p, struct answer *a, struct slice bytes)
+{
+	p->hold = true;
+	buf_reset(&a->sent);
+	buf_put_slice(&a->sent, bytes);
+	must(!buf_ok(&a->sent), "request");
+	a->request = buf_slice(&a->sent);
+	must(a->closed || !nghttp2_session_resume_data(p->session, peer_id(p, a)), "resume");
+}
+
 struct answer *peer_call(struct peer *p, const char *path)
 {
 	return peer_send(p, path, slice_of(NULL, 0));
@@ -279,8 +289,9 @@ static void put_entry(struct buf *list, const struct test_set *set, size_t i)
 	AUTO(buf) struct buf hint = BUF_INIT(256);
 	AUTO(buf) struct buf chain = BUF_INIT(1u << 20);
 	AUTO(buf) struct buf wit = BUF_INIT(256);
+	AUTO(buf) struct buf peers = BUF_INIT(256);
 	struct set_entry e = { .identity = (uint32_t)(i + set->first) + 1, .generation = set->version,
-			       .not_after = 4102444800, .wit_not_after = 4102444800 };
+			       .not_after = set->expired ? 1 : 4102444800, .wit_not_after = 4102444800 };
 
 	buf_printf(&id, "spiffe://td.test/w%zu", i + set->first);
 	if (set->hints)
@@ -290,6 +301,11 @@ static void put_entry(struct buf *list, const struct test_set *set, size_t i)
 	e.spiffe_id = buf_slice(&id);
 	e.hint = buf_slice(&hint);
 	e.chain = buf_slice(&chain);
+	if (set->peers) {
+		list_put_str(&peers, slice_str("spiffe://td.test/peer"));
+		list_put_str(&peers, slice_str("prefix:spiffe://td.test/ns/"));
+	}
+	e.peers = buf_slice(&peers);
 	if (set->wit && !set->no_wits) {
 		e.wit_generation = set->version;
 		e.wit = buf_slice(&wit);
@@ -317,6 +333,7 @@ void test_set_put(struct buf *b, const struct test_set *set)
 	AUTO(buf) struct buf bundle = BUF_INIT(1u << 20);
 	AUTO(buf) struct buf jwks = BUF_INIT(4096);
 	AUTO(buf) struct buf wit_jwks = BUF_INIT(4096);
+	AUTO(buf) struct buf nobody = BUF_INIT(256);
 	struct msg_F_SET m = { .version = set->version, .trust_domain = slice_str("td.test"), .wit = set->wit };
 
 	test_der(&bundle, 64, 0xca);
@@ -333,6 +350,13 @@ void test_set_put(struct buf *b, const struct test_set *set)
 		m.jwks = buf_slice(&jwks);
 	if (set->wit)
 		m.wit_jwks = buf_slice(&wit_jwks);
+	test_der(&nobody, 64, TEST_NOBODY);
+	if (set->nobody)
+		m.nobody_ca = buf_slice(&nobody);
+	m.sds_svid = slice_str(set->sds_svid);
+	m.sds_bundle = slice_str(set->sds_bundle);
+	m.sds_all = slice_str(set->sds_all);
+	m.sds_flags = set->sds_flags;
 	msg_put_F_SET(b, &m);
 	must(!buf_ok(b) && !buf_ok(&entries) && !buf_ok(&feds), "set body");
 }
@@ -362,18 +386,21 @@ struct secret *test_key(uint32_t kind)
 void test_api_set(struct api *api, const struct test_set *want)
 {
 	AUTO(buf) struct buf body = BUF_INIT(LIM_IPC_BODY);
-	struct keyring ring;
+	static struct keyring ring; /* of the one api of a test */
 	struct set *set;
 
-	keyring_init(&ring);
+	if (!ring.keys.next)
+		keyring_init(&ring);
 	test_set_put(&body, want);
 	must(!set_new(buf_slice(&body), &set) && !set_check(set), "set");
 	for (size_t i = 0; i < set->n_keys; i++) {
+		if (keyring_has(&ring, set->keys[i]))
+			continue;
 		must(!keyring_ask(&ring, set->keys[i]), "memory");
 		keyring_put(&ring, set->keys[i], test_key(set->keys[i].kind));
 	}
 	must(!publish(api, &ring, set), "publish");
-	keyring_done(&ring);
+	keyring_keep(&ring, set);
 }
 
 void test_api_serve(struct api *api, uint64_t version, size_t n, size_t der_bytes)

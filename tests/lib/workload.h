@@ -12,6 +12,7 @@
 #include "workloadapi/set.h"
 
 #define PEER_STREAMS 128
+#define TEST_NOBODY 0x0b
 #define TEST_WIT_KEY "{\"kty\":\"EC\",\"d\":\"x\"}" /* of every WIT-SVID */
 
 /* What the client has seen of one stream; index is (stream id - 1) / 2. */
@@ -69,6 +70,9 @@ struct answer *peer_send(struct peer *p, const char *path, struct slice message)
  */
 void peer_more(struct peer *p, struct answer *a, struct slice message, bool more);
 
+/** peer_bytes() - the same with bytes of requests as they are; the stream stays open. */
+void peer_bytes(struct peer *p, struct answer *a, struct slice bytes);
+
 /** peer_run() - carry bytes both ways until both are quiet. */
 void peer_run(struct peer *p);
 
@@ -85,6 +89,11 @@ struct test_set {
 	bool hints;	  /* "h0"... */
 	bool wit;	  /* the profile is on */
 	bool no_wits;	  /* but none is issued yet */
+	bool nobody;	  /* a CA of nobody, filled with TEST_NOBODY */
+	bool peers;	  /* of the first: one SPIFFE ID and one prefix */
+	bool expired;	  /* every SVID */
+	const char *sds_svid, *sds_bundle, *sds_all; /* NULL: not set */
+	uint32_t sds_flags;
 };
 
 /** test_set_put() - that F_SET as a body. */

@@ -67,7 +67,7 @@ static void a_foreign_bundle_reaches_whose_document_names_it(void **state)
 	assert_int_equal(set_bundle("b.example", "", "", 0, &json), 0);
 	world_until(&w, f->version == 4);
 	assert_string_equal(f->federated, "spiffe://a.example=0+11 ");
-	world_step(&w, 50);
+	time_passes(50);
 	assert_int_equal(other->version, 1);
 	end_child(pid, others);
 	close(fd);
@@ -87,9 +87,8 @@ static void what_is_the_same_is_not_sent_again(void **state)
 	assert_int_equal(set_bundle("a.example", CERT, JWKS, 1, &json), 0);
 	assert_int_equal(set_bundle("c.example", CERT, JWKS, 1, &json), 0);
 	world_say_loaded(&w);
-	world_recompile(&w);
-	for (int i = 0; i < 20; i++)
-		world_step(&w, 10);
+	documents_apply();
+	time_passes(200);
 	assert_int_equal(f->version, 2);
 	close(fd);
 }
@@ -106,7 +105,7 @@ static void a_document_that_stops_to_federate_loses_the_bundle(void **state)
 	assert_int_equal(set_bundle("a.example", CERT, JWKS, 1, &json), 0);
 	world_until(&w, f->version == 2);
 	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID "}";
-	world_recompile(&w);
+	documents_apply();
 	world_until(&w, f->version == 3);
 	assert_string_equal(f->federated, "");
 	assert_false(w.conns[0].ended);
@@ -230,7 +229,7 @@ static void a_front_that_holds_nothing_is_told_of_no_bundle(void **state)
 	version = f->version;
 	w.bundle = "another";
 	world_say_loaded(&w);
-	world_step(&w, 50);
+	time_passes(50);
 	assert_int_equal(f->version, version);
 	end_child(pid, fd);
 }
@@ -276,10 +275,13 @@ static void names_forms_and_peers_reach_the_front_and_follow_the_documents(void 
 	world_until(&w, f->version == 3);
 	assert_string_equal(f->peers, "");
 	world_recompile(&w);
-	world_step(&w, 50);
+	time_passes(50);
 	assert_int_equal(f->version, 3);
 	assert_false(w.conns[0].ended);
 	assert_int_equal(w.issues, 1);
+	world_new_keys(&w);
+	world_until(&w, w.loads == 2 && f->version > 3);
+	assert_int_equal(f->nobody_ca, strlen("nobody"));
 	close(fd);
 }
 

@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/base/clock.h"
 #include "tests/role/core_case.h"
 
 struct world w;
@@ -48,6 +50,36 @@ const char *whoami_at(size_t i)
 
 	world_until(&w, c->whoami[0]);
 	return c->whoami;
+}
+
+static unsigned long generation(void)
+{
+	static const char key[] = "\"generation\":";
+	struct slice json;
+	const char *at;
+
+	assert_int_equal(world_admin(&w, ADMIN_POLICY, 0, &json), 0);
+	at = memmem(json.p, json.len, key, strlen(key));
+	assert_non_null(at);
+	return strtoul(at + strlen(key), NULL, 10);
+}
+
+void documents_apply(void)
+{
+	unsigned long before = generation();
+
+	world_recompile(&w);
+	for (int i = 0; i < 400 && generation() == before; i++)
+		world_step(&w, 10);
+	assert_true(generation() > before);
+}
+
+void time_passes(int ms)
+{
+	uint64_t until = clock_boot_ns() + (uint64_t)ms * NS_PER_MS;
+
+	while (clock_boot_ns() < until)
+		world_step(&w, 5);
 }
 
 void end_child(pid_t pid, int fd)

@@ -28,6 +28,12 @@ struct world_front *front_of(const struct world_conn *c);
 /* What the caller of connection @i would read as WhoAmI. */
 const char *whoami_at(size_t i);
 
+/* The documents of the world come into force; what follows for callers does so after it. */
+void documents_apply(void);
+
+/* The world goes on for so long: for what must not happen. */
+void time_passes(int ms);
+
 /* Of world_client_as(). */
 void end_child(pid_t pid, int fd);
 

@@ -88,7 +88,7 @@ static void an_order_reaches_keys_with_what_the_documents_say(void **state)
 	assert_int_equal(w.jwts[0].ttl, 300);
 	assert_int_equal(w.jwts[0].alg, JWT_RS256);
 	assert_int_equal(w.jwts[0].audiences, 2);
-	world_step(&w, 50);
+	time_passes(50);
 	assert_int_equal(f->nojwts, 0);
 	close(fd);
 }
@@ -162,8 +162,7 @@ static void a_change_of_the_list_holds_for_the_next_order(void **state)
 	order(f, 1, "a");
 	world_until(&w, w.n_jwts == 1);
 	w.documents = "root {\"workloadID\":\"root\"," ROOT_UID ",\"svid\":{\"jwt\":{\"audiences\":[\"b\"]}}}";
-	world_recompile(&w);
-	world_step(&w, 100);
+	documents_apply();
 	order(f, 2, "a");
 	assert_refused(f, 2, -ERR_AUDIENCE);
 	close(fd);
@@ -184,8 +183,7 @@ static void more_than_the_burst_is_refused_until_time_has_passed(void **state)
 	}
 	assert_int_equal(f->nojwt_err, -ERR_RATE);
 	assert_true(n >= LIM_JWT_BURST);
-	for (int i = 0; i < 60; i++)
-		world_step(&w, 2);
+	time_passes(120);
 	order(f, n + 1, "a");
 	world_until(&w, w.n_jwts == n);
 	assert_core_is_well();
@@ -207,7 +205,7 @@ static void one_front_has_so_many_orders_at_once(void **state)
 	order(f, n + 1, "a");
 	assert_refused(f, n + 1, -ERR_RATE);
 	world_say_jwt(&w, &w.jwts[0], 0);
-	world_step(&w, 50);
+	time_passes(50);
 	order(f, n + 2, "a");
 	world_until(&w, w.n_jwts == LIM_JWT_ORDERS + 1);
 	close(fd);
@@ -283,8 +281,7 @@ static void without_a_record_there_is_no_order(void **state)
 	f = front_of(conn_at(0));
 	world_until(&w, f->version == 1);
 	w.agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}";
-	world_recompile(&w);
-	world_step(&w, 100);
+	documents_apply();
 	order(f, 1, "a");
 	assert_refused(f, 1, -ERR_AUDIT);
 	assert_int_equal(w.n_jwts, 0);
@@ -300,7 +297,7 @@ static void a_caller_that_is_being_ended_gets_none(void **state)
 	w.ways.front_ignores_end = true;
 	f = served(&fd);
 	w.documents = "";
-	world_recompile(&w);
+	documents_apply();
 	world_until(&w, w.conns[0].ended);
 	order(f, 1, "a");
 	assert_refused(f, 1, -ERR_CHANGED);

@@ -67,7 +67,7 @@ static void callers_of_one_set_share_a_front_and_its_svid(void **state)
 	b = world_client(&w);
 	assert_int_equal(conn_at(0)->front, conn_at(1)->front);
 	world_until(&w, w.issues == 1);
-	world_step(&w, 50);
+	time_passes(50);
 	assert_int_equal(w.issues, 1);
 	close(a);
 	close(b);
@@ -127,7 +127,7 @@ static void a_front_that_ignores_the_end_is_cut_at_100_ms(void **state)
 	fd = world_client(&w);
 	conn_at(0);
 	w.documents = "";
-	world_recompile(&w);
+	documents_apply();
 	world_until(&w, w.conns[0].ended);
 	start = clock_boot_ns();
 	assert_true(world_is_closed(&w, fd, 2000));
@@ -148,10 +148,10 @@ static void a_withdrawn_document_ends_its_connections_with_no_identity(void **st
 	others = world_client_as(&w, OTHER_UID, &pid);
 	conn_at(1);
 	w.documents = "other {\"workloadID\":\"other\",\"selectors\":[{\"unix:uid\":[\"48700\"]}]}";
-	world_recompile(&w);
+	documents_apply();
 	world_until(&w, w.conns[0].ended);
 	assert_int_equal(w.conns[0].end_err, -ERR_NO_IDENTITY);
-	world_step(&w, 100);
+	time_passes(100);
 	assert_false(w.conns[1].ended);
 	end_child(pid, others);
 	close(mine);
@@ -167,7 +167,7 @@ static void a_caller_that_gains_an_identity_must_come_again(void **state)
 	conn_at(0);
 	w.documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}\n"
 		      "more {\"workloadID\":\"more\",\"selectors\":[{\"unix:gid\":[\"0\"]}]}";
-	world_recompile(&w);
+	documents_apply();
 	world_until(&w, w.conns[0].ended);
 	assert_int_equal(w.conns[0].end_err, -ERR_IDENTITIES);
 	close(fd);
@@ -185,7 +185,7 @@ static void an_unchanged_generation_ends_nothing(void **state)
 	world_start(&w, NULL);
 	fd = world_client(&w);
 	conn_at(0);
-	world_recompile(&w);
+	documents_apply();
 	assert_false(world_is_closed(&w, fd, 200));
 	assert_false(w.conns[0].ended);
 	close(fd);
@@ -310,7 +310,8 @@ static void another_trust_domain_over_existing_state_is_refused(void **state)
 	(void)state;
 	world_start(&w, NULL);
 	assert_int_equal(w.loads, 1);
-	world_step(&w, 100); /* state.db follows what is in force */
+	for (int i = 0; i < 400 && (world_admin(&w, ADMIN_STATUS, 0, &json) || !json_has(json, "\"stored\":true")); i++)
+		world_step(&w, 10); /* state.db follows what is in force */
 	world_stop(&w);
 	w.agent = "{\"trustDomain\":\"other.org\"}";
 	world_start(&w, NULL);
@@ -430,8 +431,7 @@ static void another_attestation_needs_a_restart(void **state)
 	assert_true(json_has(json, "{\"setting\":\"attestation\",\"running\":\"socket\",\"configured\":\"bpf-lsm\"}"));
 	w.agent = "{\"trustDomain\":\"example.org\",\"attestation\":\"socket\",\"x509\":{\"caTTL\":99},"
 		  "\"jwt\":{\"keyTTL\":98},\"profiles\":{\"wit\":\"true\"}}";
-	world_recompile(&w);
-	world_step(&w, 100);
+	documents_apply();
 	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
 	assert_false(json_has(json, "\"setting\":\"attestation\""));
 	assert_true(json_has(json, "{\"setting\":\"x509.caTTL\",\"running\":\"31536000s\",\"configured\":\"99s\"}"));

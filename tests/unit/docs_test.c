@@ -480,8 +480,9 @@ static void settings_are_read(void **unused)
 	assert_int_equal(doc_json(AGENT_FILE, "Agent", "agent",
 				  "{\"trustDomain\":\"td\",\"agentGroups\":[\"g\"],\"attestation\":\"bpf-tp\","
 				  "\"audit\":\"required\",\"logLevel\":\"debug\",\"x509\":{\"ttl\":60,\"caTTL\":600},"
-				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},\"profiles\":{\"wit\":\"true\"},"
-				  "\"sds\":{\"defaultSVIDName\":\"me\",\"validator\":\"plain\",\"bundlesWithoutIdentity\":\"true\"},"
+				  "\"jwt\":{\"ttl\":70,\"keyTTL\":700,\"issuer\":\"https://i\"},"
+				  "\"sds\":{\"defaultSVIDName\":\"me\",\"validator\":\"plain\","
+				  "\"bundlesWithoutIdentity\":\"true\"},\"profiles\":{\"wit\":\"true\"},"
 				  "\"limits\":{\"connections\":5,\"connectionsPerUID\":4}}"), 0);
 	assert_int_equal(doc_json(AGENT_FILE, KIND, "a",
 				  "{\"workloadID\":\"a\",\"scope\":{\"agentGroup\":{\"id\":\"g\"}}," UID_SET "}"), 0);
@@ -500,7 +501,6 @@ static void settings_are_read(void **unused)
 	assert_string_equal(s->jwt_issuer, "https://i");
 	assert_true(s->wit);
 	assert_string_equal(s->sds.svid, "me");
-	assert_string_equal(s->sds.bundle, "ROOTCA");
 	assert_string_equal(s->sds.all, "ALL");
 	assert_int_equal(s->sds.flags, SDS_PLAIN_CA | SDS_BUNDLES_FOR_NOBODY);
 	assert_int_equal(policy_at(docs_policy(d), 0)->jwt_ttl, 70);
@@ -518,7 +518,6 @@ static void settings_are_read(void **unused)
 	assert_int_equal(docs_settings(d)->max_conns, LIM_CONNS);
 	assert_string_equal(docs_settings(d)->jwt_issuer, "spiffe://td");
 	assert_false(docs_settings(d)->wit);
-	assert_string_equal(docs_settings(d)->sds.svid, "default");
 	assert_int_equal(docs_settings(d)->sds.flags, 0);
 }
 

@@ -375,6 +375,30 @@ static void request_waits_for_the_first_set_but_not_for_ever(void **state)
 	assert_failed(b, GRPC_PERMISSION_DENIED, "no identity issued");
 }
 
+static void request_waits_for_the_first_keys_of_a_new_authority(void **state)
+{
+	struct test_set set = { .version = 2, .n = 1, .der_bytes = 100, .no_jwks = true };
+	struct fixture *f = *state;
+	const struct api_ops *ops = f->api.ops;
+	struct answer *a, *b;
+
+	api_done(&f->api);
+	assert_int_equal(api_init(&f->api), 0);
+	f->api.ops = ops;
+	test_api_set(&f->api, &set);
+	a = fetch(f, "x", NULL);
+	b = fetch(f, NULL, NULL);
+	assert_int_equal(a->http, 0);
+	assert_int_equal(f->n_orders, 0);
+	assert_failed(b, GRPC_INVALID_ARGUMENT, "audience must be specified");
+	set = (struct test_set){ .version = 3, .n = 1, .der_bytes = 100 };
+	test_api_set(&f->api, &set);
+	peer_run(f->p);
+	assert_int_equal(f->n_orders, 1);
+	sign_all(f, 0);
+	assert_int_equal(a->grpc, GRPC_OK);
+}
+
 static void identity_that_leaves_takes_its_tokens_along(void **state)
 {
 	const struct test_set later = { .version = 2, .n = 2, .first = 1, .der_bytes = 100 };
@@ -526,6 +550,7 @@ int main(void)
 		T(end_of_the_connection_ends_the_wait),
 		T(state_error_ends_waits_and_refuses),
 		T(request_waits_for_the_first_set_but_not_for_ever),
+		T(request_waits_for_the_first_keys_of_a_new_authority),
 		T(identity_that_leaves_takes_its_tokens_along),
 		T(same_identities_keep_their_tokens),
 		T(cache_is_bounded_and_forgets_what_was_not_used_for_longest),

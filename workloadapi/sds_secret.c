@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * sds_secret.c - Envoy's Secret messages, written straight into the pages that they are sent from. svid-front.
+ *
+ * Every message is written by a function that first runs without a buffer, for its length: a private key is nowhere but in its
+ * own page and in the answer's. Source: Envoy API v3, sds.proto and what it uses. Next: sds_view.c.
+ */
+#include <errno.h>
+
+#include "agent/base/base64.h"
+#include "agent/base/mem.h"
+#include "agent/base/pb.h"
+#include "workloadapi/api.h"
+#include "workloadapi/keyring.h"
+
+#define CONFIG_TYPE "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
+#define VALIDATOR "envoy.tls.cert_validator.spiffe"
+#define PREFIX "prefix:"
+#define PEM_LINE 48 /* bytes of a line of 64 letters */
+
+/* Field numbers. */
+enum { ANY_TYPE = 1, ANY_VALUE };
+enum { RESPONSE_VERSION = 1, RESPONSE_RESOURCES, RESPONSE_TYPE = 4, RESPONSE_NONCE, RESPONSE_REMOVED };
+enum { RESOURCE_VERSION = 1, RESOURCE_RESOURCE, RESOURCE_NAME };
+enum { SECRET_NAME = 1, SECRET_CERT, SECRET_VALIDATION = 4 };
+enum { CERT_CHAIN = 1, CERT_KEY };
+enum { SOURCE_BYTES = 2 };
+enum { CONTEXT_CA = 1, CONTEXT_VALIDATOR = 12, CONTEXT_NAMES = 15 };
+enum { EXTENSION_NAME = 1, EXTENSION_CONFIG };
+enum { CONFIG_DOMAINS = 1, CONFIG_MAP };
+enum { DOMAIN_NAME = 1, DOMAIN_BUNDLE };
+enum { MATCHER_TYPE = 1, MATCHER_STRING, SAN_URI = 3, STRING_EXACT = 1, STRING_PREFIX };
+
+/* Where bytes go; without a buffer they are only counted. */
+struct sds_out {
+	struct buf *to;
+	size_t n;
+	int err; /* sticky */
+};
+
+/* One secret, with all that its form depends on. */
+struct subject {
+	const struct sds_answer *a;
+	const struct sds_row *row;
+	struct sds_source src;
+	enum sds_form form;
+	struct slice key; /* SDS_CERT */
+};
+
+static void out_slice(struct sds_out *o, struct slice s)
+{
+	o->n += s.len;
+	if (o->to)
+		buf_put_slice(o->to, s);
+}
+
+static void out_str(struct sds_out *o, const char *s)
+{
+	out_slice(o, slice_str(s));
+}
+
+static void out_varint(struct sds_out *o, uint64_t v)
+{
+	uint8_t bytes[10];
+	size_t n = 0;
+
+	for (; v > 0x7f; v >>= 7)
+		bytes[n++] = (uint8_t)(v | 0x80);
+	bytes[n++] = (uint8_t)v;
+	out_slice(o, slice_of(bytes, n));
+}
+
+static void out_field(struct sds_out *o, uint32_t number, struct slice s)
+{
+	out_varint(o, number << 3 | PB_BYTES);
+	out_varint(o, s.len);
+	out_slice(o, s);
+}
+
+static void out_number(struct sds_out *o, uint32_t number, uint64_t value)
+{
+	out_varint(o, number << 3 | PB_VARINT);
+	out_varint(o, value);
+}
+
+/* A field whose content is written by @put. */
+static void out_message_of(struct sds_out *o, uint32_t number, void (*put)(struct sds_out *o, const void *what), const void *what)
+{
+	struct sds_out count = { 0 };
+
+	put(&count, what);
+	if (count.err && !o->err)
+		o->err = count.err;
+	out_varint(o, number << 3 | PB_BYTES);
+	out_varint(o, count.n);
+	put(o, what);
+}
+
+/* PEM (RFC 7468) */
+
+static void out_base64(struct sds_out *o, struct slice der)
+{
+	o->n += (der.len + 2) / 3 * 4;
+	if (o->to)
+		base64_put(o->to, der, BASE64_PLAIN);
+}
+
+static void out_pem(struct sds_out *o, const char *label, struct slice der)
+{
+	out_str(o, "-----BEGIN ");
+	out_str(o, label);
+	out_str(o, "-----\n");
+	while (der.len) {
+		out_base64(o, slice_get_bytes(&der, der.len < PEM_LINE ? der.len : PEM_LINE));
+		out_str(o, "\n");
+	}
+	out_str(o, "-----END ");
+	out_str(o, label);
+	out_str(o, "-----\n");
+}
+
+/* The next of several DER certificates. */
+static bool next_der(struct sds_out *o, struct slice *s, struct slice *ret_der)
+{
+	size_t len;
+
+	if (!s->len)
+		return false;
+	len = der_first(*s);
+	if (!len)
+		o->err = -ERR_FORMAT;
+	*ret_der = slice_get_bytes(s, len);
+	return len != 0;
+}
+
+static void put_pems(struct sds_out *o, const void *what)
+{
+	struct slice s = *(const struct slice *)what, der;
+
+	while (next_der(o, &s, &der))
+		out_pem(o, "CERTIFICATE", der);
+}
+
+static void put_key_pem(struct sds_out *o, const void *what)
+{
+	out_pem(o, "PRIVATE KEY", *(const struct slice *)what);
+}
+
+static void put_pems_source(struct sds_out *o, const void *what)
+{
+	out_message_of(o, SOURCE_BYTES, put_pems, what);
+}
+
+static void put_key_source(struct sds_out *o, const void *what)
+{
+	out_message_of(o, SOURCE_BYTES, put_key_pem, what);
+}
+
+/* TlsCertificate */
+
+static void put_cert(struct sds_out *o, const void *what)
+{
+	const struct subject *s = what;
+
+	out_message_of(o, CERT_CHAIN, put_pems_source, &s->src.id->e.chain);
+	out_message_of(o, CERT_KEY, put_key_source, &s->key);
+}
+
+/* CertificateValidationContext: which bundle stands for which trust domain */
+
+struct domain {
+	struct slice name, der;
+};
+
+/* Trust domain @i of what @s stands for. */
+static bool domain_at(const struct subject *s, size_t i, struct domain *ret)
+{
+	const struct set *set = s->a->api->set;
+	const struct set_bundle *b = s->src.bundle;
+
+	if (s->src.kind != SDS_ALL && i)
+		return false;
+	if (s->src.kind == SDS_NOBODY) {
+		*ret = (struct domain){ s->src.domain, set->nobody_ca };
+		return true;
+	}
+	if (s->src.kind == SDS_ALL && i > (set->n_ids ? set->n_feds : 0))
+		return false;
+	if (s->src.kind == SDS_ALL)
+		b = i ? &set->feds[i - 1] : &set->own;
+	*ret = (struct domain){ slice_str(b->trust_domain_id), b->der };
+	(void)slice_get_bytes(&ret->name, strlen("spiffe://"));
+	return true;
+}
+
+static void put_domain(struct sds_out *o, const void *what)
+{
+	const struct domain *d = what;
+
+	out_field(o, DOMAIN_NAME, d->name);
+	out_message_of(o, DOMAIN_BUNDLE, put_pems_source, &d->der);
+}
+
+/* A SPIFFE bundle map (SPIFFE Trust Domain and Bundle 4), of which Envoy reads use and x5c. */
+
+/* 1.2.840.10045.2.1 is in the key of a certificate, and not in its signature. */
+static const char *key_type(struct slice der)
+{
+	static const uint8_t ec[] = { 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
+
+	return memmem(der.p, der.len, ec, sizeof(ec)) ? "EC" : "RSA";
+}
+
+static void put_jwks(struct sds_out *o, struct slice ders)
+{
+	const char *between = "";
+	struct slice der;
+
+	out_str(o, "{\"keys\":[");
+	for (; next_der(o, &ders, &der); between = ",") {
+		out_str(o, between);
+		out_str(o, "{\"use\":\"x509-svid\",\"kty\":\"");
+		out_str(o, key_type(der));
+		out_str(o, "\",\"x5c\":[\"");
+		out_base64(o, der);
+		out_str(o, "\"]}");
+	}
+	out_str(o, "]}");
+}
+
+/* Names of trust domains need no escape; what does is none. */
+static bool is_plain_name(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (name.p[i] <= 0x20 || name.p[i] >= 0x7f || name.p[i] == '"' || name.p[i] == '\\')
+			return false;
+	return name.len;
+}
+
+static void put_map(struct sds_out *o, const void *what)
+{
+	const char *between = "";
+	struct domain d;
+
+	out_str(o, "{\"trust_domains\":{");
+	for (size_t i = 0; domain_at(what, i, &d); i++) {
+		if (!d.der.len || !is_plain_name(d.name))
+			continue;
+		out_str(o, between);
+		out_str(o, "\"");
+		out_slice(o, d.name);
+		out_str(o, "\":");
+		put_jwks(o, d.der);
+		between = ",";
+	}
+	out_str(o, "}}");
+}
+
+static void put_map_source(struct sds_out *o, const void *what)
+{
+	out_message_of(o, SOURCE_BYTES, put_map, what);
+}
+
+static void put_config(struct sds_out *o, const void *what)
+{
+	const struct subject *s = what;
+	struct domain d;
+
+	if (s->form == SDS_FORM_MAP) {
+		out_message_of(o, CONFIG_MAP, put_map_source, s);
+		return;
+	}
+	for (size_t i = 0; domain_at(s, i, &d); i++)
+		if (d.der.len)
+			out_message_of(o, CONFIG_DOMAINS, put_domain, &d);
+}
+
+static void put_config_any(struct sds_out *o, const void *what)
+{
+	out_field(o, ANY_TYPE, slice_str(CONFIG_TYPE));
+	out_message_of(o, ANY_VALUE, put_config, what);
+}
+
+static void put_extension(struct sds_out *o, const void *what)
+{
+	out_field(o, EXTENSION_NAME, slice_str(VALIDATOR));
+	out_message_of(o, EXTENSION_CONFIG, put_config_any, what);
+}
+
+static void put_string_matcher(struct sds_out *o, const void *what)
+{
+	struct slice peer = *(const struct slice *)what;
+	bool prefix = slice_starts(peer, slice_str(PREFIX));
+
+	if (prefix)
+		(void)slice_get_bytes(&peer, strlen(PREFIX));
+	out_field(o, prefix ? STRING_PREFIX : STRING_EXACT, peer);
+}
+
+static void put_matcher(struct sds_out *o, const void *what)
+{
+	out_number(o, MATCHER_TYPE, SAN_URI);
+	out_message_of(o, MATCHER_STRING, put_string_matcher, what);
+}
+
+static void put_context(struct sds_out *o, const void *what)
+{
+	const struct subject *s = what;
+	const struct set *set = s->a->api->set;
+	struct slice peers = set->n_ids ? set->ids[0].e.peers : slice_of(NULL, 0);
+	struct domain d;
+
+	if (s->form == SDS_FORM_PLAIN && domain_at(s, 0, &d))
+		out_message_of(o, CONTEXT_CA, put_pems_source, &d.der);
+	else
+		out_message_of(o, CONTEXT_VALIDATOR, put_extension, s);
+	while (peers.len) {
+		struct slice peer = list_get_str(&peers, LIM_SPIFFE_ID + 16);
+
+		out_message_of(o, CONTEXT_NAMES, put_matcher, &peer);
+	}
+}
+
+/* Answers */
+
+static void put_secret(struct sds_out *o, const void *what)
+{
+	const struct subject *s = what;
+
+	out_field(o, SECRET_NAME, s->row->name);
+	if (s->src.kind == SDS_CERT)
+		out_message_of(o, SECRET_CERT, put_cert, s);
+	else
+		out_message_of(o, SECRET_VALIDATION, put_context, s);
+}
+
+static void put_any(struct sds_out *o, const void *what)
+{
+	out_field(o, ANY_TYPE, slice_str(SDS_TYPE));
+	out_message_of(o, ANY_VALUE, put_secret, what);
+}
+
+static void out_decimal(struct sds_out *o, uint32_t number, uint64_t value)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do
+		text[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	out_field(o, number, slice_of(text + at, sizeof(text) - at));
+}
+
+static void put_resource(struct sds_out *o, const void *what)
+{
+	const struct subject *s = what;
+
+	out_decimal(o, RESOURCE_VERSION, s->row->version);
+	out_message_of(o, RESOURCE_RESOURCE, put_any, s);
+	out_field(o, RESOURCE_NAME, s->row->name);
+}
+
+static int find_key(struct subject *s)
+{
+	struct key_id id;
+	struct secret *key;
+
+	if (s->src.kind == SDS_NOTHING)
+		return -ERR_NOT_READY; /* the view is older than the set: nobody asks for that */
+	if (s->src.kind != SDS_CERT)
+		return 0;
+	id = (struct key_id){ s->src.id->e.identity, SVID_X509, s->src.id->e.generation };
+	key = keyring_get(s->a->api->ring, id);
+	if (!key)
+		return -ERR_NOT_READY;
+	s->key = slice_of(secret_bytes(key), secret_len(key));
+	return der_count(s->key) == 1 ? 0 : -ERR_FORMAT;
+}
+
+static void put_row(struct sds_out *o, const struct sds_answer *a, const struct sds_row *row)
+{
+	struct subject s = { .a = a, .row = row, .src = sds_find(a->api, row->name, a->ask),
+			     .form = sds_form_of(a->api->set, a->ask->wish) };
+	int err = find_key(&s);
+
+	if (err)
+		o->err = err;
+	else
+		out_message_of(o, RESPONSE_RESOURCES, a->delta ? put_resource : put_any, &s);
+}
+
+/* Names that the client has, or asked for, and that are not there. */
+static void put_removed(struct sds_out *o, const struct sds_answer *a)
+{
+	for (size_t i = 0; i < a->view->n; i++) {
+		const struct sds_row *row = &a->view->rows[i], *had = sds_view_find(a->from, row->name);
+
+		if (!row->version && (!had || had->version))
+			out_field(o, RESPONSE_REMOVED, row->name);
+	}
+	for (size_t i = 0; a->ask->all && a->from && i < a->from->n; i++)
+		if (a->from->rows[i].version && !sds_view_find(a->view, a->from->rows[i].name))
+			out_field(o, RESPONSE_REMOVED, a->from->rows[i].name);
+}
+
+static void put_answer(struct sds_out *o, const struct sds_answer *a)
+{
+	out_decimal(o, RESPONSE_VERSION, a->view->version);
+	for (size_t i = 0; i < a->view->n && !o->err; i++) {
+		const struct sds_row *row = &a->view->rows[i], *had = sds_view_find(a->from, row->name);
+
+		if (row->version && (!had || had->version != row->version))
+			put_row(o, a, row);
+	}
+	out_field(o, RESPONSE_TYPE, slice_str(SDS_TYPE));
+	out_decimal(o, RESPONSE_NONCE, a->view->nonce);
+	if (a->delta)
+		put_removed(o, a);
+}
+
+static bool has_key(const struct sds_answer *a)
+{
+	for (size_t i = 0; i < a->view->n; i++)
+		if (sds_find(a->api, a->view->rows[i].name, a->ask).kind == SDS_CERT)
+			return true;
+	return false;
+}
+
+int sds_encode(const struct sds_answer *a, struct message **ret_m)
+{
+	AUTO(message) struct message *m = NULL;
+	struct sds_out count = { 0 };
+	struct buf b = { 0 }; /* over the message's own bytes: it never grows, nothing is left behind elsewhere */
+	struct sds_out out = { .to = &b };
+	int err;
+
+	put_answer(&count, a);
+	if (count.err)
+		return count.err;
+	err = message_new(count.n, has_key(a), &b.data, &m);
+	if (err)
+		return err;
+	b.cap = b.max = count.n;
+	put_answer(&out, a);
+	err = buf_ok(&b);
+	if (!err && b.len != b.max)
+		err = -ERR_SIZE;
+	if (!err)
+		*ret_m = take(&m);
+	return err;
+}

@@ -25,6 +25,12 @@ from service import Service  # noqa: E402  pylint: disable=wrong-import-position
 A, B, C = (f"spiffe://{TRUST_DOMAIN}/envoy-{name}" for name in "abc")
 FORMS = [types.SimpleNamespace(name="sotw", delta=False), types.SimpleNamespace(name="delta", delta=True)]
 VALIDATORS = [types.SimpleNamespace(name=name) for name in ("spiffe", "plain", "bundle-map")]
+BUNDLES = [types.SimpleNamespace(name="sotw", delta=False, validator="spiffe", bundle="ALL"),
+           types.SimpleNamespace(name="delta", delta=True, validator="spiffe", bundle="ALL"),
+           types.SimpleNamespace(name="map", delta=True, validator="bundle-map", bundle="ALL"),
+           types.SimpleNamespace(name="plain", delta=False, validator="plain", bundle="ROOTCA")]
+METADATA = [({"disable_spiffe_cert_validation": True}, "plain"), ({"disable_spiffe_cert_validation": "true"}, "plain"),
+            ({"spiffe_bundle_map": True}, "bundle-map"), ({}, "spiffe")]
 EXPIRED = 10 + 30 + 5  # seconds; an SVID of 10 s
 
 
@@ -105,18 +111,22 @@ def rotation_under_load_fails_no_request(form):
         b = start_b(agent, delta=form.delta)
         a = start_a(agent, b, delta=form.delta)
         check_passes(a)
-        serials = set(b.certificates()["cert_chain"])
+        serials, roots = set(), set()
         with Load(a.port("out")) as load:
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 time.sleep(1)
-                serials |= set(b.certificates()["cert_chain"])
+                now = b.certificates()
+                serials.update(now["cert_chain"])
+                roots.update(now["ca_cert"])
         load.check(least=seconds * 5)
         assert load.peers == {A}, load.peers
         least = seconds // 7  # an SVID of 10 s is replaced after half of its life
         assert len(load.hashes) > least and len(serials) > least, (len(load.hashes), serials)
         check_content(a, b)
-        if not case.ALL:  # its bytes did not change: no reason to send it again
+        if case.ALL:
+            assert len(roots) > 1, roots
+        else:  # its bytes did not change: no reason to send it again
             assert (a.updates("ALL"), b.updates("ALL")) == (1, 1), (a.stats(), b.stats())
 
 
@@ -130,14 +140,32 @@ def every_name_of_a_secret_works(form):
         assert a.updates(A) == 1 and b.updates("ROOTCA") == 1, (a.stats(), b.stats())
 
 
+def form_of(found):
+    """In which of the forms of spec.sds.validator a bundle came."""
+    context = found["validation_context"]
+    if "trusted_ca" in context:
+        return "plain"
+    config = context["custom_validator_config"]["typed_config"]
+    return "bundle-map" if "trust_bundles" in config else "spiffe"
+
+
 @case.each(VALIDATORS, globals())
 def validator_of_the_settings_is_taken_by_envoy(validator):
     with world("validator", settings=f"  sds: {{validator: {validator.name}}}\n") as agent:
-        bundle = "ROOTCA" if validator.name == "plain" else "ALL"
-        b = start_b(agent, bundle=bundle)
-        a = start_a(agent, b, bundle=bundle)
+        b = start_b(agent, bundle="ROOTCA")
+        a = start_a(agent, b, bundle="ROOTCA" if validator.name == "plain" else "ALL")
         check_passes(a)
         check_content(a, b)
+        assert form_of(b.secret("ROOTCA")) == validator.name, b.secret("ROOTCA")
+
+
+def test_an_envoy_says_in_its_node_how_it_wants_bundles():
+    with world("node") as agent:
+        tls = envoy.tls(bundle="ROOTCA", peers=[A])
+        for metadata, expected in METADATA:
+            b = Envoy(agent, agent.path["b"], envoy.server("in", agent.app.port, tls), metadata=metadata)
+            assert form_of(b.wait_live().secret("ROOTCA")) == expected, (metadata, b.secret("ROOTCA"))
+            check_passes(start_a(agent, b))
 
 
 def test_names_of_the_settings_replace_the_usual_ones():
@@ -203,6 +231,8 @@ def test_an_envoy_without_policy_gets_nothing_until_it_has_one():
         # What Envoy holds it keeps, but nothing renews it.
         agent.remove("envoy-c")
         assert until(lambda: get(c.port("out"), "/new")[0] == 503, EXPIRED, 0.5), c.certificates()
+        agent.identity("envoy-c", agent.path["c"])
+        assert until(lambda: get(c.port("out"), "/new")[0] == 200, 20, 0.2), c.explain()
         check_content(b, c)
 
 
@@ -222,32 +252,52 @@ def a_restart_of_the_agent_under_load_fails_no_request(form):
         check_content(a, b)
 
 
+def test_killed_roles_under_load_fail_no_request():
+    with world("killed", ttl="30s") as agent:
+        b = start_b(agent)
+        a = start_a(agent, b, delta=True)
+        with Load(a.port("out")) as load:
+            for role in ("svid-front", "svid-keys", "svid-core"):
+                before, of_b = len(load.hashes), b.updates("default")
+                for pid in agent.roles(role):
+                    agent.kill(pid)
+                if role != "svid-front":  # after which the same certificates may come
+                    assert until(lambda n=before, m=of_b: len(load.hashes) > n and b.updates("default") > m, 25), agent.explain()
+                time.sleep(0.5)
+        load.check(least=20)
+        check_content(a, b)
+
+
 # another trust domain
 
-@case.each(FORMS, globals())
-def a_foreign_peer_is_accepted_while_its_bundle_is_set(form):
+@case.each(BUNDLES, globals())
+def a_foreign_peer_is_accepted_while_its_bundle_is_set(how):
     foreign = TrustDomain("foreign.test")
-    peer = foreign.leaf("peer")
-    with world("foreign", more="  federatesWith: [foreign.test]\n") as agent:
-        tls = {"peers": [A, "spiffe://foreign.test/"], "delta": form.delta}
-        code, _, err = agent.svid("bundle", "set", "foreign.test", foreign.bundle())
-        assert code == 0, err
-        b = Envoy(agent, agent.path["b"], envoy.server("in", agent.app.port, envoy.tls(**tls)),
-                  envoy.server("by-name", agent.app.port, envoy.tls(bundle="spiffe://foreign.test", **tls))).wait_live()
-        a = start_a(agent, b, delta=form.delta)
-        check_passes(a)
-        ports = [b.port("in"), b.port("by-name")]
+    peer, document = foreign.leaf("peer"), foreign.bundle()
+    with world("foreign", more="  federatesWith: [foreign.test]\n", settings=f"  sds: {{validator: {how.validator}}}\n") as agent:
+
+        def listener(name, bundle):
+            tls = envoy.tls(bundle=bundle, peers=[A, "spiffe://foreign.test/"], delta=how.delta)
+            return envoy.server(name, agent.app.port, tls)
+
+        def keep(*words):
+            code, _, err = agent.svid("bundle", *words)
+            assert code == 0, err
+
+        keep("set", "foreign.test", document)
+        b = Envoy(agent, agent.path["b"], listener("in", how.bundle), listener("foreign", "spiffe://foreign.test")).wait_live()
+        a = start_a(agent, b, bundle="ROOTCA", delta=how.delta)
+        ports = [b.port("foreign")] + ([b.port("in")] if how.bundle == "ALL" else [])
         for port in ports:
             call(port, peer)
-        code, _, err = agent.svid("bundle", "delete", "foreign.test")
-        assert code == 0, err
+        keep("delete", "foreign.test")
         for port in ports:
             assert until(lambda port=port: is_refused(port, peer), 10), b.ask("certs")
         check_passes(a)
-        code, _, err = agent.svid("bundle", "set", "foreign.test", foreign.bundle())
-        assert code == 0, err
+        keep("set", "foreign.test", document)
         for port in ports:
             assert until(lambda port=port: not is_refused(port, peer), 10), b.ask("certs")
+        check_passes(a)
         check_content(a, b)
 
 

@@ -104,9 +104,9 @@ def client(name, server_port, common):
     return _listener(name, [("/new", f"{name}-new"), ("/", f"{name}-keep")]), clusters
 
 
-def config(agent_socket, *sides):
+def config(agent_socket, *sides, metadata=None):
     agent = _cluster("agent", {"pipe": {"path": agent_socket}}, **_http(explicit_http_config={"http2_protocol_options": {}}))
-    return {"node": {"id": "test", "cluster": "test"}, "admin": {"address": address()},
+    return {"node": {"id": "test", "cluster": "test", "metadata": metadata or {}}, "admin": {"address": address()},
             "static_resources": {"listeners": [listener for listener, _ in sides],
                                  "clusters": [agent, *(cluster for _, clusters in sides for cluster in clusters)]}}
 
@@ -123,11 +123,11 @@ def install(agent, name):
 class Envoy:
     """One process; text replaces the configuration of sides. It is ended with the agent that it belongs to."""
 
-    def __init__(self, agent, path, *sides, text=None):
+    def __init__(self, agent, path, *sides, text=None, metadata=None):
         self.name = os.path.basename(path)
-        self.files = os.path.join(agent.top, self.name)
+        self.files = os.path.join(agent.top, f"{self.name}-{len(agent.players)}")
         self.said = open(self.files + ".log", "wb")  # pylint: disable=consider-using-with
-        agent.replace(self.files + ".yaml", text or json.dumps(config(agent.socket, *sides)))
+        agent.replace(self.files + ".yaml", text or json.dumps(config(agent.socket, *sides, metadata=metadata)))
         admin_path = self.files + ".admin"
         with open(admin_path, "wb"):
             os.chown(admin_path, CALLER_UID, CALLER_UID)
@@ -186,6 +186,13 @@ class Envoy:
         found = json.loads(self.ask("certs")).get("certificates", [])
         return {part: sorted({c["serial_number"] for entry in found for c in entry.get(part, []) if c.get("serial_number")})
                 for part in ("cert_chain", "ca_cert")}
+
+    def secret(self, name):
+        """What came under that name, private keys aside."""
+        for found in json.loads(self.ask("config_dump?resource=dynamic_active_secrets")).get("configs", []):
+            if found["name"] == name:
+                return found["secret"]
+        raise AssertionError(f"{self.name} has no secret {name}")
 
     def stats(self, prefix="sds."):
         lines = self.ask(f"stats?filter=^{prefix.replace('.', '%5C.')}").splitlines()

@@ -297,6 +297,9 @@ def a_foreign_peer_is_accepted_while_its_bundle_is_set(how):
         keep("set", "foreign.test", document)
         for port in ports:
             assert until(lambda port=port: not is_refused(port, peer), 10), b.ask("certs")
+        agent.identity("envoy-b", agent.path["b"])  # the bundle is kept, but not for B any more
+        for port in ports:
+            assert until(lambda port=port: is_refused(port, peer), 10), b.ask("certs")
         check_passes(a)
         check_content(a, b)
 

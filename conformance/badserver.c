@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/base/mem.h"
+#include "conformance/sds.h"
 #include "conformance/selftest.h"
 
 /* What the server knows of one stream. */
@@ -20,7 +21,9 @@ struct stream {
 	unsigned int good_headers, other_headers;
 	struct buf request; /* with its prefix */
 	struct buf *answer, own; /* own: of a call that is answered by itself */
+	struct bad_sds *sds; /* NULL: another service */
 	bool unary;
+	char status[12]; /* of a unary call, and of a stream that ends */
 	size_t sent;
 	bool answered, repeated;
 };
@@ -37,6 +40,7 @@ static int on_begin(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 
 	st->request = (struct buf)BUF_INIT(4 << 20);
 	st->own = (struct buf)BUF_INIT(1 << 20);
+	st->status[0] = '0';
 	return nghttp2_session_set_stream_user_data(s, frame->hd.stream_id, st) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -91,7 +95,7 @@ static ssize_t give_body(nghttp2_session *s, int32_t id, uint8_t *to, size_t roo
 		n = st->answer->len;
 	}
 	if (n == 0 && st->unary) {
-		nghttp2_nv trailers[] = { nv("grpc-status", "0") };
+		nghttp2_nv trailers[] = { nv("grpc-status", st->status) };
 
 		*data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 		return nghttp2_submit_trailer(s, id, trailers, ARRAY_SIZE(trailers));
@@ -159,6 +163,36 @@ static bool header_is_fine(const struct server *server, const struct stream *st)
 	return st->good_headers == 1 && st->other_headers == 0;
 }
 
+static bool is_sds(const char *path)
+{
+	return strncmp(path, SDS_SERVICE, sizeof(SDS_SERVICE) - 1) == 0;
+}
+
+/* Requests come and answers go while the stream is open. */
+static int answer_sds(nghttp2_session *s, int32_t id, struct server *server, struct stream *st)
+{
+	int code;
+
+	if (!st->sds)
+		st->sds = mem_new(struct bad_sds);
+	if (server->flaw == FLAW_SDS_WANTS_HEADER && !st->good_headers)
+		return end(s, id, st, "3", "security header missing from request");
+	code = sds_serve(st->sds, st->path, &st->request, &st->own);
+	if (code >= 0)
+		snprintf(st->status, sizeof(st->status), "%d", code);
+	if (code > 0 && !st->own.len)
+		return end(s, id, st, st->status, "refused");
+	if (code < 0 && !st->own.len)
+		return 0;
+	st->unary = code >= 0;
+	st->answer = &st->own;
+	if (st->answered) {
+		(void)nghttp2_session_resume_data(s, id); /* an error: it is not waiting */
+		return 0;
+	}
+	return serve(s, id, server, st);
+}
+
 static int answer(nghttp2_session *s, int32_t id, struct server *server, struct stream *st)
 {
 	static char long_message[1200];
@@ -182,10 +216,12 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
 	const struct server *server = arg;
 
 	(void)flags;
+	if (!st)
+		return 0;
 	buf_put(&st->request, data, len);
 	if (st->request.len >= 5 && (st->request.data[1] || st->request.data[2] > 2) && server->flaw != FLAW_WAITS_FOR_HUGE)
 		return end(s, id, st, "8", "too large");
-	return 0;
+	return is_sds(st->path) ? answer_sds(s, id, arg, st) : 0;
 }
 
 static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
@@ -193,7 +229,7 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 	bool request = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
 	struct stream *st = nghttp2_session_get_stream_user_data(s, frame->hd.stream_id);
 
-	if (!request || !st || st->answered || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+	if (!request || !st || st->answered || is_sds(st->path) || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	return answer(s, frame->hd.stream_id, arg, st);
 }
@@ -207,6 +243,7 @@ static int on_close(nghttp2_session *s, int32_t id, uint32_t code, void *arg)
 	if (st) {
 		buf_done(&st->request);
 		buf_done(&st->own);
+		mem_free(st->sds);
 	}
 	mem_free(st);
 	return 0;
@@ -282,6 +319,7 @@ void server_run(int listener, enum flaw flaw)
 	server.svids = (struct buf)BUF_INIT(1 << 20);
 	server.bundles = (struct buf)BUF_INIT(1 << 20);
 	answer_make(flaw, &server.svids, &server.bundles);
+	sds_server_make(flaw, &server.svids);
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 

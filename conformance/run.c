@@ -14,16 +14,18 @@
 
 #include "conformance/clauses.h"
 #include "conformance/foreign.h"
+#include "conformance/sds.h"
 #include "conformance/selftest.h"
 
 static const struct test *const tables[] = {
 	status_tests, grpc_tests, conn_tests, hostile_tests, id_tests, leaf_tests, response_tests,
-	jwt_tests, bundle_tests, validate_tests, wit_tests, reflection_tests,
+	jwt_tests, bundle_tests, validate_tests, wit_tests, reflection_tests, sds_tests, sds_form_tests,
+	sds_delta_tests, sds_watch_tests,
 };
 
 struct options {
-	const char *only, *clauses, *foreign, *make_foreign;
-	bool json, selftest, list;
+	const char *only, *clauses, *foreign, *make_foreign, *sds;
+	bool delta, json, selftest, list;
 };
 
 static const char usage[] =
@@ -37,6 +39,8 @@ static const char usage[] =
 	"  --make-foreign DIR   make these keys and bundles; no socket needed\n"
 	"  --wit                the operator offers the WIT-SVID profile\n"
 	"  --only CLAUSE        run the tests of one clause, or of all that begin so (WE-)\n"
+	"  --sds NAME,NAME...   no tests: subscribe to these secrets and print each answer, as JSON, for --watch SECONDS\n"
+	"  --delta              the same, incrementally\n"
 	"  --clauses FILE       clause table (default: conformance/clauses.tsv beside this program's tree)\n"
 	"  -o json              one JSON object per line\n"
 	"  --list               print the clauses and their status; no socket needed\n"
@@ -57,7 +61,8 @@ static int parse_options(int argc, char **argv, struct run *r, struct options *o
 		{ "output", required_argument, NULL, 'o' },  { "list", no_argument, NULL, 'l' },
 		{ "selftest", no_argument, NULL, 'S' },	     { "help", no_argument, NULL, 'h' },
 		{ "foreign", required_argument, NULL, 'F' }, { "make-foreign", required_argument, NULL, 'M' },
-		{ "wit", no_argument, NULL, 'W' },
+		{ "wit", no_argument, NULL, 'W' },	     { "sds", required_argument, NULL, 'D' },
+		{ "delta", no_argument, NULL, 'd' },
 		{ 0 },
 	};
 	int c;
@@ -83,6 +88,10 @@ static int parse_options(int argc, char **argv, struct run *r, struct options *o
 			o->selftest = true;
 		else if (c == 'W')
 			r->wit = true;
+		else if (c == 'D')
+			o->sds = optarg;
+		else if (c == 'd')
+			o->delta = true;
 		else if (c == 'F')
 			o->foreign = optarg;
 		else if (c == 'M')
@@ -183,6 +192,8 @@ int main(int argc, char **argv)
 	if (o.make_foreign)
 		return foreign_make(o.make_foreign) ? 1 : 0;
 	signal(SIGPIPE, SIG_IGN);
+	if (o.sds && r.socket)
+		return sds_watch(r.socket, o.delta, o.sds, r.watch_s);
 	r.svid_bytes = (struct buf)BUF_INIT(WIRE_BODY);
 	r.bundle_bytes = (struct buf)BUF_INIT(WIRE_BODY);
 	find_clauses(path, sizeof(path));

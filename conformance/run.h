@@ -2,7 +2,7 @@
 /*
  * run.h - what a conformance test is, what it is given, and the few calls that most tests are made
  * of. Tests are in one file per noun: status.c grpc.c conn.c hostile.c ids.c leaf.c response.c
- * jwt.c jwtbundle.c validate.c wit.c reflection.c.
+ * jwt.c jwtbundle.c validate.c wit.c reflection.c, and sds*.c, which share sds.h.
  */
 #ifndef CONFORMANCE_RUN_H
 #define CONFORMANCE_RUN_H
@@ -51,7 +51,8 @@ struct test {
 };
 
 extern const struct test status_tests[], grpc_tests[], conn_tests[], hostile_tests[], id_tests[], leaf_tests[],
-	response_tests[], jwt_tests[], bundle_tests[], validate_tests[], wit_tests[], reflection_tests[];
+	response_tests[], jwt_tests[], bundle_tests[], validate_tests[], wit_tests[], reflection_tests[], sds_tests[],
+	sds_form_tests[], sds_delta_tests[], sds_watch_tests[];
 
 /* Requests as an ordinary client sends them; tests copy and change them. */
 extern const struct request fetch_svid, fetch_bundles, health_check, fetch_jwt, fetch_jwt_bundles, validate_jwt, fetch_wit,

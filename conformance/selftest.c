@@ -114,6 +114,32 @@ static const struct {
 	{ FLAW_WIT_AUD, "WIT-3.8-1" },
 	{ FLAW_WIT_CNF, "WIT-3.2-1" },
 	{ FLAW_WIT_KEY, "WA-7.2.1-5" },
+	{ FLAW_SDS_UNKNOWN_ENDS, "SDS-2" },
+	{ FLAW_SDS_UNKNOWN_ENDS, "SDS-4" },
+	{ FLAW_SDS_UNKNOWN_ENDS, "SDS-21" },
+	{ FLAW_SDS_UNKNOWN_ENDS, "SDS-27" },
+	{ FLAW_SDS_ONE_OF, "SDS-1" },
+	{ FLAW_SDS_ANSWERS_ACK, "SDS-5" },
+	{ FLAW_SDS_ANSWERS_ACK, "SDS-22" },
+	{ FLAW_SDS_ANSWERS_NACK, "SDS-6" },
+	{ FLAW_SDS_ANY_NONCE, "SDS-7" },
+	{ FLAW_SDS_WANTS_NONCE, "SDS-8" },
+	{ FLAW_SDS_ANY_TYPE, "SDS-9" },
+	{ FLAW_SDS_ECHOES_TYPE, "SDS-10" },
+	{ FLAW_SDS_STRICT_FIELDS, "SDS-11" },
+	{ FLAW_SDS_WANTS_HEADER, "SDS-13" },
+	{ FLAW_SDS_VERSION, "SDS-14" },
+	{ FLAW_SDS_ONE_NONCE, "SDS-14" },
+	{ FLAW_SDS_OTHER_KEY, "SDS-15" },
+	{ FLAW_SDS_NO_VALIDATOR, "SDS-16" },
+	{ FLAW_SDS_DOMAIN_ID, "SDS-16" },
+	{ FLAW_SDS_NEVER_PLAIN, "SDS-17" },
+	{ FLAW_SDS_FORGETS_NODE, "SDS-18" },
+	{ FLAW_SDS_NO_DELTA, "SDS-20" },
+	{ FLAW_SDS_NO_REMOVED, "SDS-21" },
+	{ FLAW_SDS_ALL_AGAIN, "SDS-23" },
+	{ FLAW_SDS_NOT_AGAIN, "SDS-24" },
+	{ FLAW_SDS_NOT_INITIAL, "SDS-26" },
 };
 
 static char dir[64], path[108];
@@ -180,7 +206,7 @@ static size_t all_with(struct run *r, bool flawed, size_t *passed, const struct 
 	size_t failed = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
-		r->wit = expected[i].flaw >= FLAW_WIT_TYP;
+		r->wit = expected[i].flaw >= FLAW_WIT_TYP && expected[i].flaw <= FLAW_WIT_KEY;
 		pid_t server = start_server(flawed ? expected[i].flaw : FLAW_NONE, r->wit);
 
 		if (server < 0)

@@ -94,6 +94,43 @@ enum flaw {
 	FLAW_WIT_AUD,
 	FLAW_WIT_CNF,
 	FLAW_WIT_KEY,
+	/* SDS */
+	FLAW_SDS_UNKNOWN_ENDS,
+	FLAW_SDS_ONE_OF,
+	FLAW_SDS_ANSWERS_ACK,
+	FLAW_SDS_ANSWERS_NACK,
+	FLAW_SDS_ANY_NONCE,
+	FLAW_SDS_WANTS_NONCE, /* an empty one is taken for a stale one */
+	FLAW_SDS_ANY_TYPE,
+	FLAW_SDS_ECHOES_TYPE,
+	FLAW_SDS_STRICT_FIELDS,
+	FLAW_SDS_WANTS_HEADER,
+	FLAW_SDS_VERSION,
+	FLAW_SDS_ONE_NONCE,
+	FLAW_SDS_OTHER_KEY,
+	FLAW_SDS_NO_VALIDATOR,
+	FLAW_SDS_DOMAIN_ID, /* a trust domain with its scheme */
+	FLAW_SDS_NEVER_PLAIN,
+	FLAW_SDS_FORGETS_NODE,
+	FLAW_SDS_NO_DELTA,
+	FLAW_SDS_NO_REMOVED,
+	FLAW_SDS_ALL_AGAIN,
+	FLAW_SDS_NOT_AGAIN,
+	FLAW_SDS_NOT_INITIAL,
+};
+
+/* What the canned server knows of one SDS stream. */
+enum { BAD_NAMES = 128 };
+struct bad_names {
+	char at[BAD_NAMES][320];
+	size_t n;
+};
+
+struct bad_sds {
+	struct bad_names names;
+	char type_url[256]; /* of this request */
+	unsigned int nonce; /* 0: no answer yet */
+	bool delta, plain, node, asked;
 };
 
 /** answer_make() - the X509SVIDResponse and X509BundlesResponse of a server with this flaw. Aborts when it cannot. */
@@ -104,6 +141,12 @@ void jwt_server_make(enum flaw flaw, bool wit, const struct foreign *foreign);
 
 /** jwt_serve() - answer a JWT or WIT call into @ret, with its 5-byte prefix; returns the gRPC status. */
 int jwt_serve(const char *method, struct slice request, struct buf *ret);
+
+/** sds_server_make() - Secrets of what answer_make() made. */
+void sds_server_make(enum flaw flaw, const struct buf *svids);
+
+/** sds_serve() - take whole requests off @in, put answers on @out; -1 to go on, else the gRPC status that ends the stream. */
+int sds_serve(struct bad_sds *s, const char *path, struct buf *in, struct buf *out);
 
 /** server_run() - serve connections on @listener for ever, after jwt_server_make(). */
 NORETURN void server_run(int listener, enum flaw flaw);

@@ -2,14 +2,11 @@
 /* grpc.c - calls: from header fields and DATA to an answer and trailers. svid-front. Next: service.h. */
 #include "workloadapi/grpc.h"
 
-#include <stdio.h>
-
 #include "agent/base/clock.h"
 #include "workloadapi/sds_request.h"
 #include "workloadapi/service.h"
 
 #define PIECE_BYTES 2048 /* of a request, taken in at a time */
-#define BLOCK_BYTES (LIM_GRPC_ERROR + 128) /* of a header block that we send */
 
 static struct call *call_of(struct h2_stream *s)
 {
@@ -24,65 +21,6 @@ struct grpc_conn *call_conn(struct call *c)
 static struct call *call_at(struct list *node)
 {
 	return call_of(list_entry(node, struct h2_stream, node));
-}
-
-/* gRPC over HTTP/2, Percent-Encoded: space to '~' but '%' as they are; cut before the limit. */
-static void put_percent(struct buf *b, struct slice text)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	while (text.len && b->len + 3 <= LIM_GRPC_ERROR) {
-		uint8_t c = slice_get_u8(&text);
-
-		if (c >= 0x20 && c <= 0x7e && c != '%')
-			buf_put_u8(b, c);
-		else
-			buf_printf(b, "%%%c%c", hex[c >> 4], hex[c & 15]);
-	}
-}
-
-static void put_head(struct buf *b, unsigned int http)
-{
-	hpack_put_status(b, http);
-	hpack_put(b, "content-type", slice_str("application/grpc"));
-}
-
-static void send_head(struct call *c)
-{
-	AUTO(buf) struct buf block = BUF_INIT(BLOCK_BYTES);
-
-	if (c->s.head_sent)
-		return;
-	put_head(&block, 200);
-	if (buf_ok(&block))
-		h2_reset(&c->s, H2_INTERNAL_ERROR);
-	else
-		h2_headers(&c->s, buf_slice(&block), false);
-}
-
-/* Trailers; with the response headers in the same block when none were sent (Trailers-Only). */
-static void send_outcome(struct call *c, struct slice about)
-{
-	AUTO(buf) struct buf block = BUF_INIT(BLOCK_BYTES);
-	AUTO(buf) struct buf text = BUF_INIT(LIM_GRPC_ERROR);
-	char status[12];
-	int n = snprintf(status, sizeof(status), "%d", (int)c->outcome.status);
-
-	if (!c->s.head_sent)
-		put_head(&block, c->outcome.http ? c->outcome.http : 200);
-	hpack_put(&block, "grpc-status", slice_of(status, (size_t)n));
-	if (c->outcome.text) {
-		put_percent(&text, slice_str(c->outcome.text));
-		put_percent(&text, slice_str(about.len ? ": " : NULL));
-		put_percent(&text, about);
-		hpack_put(&block, "grpc-message", buf_slice(&text));
-	}
-	if (c->outcome.status == GRPC_UNIMPLEMENTED && c->req.encoding)
-		hpack_put(&block, "grpc-accept-encoding", slice_str("identity"));
-	if (buf_ok(&block) || buf_ok(&text))
-		h2_reset(&c->s, H2_INTERNAL_ERROR);
-	else
-		h2_headers(&c->s, buf_slice(&block), true);
 }
 
 static void drop_body(struct call *c)
@@ -122,7 +60,7 @@ static void end_about(struct call *c, struct outcome o, struct slice about)
 	c->state = CALL_END;
 	drop_body(c);
 	if (!c->s.msg)
-		send_outcome(c, about);
+		call_send_outcome(c, about);
 }
 
 static void end_with(struct call *c, struct outcome o)
@@ -147,7 +85,7 @@ void call_fail_err(struct call *c, int err)
 
 void call_reply(struct call *c, struct message *m)
 {
-	send_head(c);
+	call_send_head(c);
 	h2_message(&c->s, m);
 }
 
@@ -224,7 +162,7 @@ static void follow(struct call *c)
 	} else if (f->expires && clock_wall_s() >= f->expires) {
 		call_fail(c, GRPC_UNAVAILABLE, "the SVID expired and could not be renewed yet");
 	} else {
-		send_head(c);
+		call_send_head(c);
 		h2_message(&c->s, f->msg);
 		c->serial = f->serial;
 	}
@@ -485,7 +423,7 @@ static void on_idle(struct h2_stream *s)
 	struct slice message;
 
 	if (c->state == CALL_END)
-		send_outcome(c, slice_of(NULL, 0));
+		call_send_outcome(c, slice_of(NULL, 0));
 	else if (c->state == CALL_WATCH)
 		follow(c);
 	else if (c->state == CALL_MANY || c->state == CALL_FOLLOW)

@@ -144,4 +144,12 @@ struct call *call_wake(struct call_wait *w);
 /** call_push() - send what a woken call was given. Never from inside a method; may free the call and its connection. */
 void call_push(struct call *c);
 
+/* Between grpc.c and grpc_head.c. */
+
+/** call_send_head() - the response headers, if they were not sent yet. */
+void call_send_head(struct call *c);
+
+/** call_send_outcome() - trailers; with the response headers in the same block when none were sent (Trailers-Only). */
+void call_send_outcome(struct call *c, struct slice about);
+
 #endif

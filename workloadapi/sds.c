@@ -71,8 +71,7 @@ bool sds_stream_heard(struct sds_stream *s, const struct sds_request *r)
 
 	if (known && r->refused && !s->refused) {
 		s->refused = true;
-		log_warn(EV_RPC, KV("what", V_S("a client refused its secrets")), KV("version", V_U(s->have ? s->have->version : 0)),
-			 KV("why", V_B(why)));
+		log_warn(EV_RPC, KV("what", V_S("a client refused its secrets")), KV("nonce", V_U(nonce)), KV("why", V_B(why)));
 	}
 	return known || !r->nonce.len || !s->nonce;
 }

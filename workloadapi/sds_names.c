@@ -132,7 +132,14 @@ static struct slice peers_of(const struct set *s)
 /* What is written around every bundle. */
 static bool same_frame(const struct set *a, const struct set *b)
 {
-	return a->sds_flags == b->sds_flags && slice_eq(peers_of(a), peers_of(b)) && slice_eq(a->nobody_ca, b->nobody_ca);
+	const uint32_t form = SDS_PLAIN_CA | SDS_BUNDLE_MAP;
+
+	return (a->sds_flags & form) == (b->sds_flags & form) && slice_eq(peers_of(a), peers_of(b));
+}
+
+static bool same_nobody(const struct set *a, const struct set *b)
+{
+	return same_frame(a, b) && slice_eq(a->nobody_ca, b->nobody_ca);
 }
 
 static bool same_cert(const struct set_identity *a, const struct set_identity *b)
@@ -185,7 +192,7 @@ static void follow_bundles(struct sds *sds, struct set *s, const struct set *old
 	for (size_t i = 0; old && i < old->n_feds; i++)
 		n -= old->feds[i].der.len != 0;
 	s->sds_all_version = carry(sds, same && !n, old ? old->sds_all_version : 0);
-	s->sds_nobody = carry(sds, frame, old ? old->sds_nobody : 0);
+	s->sds_nobody = carry(sds, old && same_nobody(s, old), old ? old->sds_nobody : 0);
 }
 
 static void mark_gone(struct sds *sds, const struct set *s, const struct set *old)
@@ -198,7 +205,7 @@ static void mark_gone(struct sds *sds, const struct set *s, const struct set *ol
 
 		if (now && now->der.len)
 			g->version = 0;
-		else if ((was && was->der.len) || (g->version && !same_frame(s, old)))
+		else if ((was && was->der.len) || (g->version && !same_nobody(s, old)))
 			g->version = ++sds->versions;
 	}
 }

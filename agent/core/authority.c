@@ -250,11 +250,16 @@ static int take_loaded(struct authority *a, struct slice body, bool *ret_news)
 	}
 	loop_timer_stop(&a->store_retry);
 	buf_done(&a->unstored);
-	return err;
+	return err ? err : sent(chan_put(a->keys, KY_STORED, 0, .serial = loaded.serial));
 }
 
 static void after_load(struct authority *a, int err, bool news)
 {
+	/* svid-keys goes on with the keys of before until it hears that the new ones are on disk. */
+	if (err == -ERR_STATE && a->state == K_READY) {
+		log_error(EV_AUTHORITY, KV("what", V_S("new keys wait: not stored")), KV("state", V_S(state_problem(a->st))));
+		return;
+	}
 	news = news || a->state != K_READY;
 	if (!err && news) {
 		a->state = K_READY;

@@ -186,12 +186,16 @@ bool authority_has_news(const struct authority *a, int64_t now)
 
 void authority_told(struct authority *a, int64_t now)
 {
-	for (size_t i = 0; i < SIGN_USES; i++) {
+	for (size_t i = 0; i < SIGN_USES; i++)
+		a->told[i] = number_of(ring_signer(&a->rings[i], now));
+	a->changed = false;
+}
+
+void authority_stored(struct authority *a)
+{
+	for (size_t i = 0; i < SIGN_USES; i++)
 		for (size_t j = 0; j < a->rings[i].n; j++)
 			a->rings[i].of[j]->kept = true;
-		a->told[i] = number_of(ring_signer(&a->rings[i], now));
-	}
-	a->changed = false;
 }
 
 int64_t authority_next(const struct authority *a, int64_t now, int64_t at_most_s)

@@ -73,8 +73,11 @@ MUST int authority_adopt(struct authority *a, enum signer_use use, EVP_PKEY *key
 /** authority_has_news() - whether keys or signers are others at @now than svid-core was told. */
 bool authority_has_news(const struct authority *a, int64_t now);
 
-/** authority_told() - svid-core was sent what is published and the sealed state: new keys may sign. */
+/** authority_told() - svid-core was sent what is published and the sealed state. */
 void authority_told(struct authority *a, int64_t now);
+
+/** authority_stored() - and has stored all of it: the keys that are here now may sign. */
+void authority_stored(struct authority *a);
 
 /** authority_next() - when authority_advance() or authority_told() has something to do next, at most @now + @at_most_s. */
 int64_t authority_next(const struct authority *a, int64_t now, int64_t at_most_s);
@@ -82,7 +85,7 @@ int64_t authority_next(const struct authority *a, int64_t now, int64_t at_most_s
 /**
  * authority_signer() - who signs for @use at wall time @now. Borrowed until the next authority_advance().
  * Errors: -ERR_CLOCK (more than five minutes behind the last signature), -ERR_EXPIRED, -ERR_NOT_READY (no key
- * yet, or none that svid-core was given to store).
+ * yet, or none that svid-core has stored).
  */
 MUST int authority_signer(const struct authority *a, enum signer_use use, int64_t now, const struct signer **ret_signer);
 

@@ -76,6 +76,16 @@ static int on_load(struct chan *c, struct chan_msg *m)
 	return 0;
 }
 
+static int on_stored(struct chan *c, struct chan_msg *m)
+{
+	struct msg_KY_STORED stored;
+	int err = msg_get_KY_STORED(m->body, &stored);
+
+	if (!err)
+		rotate_stored(chan_owner(c), stored.serial);
+	return err;
+}
+
 static int on_bind(struct chan *c, struct chan_msg *m)
 {
 	struct keys *k = chan_owner(c);
@@ -135,6 +145,7 @@ static int on_forget(struct chan *c, struct chan_msg *m)
 
 static const struct chan_rule rules[] = {
 	{ MSG_KY_LOAD, IN(CORE_EMPTY), on_load },
+	{ MSG_KY_STORED, IN(CORE_LOADED), on_stored },
 	{ MSG_KY_BIND, IN(CORE_EMPTY) | IN(CORE_LOADED), on_bind },
 	{ MSG_KY_ISSUE, IN(CORE_LOADED), on_issue },
 	{ MSG_KY_JWT, IN(CORE_LOADED), on_jwt },

@@ -18,7 +18,8 @@
 struct rotation {
 	struct loop_timer timer;
 	int64_t next;	   /* wall clock, seconds: nothing is due before */
-	int64_t sealed_at; /* last signature that core has stored */
+	int64_t sealed_at; /* last signature that core was given to store */
+	uint32_t serial;   /* of the last KY_LOADED */
 	struct slow *slow; /* the RSA key in the pool; NULL: none */
 };
 
@@ -65,6 +66,9 @@ MUST int rotate_start(struct keys *k, uint32_t id);
 
 /** rotate_now() - do what is due before something is signed; cheap when nothing is. */
 void rotate_now(struct keys *k);
+
+/** rotate_stored() - svid-core has stored what KY_LOADED @serial brought; an older one says nothing of what came since. */
+void rotate_stored(struct keys *k, uint32_t serial);
 
 /** rotate_seal() - have core store the time of the last signature, now and then. */
 void rotate_seal(struct keys *k);

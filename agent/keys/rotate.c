@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rotate.c - the authority's keys follow each other (signer.h says when), and svid-core hears of each step: what is
- * published and what is to be stored come in one KY_LOADED, and a key signs only after it was sent. svid-keys.
+ * published and what is to be stored come in one KY_LOADED, and a key signs only after KY_STORED. svid-keys.
  *
  * The wall clock decides; the timer only looks again, a minute apart at most, because that clock can be set and
  * the machine can sleep. Before anything is signed rotate_now() looks too.
@@ -55,7 +55,7 @@ static int tell(struct keys *k, uint32_t id, int64_t now, bool store)
 		k->rotation.sealed_at = k->authority->last_signature;
 	return chan_put(k->core, KY_LOADED, id, .bundle = buf_slice(&der), .not_after = ca ? ca->not_after : 0,
 			.jwks = buf_slice(&jwks), .wit_jwks = buf_slice(&wit), .sealed = buf_slice(&sealed),
-			.nobody_ca = buf_slice(&k->nobody_ca));
+			.nobody_ca = buf_slice(&k->nobody_ca), .serial = ++k->rotation.serial);
 }
 
 static int publish(struct keys *k, uint32_t id, int64_t now, bool store)
@@ -177,6 +177,12 @@ void rotate_now(struct keys *k)
 
 	if (now >= k->rotation.next || authority_has_news(k->authority, now))
 		look(k);
+}
+
+void rotate_stored(struct keys *k, uint32_t serial)
+{
+	if (serial == k->rotation.serial)
+		authority_stored(k->authority);
 }
 
 void rotate_seal(struct keys *k)

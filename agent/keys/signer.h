@@ -34,7 +34,7 @@ struct signer {
 	int64_t born;		     /* times in seconds since 1970 */
 	int64_t active;
 	int64_t not_after;
-	bool kept; /* svid-core was given it to store; nothing is signed before */
+	bool kept; /* svid-core has stored it; nothing is signed before */
 };
 
 /* Oldest first. Owns its signers. */

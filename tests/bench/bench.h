@@ -31,6 +31,12 @@ MUST int wire_hello(struct buf *out);
 /** wire_call() - HEADERS and DATA of one call. Errors: -ENOMEM. */
 MUST int wire_call(struct buf *out, const char *path, struct slice message, uint32_t stream);
 
+/** wire_stream() - HEADERS of a call that stays open, and its first message. Errors: -ENOMEM. */
+MUST int wire_stream(struct buf *out, const char *path, struct slice message, uint32_t stream);
+
+/** wire_more() - one more message on it. Errors: -ENOMEM. */
+MUST int wire_more(struct buf *out, struct slice message, uint32_t stream);
+
 /** wire_ack() - what a SETTINGS or PING frame of the other side wants. Errors: -ENOMEM. */
 MUST int wire_ack(struct buf *out, const struct frame *f);
 
@@ -72,5 +78,11 @@ int cmd_jwt(int argc, char **argv);
 
 /** cmd_validate() - likewise ValidateJWTSVID, of a token that FetchJWTSVID gave. */
 int cmd_validate(int argc, char **argv);
+
+/**
+ * cmd_sds() - argv[2] connections to socket argv[1], each with an SDS stream for each of the names argv[3], ...; says
+ * "held N", keeps them until stdin ends, then prints as JSON when each later answer reached the first and the last stream.
+ */
+int cmd_sds(int argc, char **argv);
 
 #endif

@@ -5,10 +5,12 @@
 The floor is svid-bench's canned epoll server: it identifies nobody and answers with bytes of the same length. The
 same client asks all of them, in turns, so that a slow moment of the machine hits all; the ratios are what counts.
 """
+import datetime
 import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from agent import BIN, CALLER_UID, Agent, until  # noqa: E402  (path above)
@@ -18,6 +20,7 @@ TOOL = os.path.join(BIN, "svid-bench")
 ROUNDS, CONNECTS, CALLS, CHECKS = 5, 3000, 20000, 2000
 PEER_SHARE = 10  # a peer that is slow gets so much less to do
 STREAMS, IDENTITIES = 3000, 110
+SDS_IDENTITIES, PROXIES, SDS_TTL, SDS_WATCH_S = 10, 25, "10s", 12
 MEMORY_V1, MEMORY_V2 = "/sys/fs/cgroup/memory", "/sys/fs/cgroup"
 
 
@@ -75,20 +78,23 @@ def bench(path, *words):
     return json.loads(done.stdout)
 
 
-def hold(path, socket, n):
-    """A client that keeps n streams open until its stdin closes."""
-    process = subprocess.Popen([path, "hold", socket, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/",
+def hold(path, *words):
+    """A client that keeps streams open until its stdin closes."""
+    process = subprocess.Popen([path, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/",
                                user=CALLER_UID, group=CALLER_UID, extra_groups=[])
     line = process.stdout.readline()
     if not line.startswith(b"held"):
-        raise SystemExit(f"the client could not hold {n} streams: {line!r}")
+        raise SystemExit(f"the client could not hold its streams, {words}: {line!r}")
     return process
 
 
 def release(process):
+    """What it said at last."""
     process.stdin.close()
+    said = process.stdout.read()
     process.wait()
     process.stdout.close()
+    return said
 
 
 def median(values):
@@ -169,23 +175,23 @@ def has_jwt(client, socket):
 def held(client, socket, group):
     """KiB that one of STREAMS streams of one identity costs."""
     before = group.used()
-    holder = hold(client, socket, STREAMS)
+    holder = hold(client, "hold", socket, str(STREAMS))
     after = group.used()
     release(holder)
     return (after - before) / STREAMS / 1024
 
 
-def many_clients(place):
-    """IDENTITIES programs, each with an identity, under place.bin."""
-    clients = [place.program(f"w{i}", TOOL) for i in range(IDENTITIES)]
+def many_clients(place, n=IDENTITIES, **identity):
+    """n programs, each with an identity, under place.bin."""
+    clients = [place.program(f"w{i}", TOOL) for i in range(n)]
     for i, path in enumerate(clients):
-        place.identity(f"w{i}", path)
+        place.identity(f"w{i}", path, **identity)
     return clients
 
 
 def all_held(clients, socket, group):
     """MiB of everything while each client holds two streams."""
-    holders = [hold(path, socket, 2) for path in clients]
+    holders = [hold(path, "hold", socket, "2") for path in clients]
     used = group.used() / (1 << 20)
     for holder in holders:
         release(holder)
@@ -205,6 +211,50 @@ def many_identities(groups):
             peer.start(groups["peer"], clients[-1], TOOL)
             peers = all_held(clients, peer.socket, groups["peer"])
     row(f"{IDENTITIES} identities x 2 streams, everything", None, ours, "40 MiB", "MiB", peers)
+
+
+def milliseconds(when):
+    return datetime.datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp() * 1000
+
+
+def issues(agent, name):
+    """When each X.509-SVID of that identity was put down in the audit log, which is before anybody gets it."""
+    return [milliseconds(r["time"]) for r in agent.records()
+            if r["event"] == "issue" and r["kind"] == "x509" and r["spiffe_id"].endswith("/" + name)]
+
+
+def sds_rotations(agent, said):
+    """ms from each new SVID to the last of the streams of its identity."""
+    took = []
+    for i, one in enumerate(said):
+        began = issues(agent, f"w{i}")
+        for push in json.loads(one)["pushes"]:
+            if push["name"] != "default" or push["streams"] != PROXIES:
+                raise SystemExit(f"a rotation reached {push['streams']} streams of {push['name']}, not {PROXIES} of default")
+            took.append(push["last_ms"] - max(ms for ms in began if ms <= push["first_ms"]))
+    return took
+
+
+def sds_rows(group):
+    """PROXIES Envoys of each of SDS_IDENTITIES, with a stream for `default` and one for `ROOTCA` each, over rotations."""
+    words = ("default", "ROOTCA")
+    with Agent("bench-sds", audit="best-effort") as agent:
+        clients = many_clients(agent, SDS_IDENTITIES, x509_ttl=SDS_TTL)
+        with group:
+            agent.start()
+        first = [hold(path, "sds", agent.socket, "1", *words) for path in clients]
+        before = group.used()
+        holders = [hold(path, "sds", agent.socket, str(PROXIES), *words) for path in clients]
+        streams = SDS_IDENTITIES * PROXIES * len(words)
+        each = (group.used() - before) / streams / 1024
+        time.sleep(SDS_WATCH_S)
+        said = [release(holder) for holder in holders]
+        for holder in first:
+            release(holder)
+        took = sds_rotations(agent, said)
+    row(f"{streams} SDS streams, {SDS_IDENTITIES} identities, each beyond fronts", None, each, "12 KiB", "KiB")
+    row(f"{len(took)} rotations, new SVID to its last SDS stream, p50", None, median(took), "20 ms", "ms")
+    row("the same, the slowest", None, max(took), "20 ms", "ms")
 
 
 def bpf_programs():
@@ -269,6 +319,7 @@ def main():
         else:
             one_identity(groups, None)
         many_identities(groups)
+        sds_rows(groups["svidd"])
     finally:
         for group in groups.values():
             group.remove()

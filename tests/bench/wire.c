@@ -43,6 +43,15 @@ static int put_headers(struct buf *b, const nghttp2_nv *nva, size_t n, uint8_t f
 	return 0;
 }
 
+static int put_data(struct buf *out, struct slice message, uint8_t flags, uint32_t stream)
+{
+	put_frame_head(out, GRPC_HEAD + message.len, WIRE_DATA, flags, stream);
+	buf_put_u8(out, 0);
+	buf_put_be32(out, (uint32_t)message.len);
+	buf_put_slice(out, message);
+	return buf_ok(out);
+}
+
 int wire_hello(struct buf *out)
 {
 	static const uint8_t window[] = { 0, 4, 0x40, 0, 0, 0 }; /* SETTINGS_INITIAL_WINDOW_SIZE, 1 GiB */
@@ -55,7 +64,7 @@ int wire_hello(struct buf *out)
 	return buf_ok(out);
 }
 
-int wire_call(struct buf *out, const char *path, struct slice message, uint32_t stream)
+static int put_call(struct buf *out, const char *path, struct slice message, uint8_t flags, uint32_t stream)
 {
 	const nghttp2_nv nva[] = {
 		nv(":method", "POST"), nv(":scheme", "http"), nv(":path", path), nv(":authority", "localhost"),
@@ -63,11 +72,22 @@ int wire_call(struct buf *out, const char *path, struct slice message, uint32_t 
 	};
 	int err = put_headers(out, nva, ARRAY_SIZE(nva), 0, stream);
 
-	put_frame_head(out, GRPC_HEAD + message.len, WIRE_DATA, END_STREAM, stream);
-	buf_put_u8(out, 0);
-	buf_put_be32(out, (uint32_t)message.len);
-	buf_put_slice(out, message);
-	return err ? err : buf_ok(out);
+	return err ? err : put_data(out, message, flags, stream);
+}
+
+int wire_call(struct buf *out, const char *path, struct slice message, uint32_t stream)
+{
+	return put_call(out, path, message, END_STREAM, stream);
+}
+
+int wire_stream(struct buf *out, const char *path, struct slice message, uint32_t stream)
+{
+	return put_call(out, path, message, 0, stream);
+}
+
+int wire_more(struct buf *out, struct slice message, uint32_t stream)
+{
+	return put_data(out, message, 0, stream);
 }
 
 int wire_request(struct buf *out)

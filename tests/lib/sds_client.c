@@ -50,7 +50,8 @@ static void put_node(struct buf *b, uint32_t number, const struct sds_says *says
 	if (says->minor)
 		put_build(&node, says->minor);
 	for (size_t i = 0; i < says->extensions; i++)
-		pb_put(&node, 9, slice_str("\x0a\x1f" "envoy.filters.http.of.some.kind\x12\x12" "envoy.filters.http\x3a\x05" "vtype"));
+		pb_put(&node, 9, slice_str("\x0a\x1f" "envoy.filters.http.of.some.kind"
+					   "\x12\x12" "envoy.filters.http\x3a\x05" "vtype"));
 	if (node.len)
 		pb_put_bytes(b, number, buf_slice(&node));
 }
@@ -235,4 +236,26 @@ void assert_pem(struct slice pem, const char *label, size_t len, uint8_t fill)
 	buf_printf(&want, "-----END %s-----\n", label);
 	assert_int_equal(buf_ok(&want), 0);
 	assert_true(slice_eq(pem, buf_slice(&want)));
+}
+
+struct answer *sds_begin(struct fixture *f, const char *const *names)
+{
+	struct answer *a = sds_open(f->p, SDS_STREAM);
+
+	sds_say(f->p, a, &(struct sds_says){ .names = names });
+	return a;
+}
+
+struct sds_heard sds_last(const struct answer *a, size_t want)
+{
+	struct slice s = slice_of(NULL, 0);
+
+	assert_int_equal(messages(a, &s), want);
+	return sds_hear(s, false);
+}
+
+void sds_serve(struct fixture *f, const struct test_set *set)
+{
+	test_api_set(&f->api, set);
+	peer_run(f->p);
 }

@@ -58,6 +58,15 @@ void sds_send(struct peer *p, struct answer *a, struct slice bytes);
 /** sds_say() - a request on it, and whatever follows from that. */
 void sds_say(struct peer *p, struct answer *a, const struct sds_says *says);
 
+/** sds_begin() - a stream whose first request has these names. */
+struct answer *sds_begin(struct fixture *f, const char *const *names);
+
+/** sds_last() - the last of @want answers of StreamSecrets or FetchSecrets. */
+struct sds_heard sds_last(const struct answer *a, size_t want);
+
+/** sds_serve() - another set is served, and whatever follows from that. */
+void sds_serve(struct fixture *f, const struct test_set *set);
+
 /** sds_hear() - take an answer apart. */
 struct sds_heard sds_hear(struct slice message, bool delta);
 

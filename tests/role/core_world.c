@@ -419,6 +419,7 @@ static void on_keys(struct world *w, struct chan_msg *m)
 		on_issue(w, m);
 		break;
 	case MSG_KY_FORGET:
+	case MSG_KY_STORED:
 		break;
 	default:
 		fail_msg("svid-core says %s to svid-keys", msg_name(m->type));

@@ -11,6 +11,16 @@ int pair_with(int *ret_theirs)
 	return fds[0];
 }
 
+/* As svid-core does it, at once. */
+static void store(struct rig *r, const struct chan_msg *m)
+{
+	struct msg_KY_LOADED loaded;
+
+	assert_int_equal(msg_get_KY_LOADED(m->body, &loaded), 0);
+	if (!loaded.err)
+		assert_int_equal(ipc_put(r->core, KY_STORED, 0, .serial = loaded.serial), 0);
+}
+
 void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -19,6 +29,8 @@ void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m)
 	do {
 		assert_int_equal(poll(&p, 1, WAIT_MS), 1);
 		assert_int_equal(ipc_recv(fd, &r->in, m), 0);
+		if (m->type == MSG_KY_LOADED && !r->full_disk)
+			store(r, m);
 	} while (m->type == MSG_KY_LOADED && type != MSG_KY_LOADED);
 	assert_string_equal(msg_name(m->type), msg_name(type));
 }

@@ -38,6 +38,7 @@ struct rig {
 	int svidd;
 	int core;
 	struct buf in; /* scratch of receive() */
+	bool full_disk; /* KY_LOADED is not answered by KY_STORED */
 };
 
 /** pair_with() - a SOCK_SEQPACKET pair: ours is returned. */
@@ -45,7 +46,7 @@ int pair_with(int *ret_theirs);
 
 /**
  * receive() - the next message on @fd, which must be of @type; the body lives until the next one. A KY_LOADED that
- * is not waited for is passed over.
+ * is not waited for is passed over; each is stored, but for a full_disk.
  */
 void receive(struct rig *r, int fd, uint16_t type, struct chan_msg *m);
 

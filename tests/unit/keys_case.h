@@ -44,8 +44,10 @@ static inline bool case_look(struct authority *a, int64_t now)
 		assert_int_equal(authority_adopt(a, SIGN_JWT_RS256, case_rsa(), now), 0);
 	}
 	news = authority_has_news(a, now);
-	if (news)
+	if (news) {
 		authority_told(a, now);
+		authority_stored(a);
+	}
 	return news;
 }
 

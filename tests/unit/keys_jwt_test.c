@@ -356,7 +356,7 @@ static void missing_keys_are_not_ready(void **state)
 	assert_int_equal(authority_new(slice_str(TD), &a), 0);
 	assert_int_equal(authority_configure(a, &(struct authority_plan){ DAY, DAY, false }), 0);
 	assert_int_equal(authority_advance(a, NOW, &slow), 0);
-	authority_told(a, NOW);
+	authority_stored(a);
 	assert_int_equal(issue(JWT_RS256, "", one, 1, 300, NOW, &t, &j), -ERR_NOT_READY);
 	assert_int_equal(authority_put_jwks(a, NOW, &out), 0);
 	assert_int_equal(out.len, 0); /* half of the algorithms would look like all there are */

@@ -323,7 +323,7 @@ static void a_key_that_is_not_kept_does_not_sign(void **state)
 	assert_int_equal(authority_signer(a, SIGN_CA, NOW, &s), -ERR_NOT_READY);
 	assert_int_equal(authority_advance(a, NOW, &slow), 0);
 	assert_int_equal(authority_signer(a, SIGN_CA, NOW, &s), -ERR_NOT_READY);
-	authority_told(a, NOW);
+	authority_stored(a);
 	assert_int_equal(authority_signer(a, SIGN_CA, NOW, &s), 0);
 }
 

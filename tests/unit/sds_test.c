@@ -12,28 +12,11 @@
 
 static const char *const nobody[] = { NULL };
 
-/* The stream's first request, and what it is answered with. */
-static struct answer *open_stream(struct fixture *f, const char *const *names)
-{
-	struct answer *a = sds_open(f->p, SDS_STREAM);
-
-	sds_say(f->p, a, &(struct sds_says){ .names = names });
-	return a;
-}
-
-static struct sds_heard last(const struct answer *a, size_t want)
-{
-	struct slice s = slice_of(NULL, 0);
-
-	assert_int_equal(messages(a, &s), want);
-	return sds_hear(s, false);
-}
-
 static void a_certificate_comes_with_its_key_as_pem(void **state)
 {
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, (const char *const[]){ "default", NULL });
-	struct sds_heard h = last(a, 1);
+	struct answer *a = sds_begin(f, (const char *const[]){ "default", NULL });
+	struct sds_heard h = sds_last(a, 1);
 
 	assert_int_equal(h.n, 1);
 	assert_true(slice_eq_str(h.type, SDS_TYPE));
@@ -49,7 +32,7 @@ static void every_kind_of_name_is_answered_in_one_request(void **state)
 	static const char *const names[] = { "default", "ROOTCA", "ALL", "spiffe://td.test/w0", "spiffe://td.test/w1",
 					     "spiffe://td.test", "spiffe://f0.test", NULL };
 	struct fixture *f = *state;
-	struct sds_heard h = last(open_stream(f, names), 1);
+	struct sds_heard h = sds_last(sds_begin(f, names), 1);
 
 	assert_int_equal(h.n, 7);
 	for (size_t i = 0; i < 7; i++)
@@ -61,7 +44,7 @@ static void without_names_there_are_all_identities_and_bundles(void **state)
 	static const char *const names[] = { "spiffe://td.test/w0", "spiffe://td.test/w1", "spiffe://td.test",
 					     "spiffe://f0.test" };
 	struct fixture *f = *state;
-	struct sds_heard h = last(open_stream(f, nobody), 1);
+	struct sds_heard h = sds_last(sds_begin(f, nobody), 1);
 
 	assert_int_equal(h.n, 4);
 	for (size_t i = 0; i < 4; i++)
@@ -73,13 +56,13 @@ static void unknown_names_are_left_out_and_end_nothing(void **state)
 	static const char *const names[] = { "default", "ROOTCA", "file-root:system", "spiffe://td.test/other",
 					     "spiffe://other.test", "", NULL };
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, names);
-	struct sds_heard h = last(a, 1);
+	struct answer *a = sds_begin(f, names);
+	struct sds_heard h = sds_last(a, 1);
 
 	assert_int_equal(h.n, 2);
 	assert_secret(&h, "default", SECRET_CERTIFICATE);
 	assert_secret(&h, "ROOTCA", SECRET_VALIDATION);
-	a = open_stream(f, (const char *const[]){ "file-root:system", NULL });
+	a = sds_begin(f, (const char *const[]){ "file-root:system", NULL });
 	assert_int_equal(a->body.len, 0);
 	assert_false(a->closed);
 }
@@ -95,94 +78,8 @@ static void requests_that_do_not_wait_are_answered_one_by_one(void **state)
 	sds_put(&b, &(struct sds_says){ .names = (const char *const[]){ "default", NULL } });
 	sds_put(&b, &(struct sds_says){ .names = (const char *const[]){ "ROOTCA", NULL } });
 	sds_send(f->p, a, buf_slice(&b));
-	h = last(a, 2);
+	h = sds_last(a, 2);
 	assert_secret(&h, "ROOTCA", SECRET_VALIDATION);
-}
-
-static struct slice config_of(const struct sds_heard *h)
-{
-	struct slice extension = sds_field(h->secret[0].content, 12, 0), any;
-
-	assert_true(slice_eq_str(sds_field(extension, 1, 0), "envoy.tls.cert_validator.spiffe"));
-	any = sds_field(extension, 2, 0);
-	assert_true(slice_eq_str(sds_field(any, 1, 0), "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
-						       "SPIFFECertValidatorConfig"));
-	return sds_field(any, 2, 0);
-}
-
-static void bundles_are_for_the_validator_each_with_its_domain(void **state)
-{
-	struct fixture *f = *state;
-	struct sds_heard h = last(open_stream(f, (const char *const[]){ "ALL", NULL }), 1);
-	struct slice config = config_of(&h);
-
-	assert_int_equal(sds_count(config, 1), 2);
-	assert_true(slice_eq_str(sds_field(sds_nth(config, 1, 0), 1, 0), "td.test"));
-	assert_true(slice_eq_str(sds_field(sds_nth(config, 1, 1), 1, 0), "f0.test"));
-	assert_pem(sds_field(sds_nth(config, 1, 1), 2, 2), "CERTIFICATE", 64, 0xca);
-	h = last(open_stream(f, (const char *const[]){ "spiffe://f0.test", NULL }), 1);
-	assert_int_equal(sds_count(config_of(&h), 1), 1);
-	assert_true(slice_eq_str(sds_field(sds_nth(config_of(&h), 1, 0), 1, 0), "f0.test"));
-}
-
-static struct sds_heard first_of(struct fixture *f, const struct sds_says *says)
-{
-	struct answer *a = sds_open(f->p, SDS_STREAM);
-
-	sds_say(f->p, a, says);
-	return last(a, 1);
-}
-
-static void the_node_may_ask_for_another_form(void **state)
-{
-	static const char *const root[] = { "ROOTCA", NULL };
-	static const char map[] = "{\"trust_domains\":{\"td.test\":{\"keys\":[{\"use\":\"x509-svid\",\"kty\":\"RSA\",\"x5c\":[\"MIIAPM";
-	struct fixture *f = *state;
-	struct sds_heard h;
-
-	h = first_of(f, &(struct sds_says){ .names = root, .key = "disable_spiffe_cert_validation", .value = "true" });
-	assert_pem(sds_field(h.secret[0].content, 1, 2), "CERTIFICATE", 64, 0xca);
-	assert_int_equal(sds_count(h.secret[0].content, 12), 0);
-	h = first_of(f, &(struct sds_says){ .names = root, .key = "disable_spiffe_cert_validation", .value = "nonsense" });
-	assert_int_equal(sds_count(h.secret[0].content, 12), 1);
-	h = first_of(f, &(struct sds_says){ .names = root, .minor = 17 });
-	assert_int_equal(sds_count(h.secret[0].content, 12), 0);
-	h = first_of(f, &(struct sds_says){ .names = root, .key = "spiffe_bundle_map", .value = "true", .minor = 36 });
-	assert_true(slice_starts(sds_field(config_of(&h), 2, 2), slice_str(map)));
-	h = first_of(f, &(struct sds_says){ .names = root, .key = "spiffe_bundle_map", .value = "true", .minor = 35 });
-	assert_int_equal(sds_count(config_of(&h), 1), 1);
-}
-
-/* The validator keeps trust domains apart; without it one could speak for another. */
-static void all_bundles_are_never_one_heap_of_roots(void **state)
-{
-	struct fixture *f = *state;
-	struct answer *a = sds_open(f->p, SDS_STREAM);
-
-	sds_say(f->p, a, &(struct sds_says){ .names = (const char *const[]){ "ALL", NULL },
-					     .key = "disable_spiffe_cert_validation", .value = "1" });
-	assert_int_equal(a->body.len, 0);
-	assert_false(a->closed);
-}
-
-static void the_node_of_the_first_request_counts_for_the_stream(void **state)
-{
-	struct fixture *f = *state;
-	struct answer *a = sds_open(f->p, SDS_STREAM);
-	struct sds_heard h;
-
-	sds_say(f->p, a, &(struct sds_says){ .names = (const char *const[]){ "ROOTCA", NULL },
-					     .key = "disable_spiffe_cert_validation", .value = "true" });
-	h = last(a, 1);
-	sds_say(f->p, a, &(struct sds_says){ .names = (const char *const[]){ "spiffe://td.test", NULL }, .ack = &h });
-	h = last(a, 2);
-	assert_int_equal(sds_count(h.secret[0].content, 12), 0);
-}
-
-static void publish_set(struct fixture *f, const struct test_set *set)
-{
-	test_api_set(&f->api, set);
-	peer_run(f->p);
 }
 
 static void a_rotation_is_one_answer_and_nothing_else_is(void **state)
@@ -191,19 +88,19 @@ static void a_rotation_is_one_answer_and_nothing_else_is(void **state)
 	const struct test_set next = { .version = 2, .n = 2, .n_fed = 1, .der_bytes = 200 };
 	const struct test_set more = { .version = 2, .n = 2, .n_fed = 2, .der_bytes = 200 };
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, (const char *const[]){ "default", "ROOTCA", NULL });
-	struct sds_heard first = last(a, 1), second;
+	struct answer *a = sds_begin(f, (const char *const[]){ "default", "ROOTCA", NULL });
+	struct sds_heard first = sds_last(a, 1), second;
 
-	publish_set(f, &same);
-	(void)last(a, 1);
-	publish_set(f, &next);
-	second = last(a, 2);
+	sds_serve(f, &same);
+	(void)sds_last(a, 1);
+	sds_serve(f, &next);
+	second = sds_last(a, 2);
 	assert_int_equal(second.n, 2);
 	assert_pem(sds_field(second.secret[1].content, 1, 2), "CERTIFICATE", 200, 2);
 	assert_false(slice_eq(first.version, second.version));
 	assert_false(slice_eq(first.nonce, second.nonce));
-	publish_set(f, &more); /* nothing that this stream asked for */
-	(void)last(a, 2);
+	sds_serve(f, &more); /* nothing that this stream asked for */
+	(void)sds_last(a, 2);
 }
 
 static void an_acknowledgement_is_not_answered_and_neither_is_a_refusal(void **state)
@@ -211,16 +108,16 @@ static void an_acknowledgement_is_not_answered_and_neither_is_a_refusal(void **s
 	static const char *const names[] = { "default", NULL };
 	const struct test_set next = { .version = 2, .n = 2, .n_fed = 1, .der_bytes = 200 };
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, names);
-	struct sds_heard h = last(a, 1);
+	struct answer *a = sds_begin(f, names);
+	struct sds_heard h = sds_last(a, 1);
 
 	sds_say(f->p, a, &(struct sds_says){ .names = names, .ack = &h });
-	(void)last(a, 1);
+	(void)sds_last(a, 1);
 	for (int i = 0; i < 3; i++)
 		sds_say(f->p, a, &(struct sds_says){ .names = names, .ack = &h, .refuse = "no\nthanks" });
-	(void)last(a, 1);
-	publish_set(f, &next);
-	(void)last(a, 2);
+	(void)sds_last(a, 1);
+	sds_serve(f, &next);
+	(void)sds_last(a, 2);
 	assert_false(a->closed);
 }
 
@@ -228,33 +125,33 @@ static void other_names_are_answered_and_stale_requests_are_not(void **state)
 {
 	static const char *const one[] = { "default", NULL }, *const two[] = { "ROOTCA", "default", NULL };
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, one);
-	struct sds_heard first = last(a, 1), second;
+	struct answer *a = sds_begin(f, one);
+	struct sds_heard first = sds_last(a, 1), second;
 
 	sds_say(f->p, a, &(struct sds_says){ .names = two, .ack = &first });
-	second = last(a, 2);
+	second = sds_last(a, 2);
 	assert_int_equal(second.n, 2);
 	sds_say(f->p, a, &(struct sds_says){ .names = one, .ack = &first });
-	(void)last(a, 2);
+	(void)sds_last(a, 2);
 	sds_say(f->p, a, &(struct sds_says){ .names = (const char *const[]){ "default", "ROOTCA", "default", NULL },
 					     .ack = &second });
-	(void)last(a, 2);
+	(void)sds_last(a, 2);
 	sds_say(f->p, a, &(struct sds_says){ .names = one });
-	assert_int_equal(last(a, 3).n, 1);
+	assert_int_equal(sds_last(a, 3).n, 1);
 	sds_say(f->p, a, &(struct sds_says){ .names = nobody });
-	(void)last(a, 3);
+	(void)sds_last(a, 3);
 }
 
 static void another_type_ends_that_stream_alone(void **state)
 {
 	struct fixture *f = *state;
-	struct answer *good = open_stream(f, (const char *const[]){ "default", NULL });
+	struct answer *good = sds_begin(f, (const char *const[]){ "default", NULL });
 	struct answer *bad = sds_open(f->p, SDS_STREAM);
 
 	sds_say(f->p, bad, &(struct sds_says){ .names = nobody, .type = "type.googleapis.com/envoy.config.cluster.v3.Cluster" });
 	assert_failed(bad, GRPC_INVALID_ARGUMENT, "type_url is not that of secrets");
 	assert_false(good->closed);
-	assert_int_equal(last(good, 1).n, 1);
+	assert_int_equal(sds_last(good, 1).n, 1);
 }
 
 static void fields_of_other_versions_are_skipped(void **state)
@@ -272,7 +169,7 @@ static void fields_of_other_versions_are_skipped(void **state)
 	buf_put_be32(&b, (uint32_t)m.len);
 	buf_put_slice(&b, buf_slice(&m));
 	sds_send(f->p, a, buf_slice(&b));
-	assert_int_equal(last(a, 1).n, 1);
+	assert_int_equal(sds_last(a, 1).n, 1);
 }
 
 static void malformed_requests_end_their_stream(void **state)
@@ -326,7 +223,7 @@ static void what_nobody_reads_of_a_node_is_not_kept(void **state)
 	assert_true(f->p->g.buffered < 8 * 512);
 	for (size_t i = 0; i < ARRAY_SIZE(a); i++) {
 		sds_send(f->p, a[i], slice_of(b.data + b.len - 10, 10));
-		assert_int_equal(last(a[i], 1).n, 1);
+		assert_int_equal(sds_last(a[i], 1).n, 1);
 	}
 	assert_int_equal(f->p->g.buffered, 0);
 }
@@ -339,7 +236,7 @@ static void one_answer_is_shared_by_all_that_ask_alike(void **state)
 	size_t asks = 0;
 
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(last(open_stream(f, i % 2 ? ab : ba), 1).n, 2);
+		assert_int_equal(sds_last(sds_begin(f, i % 2 ? ab : ba), 1).n, 2);
 	for (size_t i = 0; i < SDS_BUCKETS; i++) {
 		struct sds_ask *each;
 
@@ -353,90 +250,6 @@ static void one_answer_is_shared_by_all_that_ask_alike(void **state)
 	assert_int_equal(ask->view->refs, 21);
 }
 
-/* Envoy keeps what it was told by name: only something else makes it let go. */
-static void a_bundle_that_is_gone_is_replaced_by_one_of_nobody(void **state)
-{
-	const struct test_set with = { .version = 1, .n = 2, .n_fed = 1, .der_bytes = 200, .nobody = true };
-	const struct test_set without = { .version = 1, .n = 2, .n_fed = 0, .der_bytes = 200, .nobody = true };
-	struct fixture *f = *state;
-	struct answer *a, *all, *later;
-	struct sds_heard h;
-
-	publish_set(f, &with);
-	a = open_stream(f, (const char *const[]){ "spiffe://f0.test", NULL });
-	all = open_stream(f, (const char *const[]){ "ALL", NULL });
-	assert_int_equal(last(a, 1).n, 1);
-	publish_set(f, &without);
-	h = last(a, 2);
-	assert_pem(sds_field(sds_nth(config_of(&h), 1, 0), 2, 2), "CERTIFICATE", 64, TEST_NOBODY);
-	h = last(all, 2);
-	assert_int_equal(sds_count(config_of(&h), 1), 1);
-	later = open_stream(f, (const char *const[]){ "spiffe://f0.test", NULL });
-	assert_int_equal(last(later, 1).n, 1);
-	publish_set(f, &with);
-	h = last(a, 3);
-	assert_pem(sds_field(sds_nth(config_of(&h), 1, 0), 2, 2), "CERTIFICATE", 64, 0xca);
-	assert_int_equal(sds_count((h = last(all, 3), config_of(&h)), 1), 2);
-}
-
-/* It comes back with the version of another front. */
-static void a_client_that_holds_a_bundle_of_before_lets_go_of_it(void **state)
-{
-	const struct test_set set = { .version = 1, .n = 1, .n_fed = 0, .der_bytes = 200, .nobody = true };
-	struct fixture *f = *state;
-	struct answer *a;
-	struct sds_heard h;
-
-	publish_set(f, &set);
-	a = sds_open(f->p, SDS_STREAM);
-	sds_say(f->p, a, &(struct sds_says){ .names = (const char *const[]){ "spiffe://f0.test", "x", NULL }, .version = "77" });
-	h = last(a, 1);
-	assert_int_equal(h.n, 1);
-	assert_pem(sds_field(sds_nth(config_of(&h), 1, 0), 2, 2), "CERTIFICATE", 64, TEST_NOBODY);
-}
-
-static void policy_says_whom_a_proxy_accepts(void **state)
-{
-	const struct test_set set = { .version = 1, .n = 1, .der_bytes = 200, .peers = true };
-	struct fixture *f = *state;
-	struct sds_heard h;
-	struct slice exact, prefix;
-
-	publish_set(f, &set);
-	h = last(open_stream(f, (const char *const[]){ "ROOTCA", NULL }), 1);
-	assert_int_equal(sds_count(h.secret[0].content, 15), 2);
-	exact = sds_nth(h.secret[0].content, 15, 0);
-	prefix = sds_nth(h.secret[0].content, 15, 1);
-	assert_true(slice_eq(slice_of(exact.p, 2), slice_str("\x08\x03")));
-	assert_true(slice_eq_str(sds_field(exact, 2, 1), "spiffe://td.test/peer"));
-	assert_true(slice_eq_str(sds_field(prefix, 2, 2), "spiffe://td.test/ns/"));
-}
-
-static void names_and_form_are_a_setting(void **state)
-{
-	const struct test_set set = { .version = 1, .n = 1, .der_bytes = 200, .sds_svid = "me", .sds_bundle = "mine",
-				      .sds_all = "every", .sds_flags = SDS_PLAIN_CA };
-	const struct test_set map = { .version = 1, .n = 1, .der_bytes = 200, .sds_svid = "me", .sds_bundle = "mine",
-				      .sds_all = "every", .sds_flags = SDS_BUNDLE_MAP };
-	struct fixture *f = *state;
-	struct answer *a, *b;
-	struct sds_heard h;
-
-	publish_set(f, &set);
-	a = open_stream(f, (const char *const[]){ "me", "mine", "every", "default", "ROOTCA", "ALL", NULL });
-	h = last(a, 1);
-	assert_int_equal(h.n, 2);
-	assert_secret(&h, "me", SECRET_CERTIFICATE);
-	assert_secret(&h, "mine", SECRET_VALIDATION);
-	b = open_stream(f, (const char *const[]){ "mine", NULL });
-	h = last(b, 1);
-	assert_int_equal(sds_count(h.secret[0].content, 1), 1);
-	publish_set(f, &map);
-	assert_int_equal(last(a, 2).n, 3);
-	h = last(b, 2);
-	assert_int_equal(sds_count(config_of(&h), 2), 1);
-}
-
 static void without_an_identity_there_is_nothing_but_by_policy(void **state)
 {
 	const struct test_set none = { .version = 2 }, open = { .version = 3, .sds_flags = SDS_BUNDLES_FOR_NOBODY };
@@ -445,18 +258,18 @@ static void without_an_identity_there_is_nothing_but_by_policy(void **state)
 	AUTO(buf) struct buf b = BUF_INIT(1024);
 	struct answer *a, *all, *once;
 
-	publish_set(f, &none);
-	a = open_stream(f, names);
-	all = open_stream(f, nobody);
+	sds_serve(f, &none);
+	a = sds_begin(f, names);
+	all = sds_begin(f, nobody);
 	assert_int_equal(a->body.len + all->body.len, 0);
 	sds_message(&b, &(struct sds_says){ .names = names });
 	f->p->hold = false;
 	once = peer_send(f->p, SDS_FETCH, buf_slice(&b));
 	peer_run(f->p);
 	assert_failed(once, GRPC_PERMISSION_DENIED, "no identity issued");
-	publish_set(f, &open);
-	assert_int_equal(last(a, 1).n, 2);
-	assert_int_equal(last(all, 1).n, 1);
+	sds_serve(f, &open);
+	assert_int_equal(sds_last(a, 1).n, 2);
+	assert_int_equal(sds_last(all, 1).n, 1);
 	assert_false(a->closed || all->closed);
 }
 
@@ -470,13 +283,13 @@ static void fetch_answers_once_and_is_done(void **state)
 	a = peer_send(f->p, SDS_FETCH, buf_slice(&b));
 	peer_run(f->p);
 	assert_int_equal(a->grpc, GRPC_OK);
-	assert_int_equal(last(a, 1).n, 1);
+	assert_int_equal(sds_last(a, 1).n, 1);
 }
 
 static void a_state_that_serves_nobody_ends_streams_as_it_says(void **state)
 {
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, (const char *const[]){ "default", NULL });
+	struct answer *a = sds_begin(f, (const char *const[]){ "default", NULL });
 
 	api_set_state(&f->api, -ERR_EVIDENCE);
 	peer_run(f->p);
@@ -496,9 +309,9 @@ static void half_closed_streams_go_on(void **state)
 	sds_message(&b, &(struct sds_says){ .names = (const char *const[]){ "default", NULL } });
 	a = peer_send(f->p, SDS_STREAM, buf_slice(&b));
 	peer_run(f->p);
-	(void)last(a, 1);
-	publish_set(f, &next);
-	(void)last(a, 2);
+	(void)sds_last(a, 1);
+	sds_serve(f, &next);
+	(void)sds_last(a, 2);
 	assert_false(a->closed);
 }
 
@@ -506,12 +319,12 @@ static void an_expired_certificate_is_not_there(void **state)
 {
 	const struct test_set old = { .version = 2, .n = 2, .der_bytes = 200, .expired = true };
 	struct fixture *f = *state;
-	struct answer *a = open_stream(f, (const char *const[]){ "default", "ROOTCA", NULL }), *b;
+	struct answer *a = sds_begin(f, (const char *const[]){ "default", "ROOTCA", NULL }), *b;
 
-	publish_set(f, &old);
-	(void)last(a, 1);
-	b = open_stream(f, (const char *const[]){ "default", "ROOTCA", NULL });
-	assert_int_equal(last(b, 1).n, 1);
+	sds_serve(f, &old);
+	(void)sds_last(a, 1);
+	b = sds_begin(f, (const char *const[]){ "default", "ROOTCA", NULL });
+	assert_int_equal(sds_last(b, 1).n, 1);
 	assert_false(a->closed);
 }
 
@@ -520,7 +333,7 @@ static void nothing_is_kept_for_streams_that_are_gone(void **state)
 {
 	struct fixture *f = *state;
 
-	(void)open_stream(f, (const char *const[]){ "default", NULL });
+	(void)sds_begin(f, (const char *const[]){ "default", NULL });
 	peer_free(f->p);
 	f->p = peer_new(&f->api, false);
 	for (size_t i = 0; i < SDS_BUCKETS; i++)
@@ -572,10 +385,6 @@ int main(void)
 		TEST(without_names_there_are_all_identities_and_bundles),
 		TEST(unknown_names_are_left_out_and_end_nothing),
 		TEST(requests_that_do_not_wait_are_answered_one_by_one),
-		TEST(bundles_are_for_the_validator_each_with_its_domain),
-		TEST(the_node_may_ask_for_another_form),
-		TEST(all_bundles_are_never_one_heap_of_roots),
-		TEST(the_node_of_the_first_request_counts_for_the_stream),
 		TEST(a_rotation_is_one_answer_and_nothing_else_is),
 		TEST(an_acknowledgement_is_not_answered_and_neither_is_a_refusal),
 		TEST(other_names_are_answered_and_stale_requests_are_not),
@@ -585,10 +394,6 @@ int main(void)
 		TEST(too_many_names_end_their_stream),
 		TEST(what_nobody_reads_of_a_node_is_not_kept),
 		TEST(one_answer_is_shared_by_all_that_ask_alike),
-		TEST(a_bundle_that_is_gone_is_replaced_by_one_of_nobody),
-		TEST(a_client_that_holds_a_bundle_of_before_lets_go_of_it),
-		TEST(policy_says_whom_a_proxy_accepts),
-		TEST(names_and_form_are_a_setting),
 		TEST(without_an_identity_there_is_nothing_but_by_policy),
 		TEST(fetch_answers_once_and_is_done),
 		TEST(a_state_that_serves_nobody_ends_streams_as_it_says),

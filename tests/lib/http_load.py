@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP application that answers with what a proxy told it of the client, and a steady load through proxies.
 
-    with App() as app, Load(port) as load: ...;  load.check()
+    with App() as app, Load(port) as load: load.wait() ...
+    load.check()
 """
 import collections
 import http.client
 import http.server
 import threading
 import time
+
+from agent import until
 
 WHO = "x-forwarded-client-cert"
 KINDS = [("/keep", True), ("/new", True), ("/keep", False), ("/new", False)]  # path, and whether our connection stays
@@ -104,8 +107,11 @@ class Load:
         self.hashes.setdefault(who["Hash"], time.monotonic())
         self.peers.add(who["URI"])
 
-    def check(self, least):
-        """At least so many requests of each kind, and none failed."""
+    def wait(self, more=20):
+        """Until each kind made so many more requests."""
+        goal = {kind: self.requests[kind] + more for kind in KINDS}
+        assert until(lambda: all(self.requests[kind] >= n for kind, n in goal.items()), 30), self.requests
+
+    def check(self):
+        """No request failed."""
         assert not self.failures, f"{len(self.failures)} of {sum(self.requests.values())} failed: {self.failures[:4]}"
-        few = {kind: n for kind, n in self.requests.items() if n < least}
-        assert len(self.requests) == len(KINDS) and not few, (few, self.requests)

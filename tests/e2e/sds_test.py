@@ -11,9 +11,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import CONFORMANCE, SLOW, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import CONFORMANCE, ROOT, SLOW, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 from foreign import TrustDomain  # noqa: E402  pylint: disable=wrong-import-position
 
+CLAUSES = os.path.join(ROOT, "conformance", "clauses.tsv")
 RELOAD_S = 5  # a change of documents is in force within this
 QUIET_S = 1.5  # after a change that concerns somebody else
 PERMISSION_DENIED, UNAVAILABLE = 7, 14
@@ -188,6 +189,9 @@ def test_a_caller_without_identity_gets_the_own_bundle_only_where_settings_say_s
         agent.start()
         given = answer(agent, app, "default,ROOTCA")
         assert given and secrets(given).keys() == {"ROOTCA"}, given
+        # The Workload API's bundles are not SDS': it refuses as before.
+        judge = agent.play(app, "--socket", agent.socket, "--clauses", agent.readable(CLAUSES), "--expect", "none", "--only", "WA-5")
+        assert judge.finish(60) == 0 and any(" passed, 0 failed" in line for line in judge.other), judge.other
 
 
 if __name__ == "__main__":

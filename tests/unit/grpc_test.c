@@ -281,7 +281,8 @@ static void health_follows_the_state(void **state)
 		{ "content-type", "application/grpc" }, { NULL, NULL },
 	};
 	struct fixture *f = *state;
-	static const char *const here[] = { "", "SpiffeWorkloadAPI", "grpc.health.v1.Health", "svid.v1.Self" };
+	static const char *const here[] = { "", "SpiffeWorkloadAPI", "grpc.health.v1.Health", "svid.v1.Self",
+					    "envoy.service.secret.v3.SecretDiscoveryService" };
 	struct answer *check = peer_call(f->p, CHECK), *watch = peer_call(f->p, WATCH), *none, *named[ARRAY_SIZE(here)];
 	struct slice last = slice_of(NULL, 0);
 

@@ -123,7 +123,7 @@ static void put_name(struct buf *b, struct slice descriptor)
 static void every_described_method_is_served(void **state)
 {
 	static const char *const files[] = { "workload.proto", "health.proto", "self.proto", "reflection.proto",
-					     "reflection_v1alpha.proto" };
+					     "reflection_v1alpha.proto", "envoy/service/secret/v3/sds.proto" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -185,6 +185,8 @@ static void files_and_symbols_are_found(void **state)
 		{ SYMBOL, "grpc.health.v1.HealthCheckResponse.ServingStatus", "health.proto" },
 		{ SYMBOL, "grpc.health.v1.HealthCheckResponse.SERVING", "health.proto" },
 		{ SYMBOL, "svid.v1.Self", "self.proto" },
+		{ SYMBOL, "envoy.service.secret.v3.SecretDiscoveryService", "envoy/service/secret/v3/sds.proto" },
+		{ SYMBOL, "envoy.service.discovery.v3.DiscoveryRequest", "envoy/service/discovery/v3/discovery.proto" },
 		{ SYMBOL, "grpc.reflection.v1.ServerReflection", "reflection.proto" },
 		{ SYMBOL, "grpc.reflection.v1alpha.ServerReflection", "reflection_v1alpha.proto" },
 	};

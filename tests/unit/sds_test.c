@@ -353,7 +353,7 @@ static bool one_life(struct fixture *f, long nth, bool delta)
 	f->p = peer_new(&f->api, false);
 	test_api_set(&f->api, &set);
 	a = sds_open(f->p, delta ? SDS_DELTA : SDS_STREAM);
-	assert_true(buf_reserve(&a->sent, 4096) && buf_reserve(&a->body, 1u << 16));
+	assert_non_null(buf_reserve(&a->sent, 4096));
 	sds_put(&b, &(struct sds_says){ .delta = delta, .extensions = 20,
 					.names = (const char *const[]){ "default", "spiffe://f0.test", "ALL", NULL } });
 	peer_run(f->p);

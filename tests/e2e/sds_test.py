@@ -156,6 +156,28 @@ def test_names_and_form_are_settings_that_hold_for_running_streams():
         assert after["ROOTCA"]["kind"] == "plain" and "BEGIN CERTIFICATE" in after["ROOTCA"]["text"], after
 
 
+def test_peers_of_the_document_are_san_matchers_and_follow_it():
+    with Agent("sdspeers") as agent:
+        app = agent.program("app", CONFORMANCE)
+        first_peers = ["spiffe://e2e.test/db", "prefix:spiffe://e2e.test/ns/"]
+        agent.identity("app", app, more=f"  sds:\n    peers: {first_peers}\n")
+        agent.start()
+        state, delta = subscribe(agent, app, "default,ROOTCA,ALL"), subscribe(agent, app, "default,ROOTCA,ALL", "--delta")
+        for stream in (state, delta):
+            given = secrets(first(stream))
+            assert given["ROOTCA"]["peers"] == given["ALL"]["peers"] == first_peers, stream.said()
+        agent.identity("app", app, more="  sds:\n    peers: [spiffe://e2e.test/other]\n")
+        for stream in (state, delta):
+            given = secrets(stream.wait("message", 2, seconds=RELOAD_S * 2)[1])
+            assert given["ROOTCA"]["peers"] == given["ALL"]["peers"] == ["spiffe://e2e.test/other"], stream.said()
+        assert secrets(delta.of("message")[1]).keys() == {"ROOTCA", "ALL"}, delta.said()
+        agent.identity("app", app)
+        for stream in (state, delta):
+            assert secrets(stream.wait("message", 3, seconds=RELOAD_S * 2)[2])["ROOTCA"]["peers"] == [], stream.said()
+            quiet(stream, 3)
+            grows(stream)
+
+
 def test_a_caller_without_identity_gets_the_own_bundle_only_where_settings_say_so():
     with Agent("sdsnobody") as agent:
         app = agent.program("app", CONFORMANCE)

@@ -23,8 +23,7 @@ static struct slice domain_of(struct slice id)
 	return id;
 }
 
-/* "spiffe://td" and no path. */
-static bool is_domain(struct slice id)
+bool sds_is_domain(struct slice id)
 {
 	struct slice domain = domain_of(id);
 
@@ -80,7 +79,7 @@ static struct sds_source nobody(const struct api *api, struct slice id, bool hel
 	const struct gone *g = find_gone(&api->sds, id);
 	uint64_t version = g ? g->version : 0;
 
-	if (!version && held && is_domain(id))
+	if (!version && held && sds_is_domain(id))
 		version = api->set->sds_nobody;
 	if (!version || !api->set->nobody_ca.len)
 		return nothing;

@@ -115,11 +115,12 @@ static enum verdict twice(struct run *r)
 	return answered(r, &SECRETS("default", "default", "ROOTCA", "default"), NAMES("default", "ROOTCA"));
 }
 
+/* Who must stay quiet asks for bundles: an SVID may be rotated at that very moment. */
 static enum verdict ack_is_quiet(struct run *r)
 {
 	AUTO(call) struct call c = { 0 };
 	AUTO(sds_answer) struct sds_answer a = { 0 };
-	struct sds_request q = SECRETS("default", "ROOTCA");
+	struct sds_request q = SECRETS("ALL", "ROOTCA");
 	struct sds s;
 
 	TRY(sds_begin(r, &c, &s, false, &q, &a));
@@ -131,7 +132,7 @@ static enum verdict ack_is_quiet(struct run *r)
 	TRY(sds_quiet(r, &s, "a second ACK"));
 	/* The same set in another order is the same set. */
 	q.names[0] = "ROOTCA";
-	q.names[1] = "default";
+	q.names[1] = "ALL";
 	TRY(sds_say(r, &s, &q));
 	return sds_quiet(r, &s, "an ACK with the names in another order");
 }
@@ -150,7 +151,7 @@ static enum verdict nack_is_quiet(struct run *r)
 	AUTO(call) struct call c = { 0 };
 	AUTO(sds_answer) struct sds_answer a = { 0 };
 	AUTO(sds_answer) struct sds_answer b = { 0 };
-	struct sds_request q = SECRETS("default");
+	struct sds_request q = SECRETS("ALL");
 	struct sds s;
 
 	TRY(sds_begin(r, &c, &s, false, &q, &a));
@@ -160,7 +161,7 @@ static enum verdict nack_is_quiet(struct run *r)
 	TRY(sds_quiet(r, &s, "a NACK"));
 	q.names[1] = "ROOTCA";
 	TRY(sds_ask(r, &s, &q, &b));
-	return sds_has(r, &b, NAMES("default", "ROOTCA"));
+	return sds_has(r, &b, NAMES("ALL", "ROOTCA"));
 }
 
 /* An error of 60 KB, which must neither fill a log nor break the stream. */
@@ -190,14 +191,14 @@ static enum verdict stale_nonce(struct run *r)
 	AUTO(sds_answer) struct sds_answer a = { 0 };
 	AUTO(sds_answer) struct sds_answer b = { 0 };
 	AUTO(sds_answer) struct sds_answer d = { 0 };
-	struct sds_request q = SECRETS("default");
+	struct sds_request q = SECRETS("ALL");
 	struct sds s;
 
 	TRY(sds_begin(r, &c, &s, false, &q, &a));
-	q = SECRETS("default", "ROOTCA");
+	q = SECRETS("ALL", "ROOTCA");
 	q = sds_ack(&q, &a);
 	TRY(sds_ask(r, &s, &q, &b));
-	q = SECRETS("ALL");
+	q = SECRETS("default");
 	q = sds_ack(&q, &a); /* of the answer before */
 	TRY(sds_say(r, &s, &q));
 	TRY(sds_quiet(r, &s, "a request with a stale nonce"));
@@ -206,7 +207,7 @@ static enum verdict stale_nonce(struct run *r)
 	TRY(sds_quiet(r, &s, "a request with a nonce that never was"));
 	q = sds_ack(&q, &b);
 	TRY(sds_ask(r, &s, &q, &d));
-	return sds_has(r, &d, NAMES("ALL"));
+	return sds_has(r, &d, NAMES("default"));
 }
 
 static enum verdict changed_subscription(struct run *r)
@@ -450,6 +451,47 @@ static enum verdict any_framing(struct run *r)
 	return sds_has(r, &a, NAMES("ROOTCA"));
 }
 
+/* grpcurl ends its side after the request: the answer comes, and the watch goes on. */
+static enum verdict half_closed(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	AUTO(buf) struct buf m = BUF_INIT(4096);
+	AUTO(sds_answer) struct sds_answer a = { 0 };
+	struct sds s = { .c = &c };
+	int err = call_connect(r, &c);
+
+	sds_request_put(&m, false, &SECRETS("ALL", "ROOTCA"));
+	if (!err)
+		err = call_send(&c, &stream_secrets, buf_slice(&m), UNTIL_MESSAGE);
+	if (err)
+		return fail(r, "no answer: %s", reply_text(err, c.p));
+	s.id = c.id;
+	s.p = c.p;
+	TRY(sds_hear(r, &s, &a));
+	TRY(sds_has(r, &a, NAMES("ALL", "ROOTCA")));
+	return sds_quiet(r, &s, "the end of the client's side");
+}
+
+/* A client that refuses everything, again and again: no answers, and others do not notice. */
+static enum verdict refuser(struct run *r)
+{
+	AUTO(call) struct call c = { 0 };
+	AUTO(sds_answer) struct sds_answer a = { 0 };
+	struct sds_request q = SECRETS("ROOTCA");
+	struct sds s;
+
+	TRY(sds_begin(r, &c, &s, false, &q, &a));
+	for (int i = 0; i < 400; i++) {
+		q = SECRETS(i % 2 ? "ROOTCA" : "ALL");
+		sds_answer_done(&a);
+		TRY(sds_ask(r, &s, &q, &a));
+		q = nack(&q, &a);
+		TRY(sds_say(r, &s, &q));
+	}
+	TRY(sds_quiet(r, &s, "400 NACKs"));
+	return want_alive(r, "400 NACKs");
+}
+
 static enum verdict compressed(struct run *r)
 {
 	AUTO(call) struct call c = { 0 };
@@ -520,6 +562,7 @@ const struct test sds_tests[] = {
 	{ "SDS-5", "an ACK is not answered", MODE_IDENTITY, ack_is_quiet, NULL },
 	{ "SDS-6", "a NACK is not answered until the names change", MODE_IDENTITY, nack_is_quiet, NULL },
 	{ "SDS-6", "a NACK of 60 KB harms nobody", MODE_IDENTITY, long_nack, NULL },
+	{ "SDS-6", "400 NACKs harm nobody", MODE_IDENTITY, refuser, NULL },
 	{ "SDS-7", "a stale nonce is ignored", MODE_IDENTITY, stale_nonce, NULL },
 	{ "SDS-8", "changed names are answered, with the current or an empty nonce", MODE_IDENTITY, changed_subscription, NULL },
 	{ "SDS-8", "fewer names: what was given up does not come", MODE_IDENTITY, smaller_subscription, NULL },
@@ -536,6 +579,7 @@ const struct test sds_tests[] = {
 	{ "SDS-13", "no security header is asked for", MODE_IDENTITY, header_not_needed, NULL },
 	{ "SDS-30", "a client that comes back with a version is answered", MODE_IDENTITY, comes_back, NULL },
 	{ "SDS-31", "requests in any framing", MODE_IDENTITY, any_framing, NULL },
+	{ "SDS-31", "a client that ended its side is answered and goes on", MODE_IDENTITY, half_closed, NULL },
 	{ "SDS-31", "compressed flag: Unimplemented", MODE_IDENTITY, compressed, NULL },
 	{ "SDS-14", "equal bytes have one version, each answer a nonce", MODE_IDENTITY, versions_and_nonces, NULL },
 	{ 0 },

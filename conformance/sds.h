@@ -38,7 +38,7 @@ struct secret {
 	struct slice chain, key; /* PEM */
 	struct slice trusted_ca; /* PEM */
 	struct slice validator_name, validator_type, validator;
-	struct slice sans; /* the first match_typed_subject_alt_names */
+	struct slice context; /* the whole CertificateValidationContext */
 };
 
 /* A DiscoveryResponse or DeltaDiscoveryResponse, with bytes of its own. */
@@ -121,6 +121,9 @@ struct sds_request sds_ack(const struct sds_request *q, const struct sds_answer 
 
 /** sds_find() - the secret of that name; NULL when the answer has none. */
 const struct secret *sds_find(const struct sds_answer *a, const char *name);
+
+/** sds_member() - the first length-delimited field of that number; empty when there is none. */
+struct slice sds_member(struct slice m, unsigned int number);
 
 /** sds_removed() - whether removed_resources has the name. */
 bool sds_removed(const struct sds_answer *a, const char *name);

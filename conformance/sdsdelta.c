@@ -30,11 +30,11 @@ static enum verdict unknown(struct run *r)
 	AUTO(call) struct call c = { 0 };
 	AUTO(sds_answer) struct sds_answer a = { 0 };
 	AUTO(sds_answer) struct sds_answer b = { 0 };
-	struct sds_request q = SECRETS("default", "file-root:system");
+	struct sds_request q = SECRETS("ROOTCA", "file-root:system");
 	struct sds s;
 
 	TRY(sds_begin(r, &c, &s, true, &q, &a));
-	TRY(sds_has(r, &a, NAMES("default")));
+	TRY(sds_has(r, &a, NAMES("ROOTCA")));
 	TRY(has_removed(r, &a, "file-root:system"));
 	q = (struct sds_request){ .type_url = SECRET_TYPE, .nonce = a.nonce };
 	TRY(sds_say(r, &s, &q));
@@ -49,7 +49,7 @@ static enum verdict ack_and_nack(struct run *r)
 	AUTO(call) struct call c = { 0 };
 	AUTO(sds_answer) struct sds_answer a = { 0 };
 	AUTO(sds_answer) struct sds_answer b = { 0 };
-	struct sds_request q = SECRETS("default");
+	struct sds_request q = SECRETS("ALL");
 	struct sds s;
 
 	TRY(sds_begin(r, &c, &s, true, &q, &a));
@@ -74,7 +74,7 @@ static enum verdict one_more(struct run *r)
 	AUTO(sds_answer) struct sds_answer b = { 0 };
 	struct sds s;
 
-	TRY(sds_begin(r, &c, &s, true, &SECRETS("default"), &a));
+	TRY(sds_begin(r, &c, &s, true, &SECRETS("ALL"), &a));
 	TRY(sds_ask(r, &s, &SECRETS("ROOTCA"), &b));
 	TRY(sds_has(r, &b, NAMES("ROOTCA")));
 	return slice_eq(a.nonce, b.nonce) ? fail(r, "two answers with one nonce") : PASS;

@@ -76,8 +76,7 @@ void sds_metadata(struct buf *b, const char *key, const char *text)
 	put_text(b, 3, buf_slice(&fields));
 }
 
-/* The first length-delimited field of that number; empty when there is none. */
-static struct slice member(struct slice m, unsigned int number)
+struct slice sds_member(struct slice m, unsigned int number)
 {
 	while (m.len && slice_ok(&m)) {
 		struct field f = field_get(&m);
@@ -91,41 +90,41 @@ static struct slice member(struct slice m, unsigned int number)
 /* inline_bytes or inline_string of a DataSource. */
 static struct slice inlined(struct slice source)
 {
-	struct slice bytes = member(source, 2);
+	struct slice bytes = sds_member(source, 2);
 
-	return bytes.len ? bytes : member(source, 3);
+	return bytes.len ? bytes : sds_member(source, 3);
 }
 
 static void take_secret(struct slice any, struct secret *ret)
 {
-	struct slice m = member(any, 2);
-	struct slice tls = member(m, 2), context = member(m, 4);
-	struct slice custom = member(context, 12);
+	struct slice m = sds_member(any, 2);
+	struct slice tls = sds_member(m, 2), context = sds_member(m, 4);
+	struct slice custom = sds_member(context, 12);
 
 	ret->all = m;
-	ret->name = member(m, 1);
-	ret->chain = inlined(member(tls, 1));
-	ret->key = inlined(member(tls, 2));
-	ret->trusted_ca = inlined(member(context, 1));
-	ret->sans = member(context, 15);
-	ret->validator_name = member(custom, 1);
-	ret->validator_type = member(member(custom, 2), 1);
-	ret->validator = member(member(custom, 2), 2);
+	ret->name = sds_member(m, 1);
+	ret->chain = inlined(sds_member(tls, 1));
+	ret->key = inlined(sds_member(tls, 2));
+	ret->trusted_ca = inlined(sds_member(context, 1));
+	ret->context = context;
+	ret->validator_name = sds_member(custom, 1);
+	ret->validator_type = sds_member(sds_member(custom, 2), 1);
+	ret->validator = sds_member(sds_member(custom, 2), 2);
 }
 
 /* The Any of a resource says what it is; a delta Resource carries name and version beside it. */
 static int take_resource(struct slice m, bool delta, struct sds_answer *ret)
 {
-	struct slice any = delta ? member(m, 2) : m;
+	struct slice any = delta ? sds_member(m, 2) : m;
 	struct secret *s = &ret->secrets[ret->n];
 
-	if (ret->n == SDS_SECRETS || !slice_eq_str(member(any, 1), SECRET_TYPE))
+	if (ret->n == SDS_SECRETS || !slice_eq_str(sds_member(any, 1), SECRET_TYPE))
 		return -EPROTO;
 	*s = (struct secret){ 0 };
 	take_secret(any, s);
 	if (delta) {
-		s->version = member(m, 1);
-		if (!slice_eq(member(m, 3), s->name) || !s->version.len)
+		s->version = sds_member(m, 1);
+		if (!slice_eq(sds_member(m, 3), s->name) || !s->version.len)
 			return -EPROTO;
 	}
 	ret->n++;

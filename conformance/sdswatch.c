@@ -195,6 +195,30 @@ static void put_member(struct buf *b, const char *name, struct slice value)
 	buf_put_json(b, value);
 }
 
+/* match_typed_subject_alt_names of type URI: who may be on the other side. */
+static void put_peers(struct buf *b, struct slice context)
+{
+	const char *between = "";
+
+	buf_put_str(b, ",\"peers\":[");
+	while (context.len && slice_ok(&context)) {
+		struct field f = field_get(&context);
+
+		if (f.number != 15 || f.type != 2 || varint_field(f.bytes, 1) != 3)
+			continue;
+		struct slice matcher = sds_member(f.bytes, 2);
+		struct field how = field_get(&matcher);
+		AUTO(buf) struct buf text = BUF_INIT(8192);
+
+		buf_put_str(&text, how.number == 1 ? "" : how.number == 2 ? "prefix:" : "?");
+		buf_put_slice(&text, how.bytes);
+		buf_put_str(b, between);
+		buf_put_json(b, buf_slice(&text));
+		between = ",";
+	}
+	buf_put_str(b, "]");
+}
+
 /* What of a Secret a script can compare; never the key. */
 static void put_secret(struct buf *b, const struct secret *s)
 {
@@ -214,6 +238,8 @@ static void put_secret(struct buf *b, const struct secret *s)
 		buf_printf(b, ",\"pair\":%s", sds_pair(&scratch, s, &chain) == PASS ? "true" : "false");
 	else
 		put_member(b, "text", s->validator.len ? s->validator : s->trusted_ca);
+	if (s->context.len)
+		put_peers(b, s->context);
 	buf_put_str(b, "}");
 }
 

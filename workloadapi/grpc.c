@@ -188,6 +188,16 @@ static void refuse_err(struct call *c, int err)
 	refuse(c, err_status(err), err_text(err), 0);
 }
 
+static bool is_discovery(const struct call *c)
+{
+	return c->req.method && c->req.method->kind >= DISCOVER;
+}
+
+static bool is_many(const struct call *c)
+{
+	return c->req.method && (c->req.method->kind == MANY || (is_discovery(c) && c->req.method->kind != DISCOVER_ONCE));
+}
+
 /* Order matters: the security header comes before anything that depends on the caller (WE-3-5). */
 static void check_head(struct call *c)
 {
@@ -207,7 +217,7 @@ static void check_head(struct call *c)
 		refuse_err(c, -ERR_METHOD);
 	else if (r->timeout_bad)
 		refuse(c, GRPC_INTERNAL, "malformed grpc-timeout", 0);
-	else if (r->spiffe_api && call_conn(c)->refused)
+	else if ((r->spiffe_api || is_discovery(c)) && call_conn(c)->refused)
 		refuse_err(c, call_conn(c)->refused);
 }
 
@@ -255,11 +265,6 @@ static void drop_message(struct call *c, size_t bytes)
 	call_conn(c)->buffered -= (uint32_t)bytes;
 	if (!c->body.len)
 		buf_done(&c->body);
-}
-
-static bool is_many(const struct call *c)
-{
-	return c->req.method->kind == MANY || c->req.method->kind == DISCOVER || c->req.method->kind == DISCOVER_DELTA;
 }
 
 static bool follows(const struct call *c)
@@ -327,7 +332,7 @@ static void serve_many(struct call *c)
 /* Some bytes of the body. What nobody reads of an Envoy's requests, nearly all of it, is not kept. */
 static int take_bytes(struct call *c, struct slice bytes)
 {
-	bool discover = c->req.method->kind >= DISCOVER;
+	bool discover = is_discovery(c);
 	uint32_t *buffered = &call_conn(c)->buffered;
 	int err;
 
@@ -353,6 +358,8 @@ static void on_data(struct h2_stream *s, struct slice bytes)
 	struct call *c = call_of(s);
 	int err = 0;
 
+	if (c->refused && c->state == CALL_REQUEST && is_many(c))
+		end_with(c, c->outcome); /* whose requests may never end */
 	if (!takes_data(c))
 		return;
 	while (bytes.len && !err)

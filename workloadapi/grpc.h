@@ -22,7 +22,7 @@ struct grpc_conn {
 	bool whoami_wanted;	/* some call waits for it */
 	uint32_t buffered;	/* bytes of incomplete requests */
 	uint32_t requests;	/* complete ones */
-	int refused; /* not 0: what calls of the SPIFFE API are answered with */
+	int refused; /* not 0: what calls of the SPIFFE API and of SDS are answered with */
 };
 
 /* How a call ends. text is static. */

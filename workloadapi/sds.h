@@ -95,6 +95,9 @@ struct sds_ask {
 /** sds_find() - what @name stands for in the set that is served, for a stream like @ask. */
 struct sds_source sds_find(const struct api *api, struct slice name, const struct sds_ask *ask);
 
+/** sds_is_domain() - whether it is "spiffe://td" and no path. */
+bool sds_is_domain(struct slice id);
+
 /** sds_form_of() - how such a stream gets bundles now. */
 enum sds_form sds_form_of(const struct set *s, uint32_t wish);
 

@@ -8,6 +8,8 @@
 
 #define SCHEME "spiffe://"
 
+static const struct sds_source nothing = { .kind = SDS_NOTHING };
+
 /* A trust domain whose bundle was served once. version 0: it is served still, or again. */
 struct gone {
 	struct list node;
@@ -21,8 +23,7 @@ static struct slice domain_of(struct slice id)
 	return id;
 }
 
-/* "spiffe://td" and no path. */
-static bool is_domain(struct slice id)
+bool sds_is_domain(struct slice id)
 {
 	struct slice domain = domain_of(id);
 
@@ -57,7 +58,7 @@ static struct sds_source cert(const struct set_identity *id, uint64_t version)
 static struct sds_source bundle(const struct set_bundle *b)
 {
 	if (!b->der.len)
-		return (struct sds_source){ SDS_NOTHING };
+		return nothing;
 	return (struct sds_source){ .kind = SDS_BUNDLE, .bundle = b, .domain = domain_of(slice_str(b->trust_domain_id)),
 				    .version = b->sds_version };
 }
@@ -78,10 +79,10 @@ static struct sds_source nobody(const struct api *api, struct slice id, bool hel
 	const struct gone *g = find_gone(&api->sds, id);
 	uint64_t version = g ? g->version : 0;
 
-	if (!version && held && is_domain(id))
+	if (!version && held && sds_is_domain(id))
 		version = api->set->sds_nobody;
 	if (!version || !api->set->nobody_ca.len)
-		return (struct sds_source){ SDS_NOTHING };
+		return nothing;
 	return (struct sds_source){ .kind = SDS_NOBODY, .domain = domain_of(id), .version = version };
 }
 
@@ -102,10 +103,9 @@ static struct sds_source find_bundle(const struct api *api, struct slice name, c
 		return bundle(&s->own);
 	/* Without the validator one trust domain could speak for all of them: there is no such thing then. */
 	if (slice_eq(name, s->sds_all) && sds_form_of(s, ask->wish) == SDS_FORM_PLAIN)
-		return (struct sds_source){ SDS_NOTHING };
+		return nothing;
 	if (slice_eq(name, s->sds_all))
-		return (struct sds_source){ .kind = s->own.der.len ? SDS_ALL : SDS_NOTHING,
-					    .version = s->own.der.len ? s->sds_all_version : 0 };
+		return s->own.der.len ? (struct sds_source){ .kind = SDS_ALL, .version = s->sds_all_version } : nothing;
 	return fed && fed->der.len ? bundle(fed) : nobody(api, name, ask->held);
 }
 
@@ -119,7 +119,7 @@ struct sds_source sds_find(const struct api *api, struct slice name, const struc
 	id = set_find(s, name);
 	if (id)
 		return cert(id, id->sds_version);
-	return has_bundles(s) ? find_bundle(api, name, ask) : (struct sds_source){ SDS_NOTHING };
+	return has_bundles(s) ? find_bundle(api, name, ask) : nothing;
 }
 
 /* Versions */

@@ -2,8 +2,8 @@
 /*
  * sds_secret.c - Envoy's Secret messages, written straight into the pages that they are sent from. svid-front.
  *
- * Every message is written by a function that first runs without a buffer, for its length: a private key is nowhere but in its
- * own page and in the answer's. Source: Envoy API v3, sds.proto and what it uses. Next: sds_view.c.
+ * An answer is gone through twice, first without a buffer for the lengths of its parts: a private key is nowhere but in its own
+ * page and in the answer's. Source: Envoy API v3, sds.proto and what it uses. Next: sds_view.c.
  */
 #include <errno.h>
 
@@ -35,6 +35,8 @@ enum { MATCHER_TYPE = 1, MATCHER_STRING, SAN_URI = 3, STRING_EXACT = 1, STRING_P
 struct sds_out {
 	struct buf *to;
 	size_t n;
+	struct buf lengths;   /* u32 of each message inside, in the order in which they begin; filled while counting */
+	struct slice written; /* what is left of them while writing */
 	int err; /* sticky */
 };
 
@@ -46,6 +48,11 @@ struct subject {
 	enum sds_form form;
 	struct slice key; /* SDS_CERT */
 };
+
+static void sds_out_autoclean(struct sds_out *o)
+{
+	buf_done(&o->lengths);
+}
 
 static void out_slice(struct sds_out *o, struct slice s)
 {
@@ -83,17 +90,33 @@ static void out_number(struct sds_out *o, uint32_t number, uint64_t value)
 	out_varint(o, value);
 }
 
+static size_t varint_size(uint64_t v)
+{
+	size_t n = 1;
+
+	while (v >>= 7)
+		n++;
+	return n;
+}
+
 /* A field whose content is written by @put. */
 static void out_message_of(struct sds_out *o, uint32_t number, void (*put)(struct sds_out *o, const void *what), const void *what)
 {
-	struct sds_out count = { 0 };
+	size_t at = o->lengths.len, before = o->n;
+	uint32_t len;
 
-	put(&count, what);
-	if (count.err && !o->err)
-		o->err = count.err;
-	out_varint(o, number << 3 | PB_BYTES);
-	out_varint(o, count.n);
+	if (o->to) {
+		out_varint(o, number << 3 | PB_BYTES);
+		out_varint(o, slice_get_u32(&o->written));
+		put(o, what);
+		return;
+	}
+	buf_put_u32(&o->lengths, 0);
 	put(o, what);
+	len = (uint32_t)(o->n - before);
+	o->n += varint_size(number << 3) + varint_size(len);
+	for (size_t i = 0; i < sizeof(len) && !buf_ok(&o->lengths); i++)
+		o->lengths.data[at + i] = (uint8_t)(len >> 8 * i);
 }
 
 /* PEM (RFC 7468) */
@@ -429,21 +452,22 @@ static bool has_key(const struct sds_answer *a)
 int sds_encode(const struct sds_answer *a, struct message **ret_m)
 {
 	AUTO(message) struct message *m = NULL;
-	struct sds_out count = { 0 };
+	AUTO(sds_out) struct sds_out count = { .lengths = BUF_INIT(LIM_GRPC_RESPONSE) };
 	struct buf b = { 0 }; /* over the message's own bytes: it never grows, nothing is left behind elsewhere */
 	struct sds_out out = { .to = &b };
 	int err;
 
 	put_answer(&count, a);
-	if (count.err)
-		return count.err;
-	err = message_new(count.n, has_key(a), &b.data, &m);
+	err = count.err ? count.err : buf_ok(&count.lengths);
+	if (!err)
+		err = message_new(count.n, has_key(a), &b.data, &m);
 	if (err)
 		return err;
 	b.cap = b.max = count.n;
+	out.written = buf_slice(&count.lengths);
 	put_answer(&out, a);
 	err = buf_ok(&b);
-	if (!err && b.len != b.max)
+	if (!err && (b.len != b.max || slice_end(&out.written)))
 		err = -ERR_SIZE;
 	if (!err)
 		*ret_m = take(&m);

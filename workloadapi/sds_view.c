@@ -120,23 +120,33 @@ static uint32_t hash_names(const struct sds_view *v)
 	return h;
 }
 
-static struct sds_ask *find_ask(struct list *bucket, uint32_t hash, const struct sds_view *names, const struct sds_ask *like)
+static struct sds_ask *find_ask(struct list *bucket, const struct sds_view *names, const struct sds_ask *like)
 {
 	struct sds_ask *ask;
 
 	list_for_each(ask, bucket, node)
-		if (ask->hash == hash && ask->wish == like->wish && ask->all == like->all && ask->held == like->held &&
+		if (ask->hash == like->hash && ask->wish == like->wish && ask->all == like->all && ask->held == like->held &&
 		    same_rows(ask->names, names))
 			return ask;
 	return NULL;
 }
 
+/* Only bundles are replaced. */
+static bool has_domain(const struct sds_view *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (sds_is_domain(names->rows[i].name))
+			return true;
+	return false;
+}
+
 int sds_ask_get(struct api *api, struct sds_view *names, const struct sds_ask *like, struct sds_ask **ret_ask)
 {
 	AUTO(sds_view) struct sds_view *mine = names;
-	uint32_t hash = hash_names(mine);
-	struct list *bucket = &api->sds.asks[hash % SDS_BUCKETS];
-	struct sds_ask *ask = find_ask(bucket, hash, mine, like);
+	struct sds_ask want = { .refs = 1, .wish = like->wish, .hash = hash_names(mine), .all = like->all,
+				.held = like->held && has_domain(mine) };
+	struct list *bucket = &api->sds.asks[want.hash % SDS_BUCKETS];
+	struct sds_ask *ask = find_ask(bucket, mine, &want);
 
 	if (ask) {
 		ask->refs++;
@@ -146,8 +156,8 @@ int sds_ask_get(struct api *api, struct sds_view *names, const struct sds_ask *l
 	ask = mem_new(struct sds_ask);
 	if (!ask)
 		return -ENOMEM;
-	*ask = (struct sds_ask){ .refs = 1, .wish = like->wish, .hash = hash, .all = like->all, .held = like->held,
-				 .names = take(&mine) };
+	*ask = want;
+	ask->names = take(&mine);
 	list_add_tail(bucket, &ask->node);
 	*ret_ask = ask;
 	return 0;

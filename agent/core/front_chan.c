@@ -42,6 +42,21 @@ static int on_closed(struct chan *c, struct chan_msg *m)
 	return fr->table->ops->closed(fr->table->owner, fr->set, closed.conn, closed.err, closed.requests);
 }
 
+/* The set is good, but svid-keys is away or behind: it has not this generation any more, or not yet. */
+static bool lacks_key(int err)
+{
+	return err == -ERR_NOT_FOUND || err == -ERR_NOT_READY;
+}
+
+/* What follows from svid-keys' restart, or its next SVID, brings another F_SET; at once it would lack the key again. */
+static void set_missed(struct front *fr, const struct msg_FR_SET *set)
+{
+	log_info(EV_FRONT, KV("front", V_U(fr->number)), KV("what", V_S("lacks a key of its set")),
+		 KV("err", V_S(err_name(set->err))));
+	if (set->version == fr->set->version)
+		buf_reset(&fr->set->told);
+}
+
 static int on_set(struct chan *c, struct chan_msg *m)
 {
 	struct front *fr = chan_owner(c);
@@ -54,6 +69,10 @@ static int on_set(struct chan *c, struct chan_msg *m)
 		return -ERR_FORMAT;
 	if (!set.err) {
 		fr->set->acknowledged = set.version;
+		return 0;
+	}
+	if (lacks_key(set.err)) {
+		set_missed(fr, &set);
 		return 0;
 	}
 	/* It serves something older than what holds: another one takes its place, later and later while that fails. */

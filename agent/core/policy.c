@@ -276,7 +276,7 @@ static bool set_wants_digest(const struct selector_set *set, struct eval *e)
 
 static bool identity_wants_digest(const struct identity *id, struct eval *e)
 {
-	bool waived;
+	bool waived = false;
 
 	for (size_t i = 0; i < id->rules->n_sets; i++)
 		if (set_wants_digest(&id->rules->sets[i], e))

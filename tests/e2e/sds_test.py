@@ -11,9 +11,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import CONFORMANCE, SLOW, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import CONFORMANCE, ROOT, SLOW, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 from foreign import TrustDomain  # noqa: E402  pylint: disable=wrong-import-position
 
+CLAUSES = os.path.join(ROOT, "conformance", "clauses.tsv")
 RELOAD_S = 5  # a change of documents is in force within this
 QUIET_S = 1.5  # after a change that concerns somebody else
 PERMISSION_DENIED, UNAVAILABLE = 7, 14
@@ -155,6 +156,28 @@ def test_names_and_form_are_settings_that_hold_for_running_streams():
         assert after["ROOTCA"]["kind"] == "plain" and "BEGIN CERTIFICATE" in after["ROOTCA"]["text"], after
 
 
+def test_peers_of_the_document_are_san_matchers_and_follow_it():
+    with Agent("sdspeers") as agent:
+        app = agent.program("app", CONFORMANCE)
+        first_peers = ["spiffe://e2e.test/db", "prefix:spiffe://e2e.test/ns/"]
+        agent.identity("app", app, more=f"  sds:\n    peers: {first_peers}\n")
+        agent.start()
+        state, delta = subscribe(agent, app, "default,ROOTCA,ALL"), subscribe(agent, app, "default,ROOTCA,ALL", "--delta")
+        for stream in (state, delta):
+            given = secrets(first(stream))
+            assert given["ROOTCA"]["peers"] == given["ALL"]["peers"] == first_peers, stream.said()
+        agent.identity("app", app, more="  sds:\n    peers: [spiffe://e2e.test/other]\n")
+        for stream in (state, delta):
+            given = secrets(stream.wait("message", 2, seconds=RELOAD_S * 2)[1])
+            assert given["ROOTCA"]["peers"] == given["ALL"]["peers"] == ["spiffe://e2e.test/other"], stream.said()
+        assert secrets(delta.of("message")[1]).keys() == {"ROOTCA", "ALL"}, delta.said()
+        agent.identity("app", app)
+        for stream in (state, delta):
+            assert secrets(stream.wait("message", 3, seconds=RELOAD_S * 2)[2])["ROOTCA"]["peers"] == [], stream.said()
+            quiet(stream, 3)
+            grows(stream)
+
+
 def test_a_caller_without_identity_gets_the_own_bundle_only_where_settings_say_so():
     with Agent("sdsnobody") as agent:
         app = agent.program("app", CONFORMANCE)
@@ -166,6 +189,9 @@ def test_a_caller_without_identity_gets_the_own_bundle_only_where_settings_say_s
         agent.start()
         given = answer(agent, app, "default,ROOTCA")
         assert given and secrets(given).keys() == {"ROOTCA"}, given
+        # The Workload API's bundles are not SDS': it refuses as before.
+        judge = agent.play(app, "--socket", agent.socket, "--clauses", agent.readable(CLAUSES), "--expect", "none", "--only", "WA-5")
+        assert judge.finish(60) == 0 and any(" passed, 0 failed" in line for line in judge.other), judge.other
 
 
 if __name__ == "__main__":

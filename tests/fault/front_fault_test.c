@@ -193,6 +193,8 @@ static int one_life(long nth)
 		one_call(&r, 2, "/SpiffeWorkloadAPI/FetchJWTSVID", "x", 1);
 		one_call(&r, 3, "/SpiffeWorkloadAPI/FetchJWTSVID", "x", 1);
 		one_call(&r, 4, "/SpiffeWorkloadAPI/FetchWITSVID", "spiffe://td.test/w1", 1);
+		one_call(&r, 5, "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets", "1", 1);
+		one_call(&r, 6, "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets", "", 1);
 	}
 	close(r.core);
 	r.core = -1;

@@ -39,7 +39,7 @@ def rust():
     return built("rust") + "-workload"
 
 
-def _link_or_copy(source, target):
+def link_or_copy(source, target):
     """Folders of clients are tens of MB: the same file under another name is as good."""
     try:
         os.link(source, target)
@@ -95,7 +95,7 @@ class Interpreted:
 
     def install(self, folder, name):
         place = os.path.join(folder, name)
-        shutil.copytree(built(self.name), place, symlinks=True, copy_function=_link_or_copy)
+        shutil.copytree(built(self.name), place, symlinks=True, copy_function=link_or_copy)
         argv = [*self.launcher(place), os.path.join(place, self.script)]
         return Program(argv, {"unix:path": os.path.realpath(argv[0]), "process:cmdline": " ".join(argv),
                               "unix:uid": CALLER_UID})

@@ -64,6 +64,18 @@ class TrustDomain:
         os.chmod(path, 0o644)
         return path
 
+    def leaf(self, path):
+        """(certificate, key): files of an X.509-SVID of spiffe://NAME/PATH."""
+        certificate, key, request, rules = (self._path(path + end) for end in (".pem", ".key", ".csr", ".cnf"))
+        with open(rules, "w", encoding="utf-8") as f:
+            f.write(f"subjectAltName=critical,URI:spiffe://{self.name}/{path}\nbasicConstraints=critical,CA:FALSE\n"
+                    "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n")
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
+                "-subj", "/")
+        openssl("x509", "-req", "-in", request, "-CA", self._path("ca.pem"), "-CAkey", self._path("ca.key"), "-CAcreateserial",
+                "-days", "1", "-extfile", rules, "-out", certificate)
+        return certificate, key
+
     def token(self, kid="first", audience=("one",), **changes):
         """A JWT-SVID of spiffe://NAME/peer; changes replace or (None) remove claims."""
         now = int(time.time())

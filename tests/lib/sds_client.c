@@ -113,8 +113,12 @@ struct answer *sds_open(struct peer *p, const char *path)
 		{ "content-type", "application/grpc" }, { "te", "trailers" }, { NULL, NULL },
 	};
 
+	struct answer *a;
+
 	p->hold = true;
-	return peer_request(p, fields, slice_of(NULL, 0));
+	a = peer_request(p, fields, slice_of(NULL, 0));
+	assert_non_null(buf_reserve(&a->body, 1u << 17)); /* what was heard stays where it is */
+	return a;
 }
 
 void sds_send(struct peer *p, struct answer *a, struct slice bytes)

@@ -412,6 +412,31 @@ static void fronts_that_never_take_it_come_later_and_later(void **state)
 	assert_true(w.core != 0);
 }
 
+/* svid-keys was restarted before the front had its key: the generation is gone, the stream must not be. */
+static void a_front_whose_key_is_gone_keeps_its_streams_and_is_told_again(void **state)
+{
+	struct world_front *f;
+	uint64_t version;
+	int fd;
+
+	(void)state;
+	f = served(&fd);
+	version = f->version;
+	w.ways.front_set_err = -ERR_NOT_FOUND;
+	for (int i = 0; i < 3; i++, version++) {
+		world_new_keys(&w);
+		world_until(&w, f->version > version);
+	}
+	w.ways.front_set_err = 0;
+	world_new_keys(&w);
+	world_until(&w, f->version > version);
+	assert_false(world_is_closed(&w, fd, 100));
+	assert_int_equal(w.kills, 0);
+	assert_false(w.conns[0].ended);
+	assert_core_is_well();
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +455,7 @@ int main(void)
 		T(a_wit_svid_that_fails_keeps_nobody_from_the_other),
 		T(both_kinds_are_renewed),
 		T(a_front_that_does_not_take_its_set_is_replaced),
+		T(a_front_whose_key_is_gone_keeps_its_streams_and_is_told_again),
 		T(fronts_that_never_take_it_come_later_and_later),
 	};
 

@@ -6,6 +6,7 @@
 #ifndef TESTS_ROLE_CORE_WORLD_H
 #define TESTS_ROLE_CORE_WORLD_H
 
+#include "agent/base/clock.h"
 #include "agent/ipc/chan.h"
 #include "agent/ipc/plan.h"
 
@@ -13,6 +14,7 @@
 #define WORLD_FRONTS 64
 #define WORLD_CONNS 64
 #define WORLD_JWTS 128
+#define WORLD_WAIT_MS 10000
 
 struct world_front {
 	uint32_t number; /* 0: not used */
@@ -119,12 +121,18 @@ void world_free(struct world *w);
 /** world_step() - answer whatever comes within @ms. */
 void world_step(struct world *w, int ms);
 
-/** world_until() - step until @cond holds or four seconds are over; the test fails then. */
-#define world_until(w, cond)                                                   \
-	do {                                                                   \
-		for (int step_ = 0; step_ < 400 && !(cond); step_++)           \
-			world_step(w, 10);                                     \
-		assert_true(cond);                                             \
+/** world_until() - step until @cond holds or WORLD_WAIT_MS are over; the test fails then. */
+#define world_until(w, cond)                                                                    \
+	do {                                                                                    \
+		uint64_t until_ = clock_boot_ns() + WORLD_WAIT_MS * NS_PER_MS;                  \
+		bool is_ = (cond);                                                              \
+												\
+		while (!is_ && clock_boot_ns() < until_) {                                      \
+			world_step(w, 10);                                                      \
+			is_ = (cond);                                                           \
+		}                                                                               \
+		if (!is_)                                                                       \
+			fail_msg("not in %d ms: %s", WORLD_WAIT_MS, #cond);                     \
 	} while (0)
 
 /** world_client() - a connection to the public socket, with a byte sent so that it is looked at. */

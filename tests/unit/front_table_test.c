@@ -455,6 +455,78 @@ static void a_front_that_takes_all_is_not_watched(void **state)
 	close(fd);
 }
 
+/* The front of the empty set, which needs no SVID to be told of. */
+static int serving(void)
+{
+	assert_int_equal(fronts_start(fronts), 0);
+	return start(last_spawn - 1, true);
+}
+
+static void says_of_set(int fd, uint64_t version, int err)
+{
+	assert_int_equal(ipc_put(fd, FR_SET, 0, .version = version, .err = err), 0);
+	run();
+}
+
+/* svid-keys is away, or behind: nothing is wrong with the front, and what it serves stays. */
+static void a_front_that_lacked_a_key_goes_on_and_is_told_everything_again(void **state)
+{
+	static const int why[] = { -ERR_NOT_FOUND, -ERR_NOT_READY };
+	uint64_t version = 1;
+	int fd = serving();
+
+	(void)state;
+	assert_int_equal(count(fd, MSG_F_SET), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(why); i++) {
+		says_of_set(fd, version++, why[i]);
+		assert_int_equal(kills, 0);
+		assert_int_equal(count(fd, MSG_F_SET), 0); /* not at once: it would ask for the same key again */
+		fronts_push(fronts, 0);
+		assert_int_equal(count(fd, MSG_F_SET), 1);
+	}
+	says_of_set(fd, version, 0);
+	fronts_push(fronts, 0);
+	assert_int_equal(count(fd, MSG_F_SET), 0);
+	close(fd);
+}
+
+static void an_old_complaint_of_a_front_changes_nothing(void **state)
+{
+	const struct sds_settings sds = { .svid = "mine" };
+	int fd = serving();
+
+	(void)state;
+	fronts_set_sds(fronts, &sds);
+	assert_int_equal(count(fd, MSG_F_SET), 2);
+	says_of_set(fd, 1, -ERR_NOT_FOUND);
+	fronts_push(fronts, 0);
+	assert_int_equal(count(fd, MSG_F_SET), 0);
+	assert_int_equal(kills, 0);
+	close(fd);
+}
+
+static void a_front_that_cannot_take_a_set_is_replaced(void **state)
+{
+	static const int why[] = { -ERR_FORMAT, -ERR_SPIFFE_ID, -ENOMEM, -ERR_CLOSED };
+	uint32_t number = 0;
+
+	(void)state;
+	assert_int_equal(fronts_start(fronts), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(why); i++) {
+		struct idset *set = fronts_empty_set(fronts);
+		int fd;
+
+		for (int n = 0; n < 100 && (!set->front || set->front->number == number); n++)
+			assert_int_equal(loop_once(loop, 20), 0);
+		number = set->front->number;
+		fd = start(number, true);
+		assert_int_equal(count(fd, MSG_F_SET), 1);
+		says_of_set(fd, set->version, why[i]);
+		assert_int_equal(kills, i + 1);
+		close(fd);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -473,6 +545,9 @@ int main(void)
 		T(a_front_that_svidd_could_not_start_is_tried_again),
 		T(a_front_that_takes_nothing_is_killed),
 		T(a_front_that_takes_all_is_not_watched),
+		T(a_front_that_lacked_a_key_goes_on_and_is_told_everything_again),
+		T(an_old_complaint_of_a_front_changes_nothing),
+		T(a_front_that_cannot_take_a_set_is_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

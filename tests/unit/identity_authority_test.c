@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity_authority_test.c - what svid-core believes of svid-keys, stores of it and shows of it.
- * links: agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
-#include "tests/unit/identity_rig.h"
+ * links: tests/lib/identity_rig.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
+#include "agent/base/clock.h"
+#include "tests/lib/identity_rig.h"
 
 static void sealed_state_is_on_disk_before_it_is_used(void **state)
 {

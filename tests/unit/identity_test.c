@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity_test.c - SVIDs from the first holder to the last, with this test as svid-keys.
- * links: agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
-#include "tests/unit/identity_rig.h"
+ * links: tests/lib/identity_rig.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "tests/lib/identity_rig.h"
 
 static void an_identity_is_issued_for_its_first_holder_only(void **state)
 {

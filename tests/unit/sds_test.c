@@ -297,6 +297,17 @@ static void a_state_that_serves_nobody_ends_streams_as_it_says(void **state)
 	assert_true(a->closed);
 }
 
+/* Its caller could not be decided about: what it would get here says nothing about it. */
+static void a_refused_connection_is_told_to_come_again(void **state)
+{
+	struct fixture *f = *state;
+	struct answer *a;
+
+	f->p->g.refused = -ERR_NOT_READY;
+	a = sds_begin(f, (const char *const[]){ "default", NULL });
+	assert_failed(a, GRPC_UNAVAILABLE, "agent is not ready");
+}
+
 /* A client that has nothing more to say still follows. */
 static void half_closed_streams_go_on(void **state)
 {
@@ -353,7 +364,7 @@ static bool one_life(struct fixture *f, long nth, bool delta)
 	f->p = peer_new(&f->api, false);
 	test_api_set(&f->api, &set);
 	a = sds_open(f->p, delta ? SDS_DELTA : SDS_STREAM);
-	assert_true(buf_reserve(&a->sent, 4096) && buf_reserve(&a->body, 1u << 16));
+	assert_non_null(buf_reserve(&a->sent, 4096));
 	sds_put(&b, &(struct sds_says){ .delta = delta, .extensions = 20,
 					.names = (const char *const[]){ "default", "spiffe://f0.test", "ALL", NULL } });
 	peer_run(f->p);
@@ -397,6 +408,7 @@ int main(void)
 		TEST(without_an_identity_there_is_nothing_but_by_policy),
 		TEST(fetch_answers_once_and_is_done),
 		TEST(a_state_that_serves_nobody_ends_streams_as_it_says),
+		TEST(a_refused_connection_is_told_to_come_again),
 		TEST(half_closed_streams_go_on),
 		TEST(an_expired_certificate_is_not_there),
 		TEST(nothing_is_kept_for_streams_that_are_gone),

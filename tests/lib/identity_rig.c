@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_rig.h - identities and their authority, with the test as svid-keys. For identity_test.c, identity_authority_test.c. */
-#ifndef TESTS_UNIT_IDENTITY_RIG_H
-#define TESTS_UNIT_IDENTITY_RIG_H
-
-#define MAYBE_UNUSED __attribute__((unused))
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+/* identity_rig.c - see identity_rig.h. */
+#include "tests/lib/identity_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,32 +12,31 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
-#include "agent/core/identity.h"
-#include "agent/core/state_db.h"
+
+struct loop *loop;
+struct state *st;
+struct authority *auth;
+struct audit audit;
+struct identities *ids;
+int keys;
+unsigned int changes, killed, authority_changes;
+bool stored_before_use;
+struct authority_config config;
 
 static char dir[64];
-static struct loop *loop;
-static struct state *st;
-static struct authority *auth;
-static struct audit audit;
-static struct identities *ids;
 static struct buf scratch;
-static int keys; /* our end as svid-keys */
-static unsigned int changes, killed, authority_changes, jwts_done;
-static bool stored_before_use;
-static struct authority_config config;
 
-static struct identity doc = { .number = 7, .name = (char *)"app", .spiffe_id = (char *)"spiffe://example.org/app",
-			       .hint = (char *)"", .x509_ttl = 3600, .key_type = KEY_EC_P256 };
+struct identity doc = { .number = 7, .name = (char *)"app", .spiffe_id = (char *)"spiffe://example.org/app",
+			.hint = (char *)"", .x509_ttl = 3600, .key_type = KEY_EC_P256 };
 
-MAYBE_UNUSED static void on_changed(void *owner, uint32_t number)
+static void on_changed(void *owner, uint32_t number)
 {
 	(void)owner;
 	assert_int_equal(number, doc.number);
 	changes++;
 }
 
-MAYBE_UNUSED static void on_authority(void *owner)
+static void on_authority(void *owner)
 {
 	AUTO(buf) struct buf blob = BUF_INIT(LIM_SEALED);
 
@@ -58,29 +48,28 @@ MAYBE_UNUSED static void on_authority(void *owner)
 	identities_ready(ids);
 }
 
-MAYBE_UNUSED static void on_issued(void *owner, uint32_t identity, enum svid_kind kind, uint32_t id, int err,
+static void on_issued(void *owner, uint32_t identity, enum svid_kind kind, uint32_t id, int err,
 		      const struct svid_issued *svid)
 {
 	(void)owner;
 	identities_issued(ids, identity, kind, id, err, svid);
 }
 
-MAYBE_UNUSED static void on_jwt_done(void *owner, uint32_t id, int err, const struct jwt_issued *jwt)
+static void on_jwt_done(void *owner, uint32_t id, int err, const struct jwt_issued *jwt)
 {
 	(void)owner;
 	(void)id;
 	(void)err;
 	(void)jwt;
-	jwts_done++;
 }
 
-MAYBE_UNUSED static void on_lost(void *owner)
+static void on_lost(void *owner)
 {
 	(void)owner;
 	identities_lost(ids);
 }
 
-MAYBE_UNUSED static void on_kill(void *owner)
+static void on_kill(void *owner)
 {
 	(void)owner;
 	killed++;
@@ -89,7 +78,7 @@ MAYBE_UNUSED static void on_kill(void *owner)
 static const struct authority_ops authority_ops = { on_authority, on_issued, on_jwt_done, on_lost, on_kill };
 static const struct identities_ops identities_ops = { on_changed };
 
-MAYBE_UNUSED static void new_keys(void)
+void new_keys(void)
 {
 	int pair[2];
 
@@ -100,11 +89,11 @@ MAYBE_UNUSED static void new_keys(void)
 	assert_int_equal(authority_peer(auth, pair[1]), 0);
 }
 
-MAYBE_UNUSED static int setup(void **unused)
+int identity_rig_setup(void **unused)
 {
 	(void)unused;
 	log_init("test", LOG_ERROR);
-	changes = killed = authority_changes = jwts_done = 0;
+	changes = killed = authority_changes = 0;
 	config = (struct authority_config){ "example.org", 1000, 2000, false };
 	stored_before_use = false;
 	keys = -1;
@@ -119,7 +108,7 @@ MAYBE_UNUSED static int setup(void **unused)
 	return identities_new(loop, auth, &audit, &identities_ops, NULL, &ids);
 }
 
-MAYBE_UNUSED static int teardown(void **unused)
+int identity_rig_teardown(void **unused)
 {
 	char path[128];
 
@@ -138,7 +127,7 @@ MAYBE_UNUSED static int teardown(void **unused)
 }
 
 /* The next message to svid-keys, which must be of @type. */
-MAYBE_UNUSED static struct chan_msg next(uint16_t type)
+struct chan_msg next(uint16_t type)
 {
 	struct pollfd p = { .fd = keys, .events = POLLIN };
 	struct chan_msg m;
@@ -153,7 +142,7 @@ MAYBE_UNUSED static struct chan_msg next(uint16_t type)
 }
 
 /* KY_STORED follows each KY_LOADED; whoever wants it says so. */
-MAYBE_UNUSED static bool nothing_said(void)
+bool nothing_said(void)
 {
 	struct pollfd p = { .fd = keys, .events = POLLIN };
 	struct chan_msg m = { .type = MSG_KY_STORED };
@@ -165,14 +154,14 @@ MAYBE_UNUSED static bool nothing_said(void)
 	return m.type == MSG_KY_STORED;
 }
 
-MAYBE_UNUSED static void say_loaded(int err)
+void say_loaded(int err)
 {
 	assert_int_equal(ipc_put(keys, KY_LOADED, 0, .err = err, .bundle = slice_str(err ? "" : "bundle"),
 				 .not_after = clock_wall_s() + 1000, .sealed = slice_str(err ? "" : "sealed")), 0);
 	assert_int_equal(loop_once(loop, 100), 0);
 }
 
-MAYBE_UNUSED static void make_ready(void)
+void make_ready(void)
 {
 	new_keys();
 	authority_configure(auth, &config);
@@ -181,7 +170,7 @@ MAYBE_UNUSED static void make_ready(void)
 	assert_int_equal(authority_err(auth), 0);
 }
 
-MAYBE_UNUSED static uint32_t asked(void)
+uint32_t asked(void)
 {
 	struct chan_msg m = next(MSG_KY_ISSUE);
 	struct msg_KY_ISSUE ask;
@@ -191,7 +180,7 @@ MAYBE_UNUSED static uint32_t asked(void)
 	return m.id;
 }
 
-MAYBE_UNUSED static void say_issued(uint32_t id, uint64_t generation, int err)
+void say_issued(uint32_t id, uint64_t generation, int err)
 {
 	int64_t now = clock_wall_s();
 
@@ -201,20 +190,16 @@ MAYBE_UNUSED static void say_issued(uint32_t id, uint64_t generation, int err)
 	assert_int_equal(loop_once(loop, 100), 0);
 }
 
-MAYBE_UNUSED static uint64_t generation(void)
+uint64_t generation(void)
 {
 	struct set_entry e = { 0 };
 
 	return identity_entry(ids, doc.number, &e) ? 0 : e.generation;
 }
 
-MAYBE_UNUSED static int entry_err(void)
+int entry_err(void)
 {
 	struct set_entry e;
 
 	return identity_entry(ids, doc.number, &e);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-#endif

@@ -505,6 +505,21 @@ int attest_ask(struct attest *a, struct attest_job *job)
 	return 0;
 }
 
+void attest_also_for(struct attest_job *job, uint32_t caller)
+{
+	uint32_t was = job->caller;
+
+	if (!job->pool || job->worker || !has_worker(job->pool, job))
+		return;
+	job->caller = caller;
+	if (has_worker(job->pool, job)) {
+		job->caller = was;
+		return;
+	}
+	(void)!loop_timer_in(job->pool->loop, &job->deadline, time_of(job)); /* no memory: the time of before stays */
+	dispatch(job->pool);
+}
+
 void attest_cancel(struct attest_job *job)
 {
 	if (!job->pool)

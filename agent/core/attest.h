@@ -92,6 +92,12 @@ void attest_about_file(struct attest_job *job, const struct svid_image *img, pid
 void attest_take_proc(struct svid_image *img, const struct msg_A_IDENTITY *m);
 
 /**
+ * attest_also_for() - @caller wants the answer to @job too. While it waits for a worker behind other questions of the one
+ * who asked, it becomes @caller's, unless he has one out as well; and it may wait anew.
+ */
+void attest_also_for(struct attest_job *job, uint32_t caller);
+
+/**
  * attest_ask() - queue @job (kind, its question, caller and done are set). done() is called from the loop, never from here.
  * Errors: -ERR_LIMIT (the queue or the caller's share of it is full), -ENOMEM. Then done() is not called.
  */

@@ -32,6 +32,7 @@ struct digest {
 	struct attest_job hash;
 	int fd; /* -1 unless it is being hashed */
 	uint64_t charged; /* ns */
+	uint32_t payer;
 	int err;
 	uint64_t expires; /* of a failure, CLOCK_BOOTTIME ns */
 	char hex[DIGEST_HEX + 1];
@@ -234,7 +235,7 @@ static void settle(struct digest *d)
 {
 	uint64_t took = d->hash.started ? clock_boot_ns() - d->hash.started : 0;
 
-	account_of(d->ds, d->hash.caller)->left += (int64_t)d->charged - (int64_t)took;
+	account_of(d->ds, d->payer)->left += (int64_t)d->charged - (int64_t)took;
 }
 
 /* ---- the table ---- */
@@ -302,10 +303,12 @@ static void refuse(struct digest_want *w, int err)
 	tell(w);
 }
 
-/* Which failures say something of the file, not of the moment. */
-static bool lasts(int err)
+/* Which failures say something of the file, not of the moment: that no worker was free in time does not. */
+static bool lasts(const struct digest *d)
 {
-	return err && err != -ERR_CHANGED && err != -ERR_CLOSED && err != -ERR_LIMIT && err != -ENOMEM;
+	int err = d->err;
+
+	return err && d->hash.started && err != -ERR_CHANGED && err != -ERR_CLOSED && err != -ERR_LIMIT && err != -ENOMEM;
 }
 
 static void on_hashed(struct attest_job *job, const struct attest_answer *answer, int err)
@@ -324,7 +327,7 @@ static void on_hashed(struct attest_job *job, const struct attest_answer *answer
 	d->expires = clock_boot_ns() + LIM_DIGEST_FAILED_MS * NS_PER_MS;
 	d->ds->stats.hashed += !d->err;
 	d->ds->stats.failed += !!d->err;
-	keep = d->exe.ctime_sec && (lasts(d->err) || (!d->err && answer->digested->settled));
+	keep = d->exe.ctime_sec && (lasts(d) || (!d->err && answer->digested->settled));
 	while (!list_empty(&d->wants)) {
 		struct digest_want *w = list_entry(d->wants.next, struct digest_want, node);
 
@@ -392,6 +395,7 @@ static int start(struct digests *ds, struct digest_want *w, int *fd)
 		return -ENOMEM;
 	about_content(&d->hash, w, *fd);
 	d->charged = charged;
+	d->payer = w->open.caller;
 	err = attest_ask(ds->attest, &d->hash);
 	if (err) {
 		settle(d);
@@ -417,6 +421,7 @@ static void on_opened(struct attest_job *job, const struct attest_answer *answer
 	}
 	if (d) {
 		list_add_tail(&d->wants, &w->node);
+		attest_also_for(&d->hash, w->open.caller);
 		return;
 	}
 	if (!err)

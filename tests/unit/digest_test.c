@@ -375,6 +375,35 @@ static void one_user_keeps_one_hasher_at_most(void **state)
 		assert_int_equal(g.callers[i].told, 1);
 }
 
+/* Who asks first must not be able to keep a file that others wait for at the end of his own queue. */
+static void a_file_that_another_user_waits_for_too_leaves_the_queue_of_the_first(void **state)
+{
+	struct caller *slow = caller(0), *wanted = caller(1), *other, *third;
+
+	(void)state;
+	g.hold = true;
+	wanted->record.image.exe.ino++;
+	assert_false(ask(slow));
+	run();
+	assert_false(ask(wanted));
+	run();
+	assert_int_equal(g.hashes, 1);
+	third = same_file(3, wanted); /* of the same user: no reason */
+	assert_false(ask(third));
+	run();
+	assert_int_equal(g.hashes, 1);
+	other = same_file(2, wanted);
+	other->record.creds.ids.uid = 1001;
+	assert_false(ask(other));
+	run();
+	assert_int_equal(g.hashes, 2);
+	let_go();
+	assert_int_equal(g.hashes, 2);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(g.callers[i].told, 1);
+	assert_string_equal(other->want.hex, wanted->want.hex);
+}
+
 static void who_leaves_is_not_told_and_the_digest_is_kept(void **state)
 {
 	struct caller *first = caller(0);
@@ -536,6 +565,7 @@ int main(void)
 		T(too_large_a_file_is_not_even_tried),
 		T(each_user_has_a_share),
 		T(one_user_keeps_one_hasher_at_most),
+		T(a_file_that_another_user_waits_for_too_leaves_the_queue_of_the_first),
 		T(who_leaves_is_not_told_and_the_digest_is_kept),
 		T(dead_hashers_are_a_named_failure),
 		T(what_is_known_is_bounded),

@@ -31,6 +31,7 @@ struct fetch {
 	struct call_wait wait;
 	struct api *api;
 	size_t n, left;
+	uint64_t changes; /* tokens.changes at its start */
 	struct buf audiences; /* to remember the joined answer by; empty: it is about one identity */
 	struct part parts[];
 };
@@ -112,6 +113,8 @@ static int join(struct fetch *f, struct message **ret_m)
 	size_t n = 0;
 	int err;
 
+	if (f->n > 1 && f->changes != f->api->tokens.changes)
+		return -ERR_IDENTITIES;
 	for (size_t i = 0; i < f->n; i++) {
 		struct part *p = &f->parts[i];
 
@@ -170,6 +173,7 @@ static struct fetch *fetch_new(struct api *api, size_t n)
 		return NULL;
 	f->api = api;
 	f->n = n;
+	f->changes = api->tokens.changes;
 	f->wait.gone = on_gone;
 	f->audiences = (struct buf)BUF_INIT(LIM_JWT_AUDIENCES);
 	for (size_t i = 0; i < n; i++) {

@@ -416,12 +416,23 @@ static bool is_as_before(const struct set *old, const struct set *now, uint64_t 
 	       a->e.jwt_rules == b->e.jwt_rules;
 }
 
+static bool all_as_before(const struct set *old, const struct set *now)
+{
+	if (!old || old->n_ids != now->n_ids)
+		return false;
+	for (size_t i = 0; i < old->n_ids; i++)
+		if (!is_as_before(old, now, old->ids[i].e.identity))
+			return false;
+	return true;
+}
+
 void tokens_follow(struct api *api, const struct set *old)
 {
 	struct tokens *t = &api->tokens;
 	struct token *k, *tmp;
 	struct list gone;
 
+	t->changes += !all_as_before(old, api->set);
 	list_for_each_safe(k, tmp, &t->ready, line)
 		if (!is_as_before(old, api->set, k->who))
 			drop(t, k);

@@ -48,6 +48,7 @@ struct tokens {
 	size_t n_ready, n_open;
 	size_t bytes;	    /* of the ready ones */
 	uint32_t last;	    /* number of the newest order */
+	uint64_t changes;   /* of identities: parts of an answer from before and after one do not belong together */
 };
 
 /** tokens_init() - none. */

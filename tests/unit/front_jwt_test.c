@@ -424,6 +424,23 @@ static void identity_that_leaves_takes_its_tokens_along(void **state)
 	assert_string_equal(tokens_of(a), "w1=o2.2.s# w2=o5.3.s#");
 }
 
+/* One part was there already when its identity changed: nobody gets it any more, now or out of the cache. */
+static void what_was_signed_before_a_change_is_not_joined_after_it(void **state)
+{
+	const struct test_set later = { .version = 2, .n = 2, .first = 1, .der_bytes = 100 };
+	struct fixture *f = *state;
+	struct answer *a = fetch(f, "x", NULL);
+
+	fixture_sign(f, &f->orders[0], LIFE);
+	test_api_set(&f->api, &later); /* w0 is gone, w2 is new */
+	fixture_sign(f, &f->orders[1], LIFE);
+	peer_run(f->p);
+	assert_failed(a, GRPC_UNAVAILABLE, "the identities of the caller changed");
+	a = fetch(f, "x", NULL);
+	sign_all(f, 2);
+	assert_string_equal(tokens_of(a), "w1=o2.2.s# w2=o3.3.s#");
+}
+
 /* A rotation of the X.509-SVIDs is no reason to sign all tokens again. */
 static void same_identities_keep_their_tokens(void **state)
 {
@@ -553,6 +570,7 @@ int main(void)
 		T(request_waits_for_the_first_keys_of_a_new_authority),
 		T(identity_that_leaves_takes_its_tokens_along),
 		T(same_identities_keep_their_tokens),
+		T(what_was_signed_before_a_change_is_not_joined_after_it),
 		T(cache_is_bounded_and_forgets_what_was_not_used_for_longest),
 		T(large_tokens_are_remembered_up_to_a_number_of_bytes),
 		T(broken_answers_condemn_who_sent_them),

@@ -83,7 +83,10 @@ static inline void form_autoclean(json_t **form)
 	json_decref(*form);
 }
 
-/** form_narrowing() - form_strs() of a list that narrows when it is there: one with nothing in it is no form of "any". */
+/**
+ * form_narrowing() - form_strs() of a list that narrows when it is there: one with nothing in it is no form of "any".
+ * Errors: those of form_strs(), -ERR_FORMAT (there and empty).
+ */
 MUST int form_narrowing(json_t *form, const char *path, size_t max_n, size_t max, char ***ret, size_t *ret_n);
 
 /** strs_free() - a list made by form_strs(). */

@@ -202,6 +202,28 @@ static size_t utf8_char(struct slice s)
 	return 0;
 }
 
+/* Of the @n bytes of one well-formed character beyond ASCII: C1 controls, and what says where text runs to. */
+static bool moves_terminals(const uint8_t *c, size_t n)
+{
+	if (n == 2)
+		return c[0] == 0xc2 && c[1] < 0xa0; /* U+0080 to U+009F */
+	if (n != 3 || c[0] != 0xe2)
+		return false;
+	if (c[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
+		return c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae);
+	return c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9; /* U+2066 to U+2069 */
+}
+
+static void put_json_long(struct buf *b, const uint8_t *c, size_t n)
+{
+	if (!moves_terminals(c, n))
+		buf_put(b, c, n);
+	else if (n == 2)
+		buf_printf(b, "\\u%04x", c[1]);
+	else
+		buf_printf(b, "\\u%04x", 0x2000u | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu));
+}
+
 void buf_put_json(struct buf *b, struct slice s)
 {
 	buf_put_u8(b, '"');
@@ -214,7 +236,7 @@ void buf_put_json(struct buf *b, struct slice s)
 		} else if (n == 1) {
 			put_json_char(b, *s.p);
 		} else {
-			buf_put(b, s.p, n);
+			put_json_long(b, s.p, n);
 		}
 		s.p += n;
 		s.len -= n;

@@ -51,7 +51,7 @@ void buf_put_blob(struct buf *b, struct slice s);
 /** buf_printf() - formatted text. */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/** buf_put_json() - @s as a JSON string with quotes; bytes that are not UTF-8 become \ufffd. */
+/** buf_put_json() - @s as a JSON string with quotes; bytes that are not UTF-8 become \ufffd, what moves a terminal \uXXXX. */
 void buf_put_json(struct buf *b, struct slice s);
 
 /** buf_put_esc() - @s for a terminal or log: printable ASCII as is, everything else as \xNN. */

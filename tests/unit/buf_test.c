@@ -176,6 +176,18 @@ static void json_strings_are_valid_whatever_comes(void **state)
 	assert_json("\xed\xa0\x80", 3, "\"\\ufffd\\ufffd\\ufffd\"");
 }
 
+/* Records and answers are looked at in terminals too: what moves cursors or turns lines around is not in them as it is. */
+static void json_strings_do_nothing_to_a_terminal(void **state)
+{
+	(void)state;
+	assert_json("\xc2\x80\xc2\x9b" "31m\xc2\xa0", 9, "\"\\u0080\\u009b31m\xc2\xa0\"");
+	assert_json("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf", 12,
+		    "\"\xe2\x80\xa7\\u2028\\u202e\xe2\x80\xaf\"");
+	assert_json("\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa", 12,
+		    "\"\xe2\x81\xa5\\u2066\\u2069\xe2\x81\xaa\"");
+	assert_json("\xe2\x80\x8e\xe2\x80\x8f", 6, "\"\\u200e\\u200f\"");
+}
+
 static void escapes_for_people_are_ascii(void **state)
 {
 	AUTO(buf) struct buf b = BUF_INIT(100);
@@ -213,6 +225,7 @@ int main(void)
 		cmocka_unit_test(cstr_needs_no_content),
 		cmocka_unit_test(printf_is_bounded),
 		cmocka_unit_test(json_strings_are_valid_whatever_comes),
+		cmocka_unit_test(json_strings_do_nothing_to_a_terminal),
 		cmocka_unit_test(escapes_for_people_are_ascii),
 		cmocka_unit_test(hex_is_lower_case_and_may_fill_its_buffer),
 	};

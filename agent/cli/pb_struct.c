@@ -19,7 +19,7 @@ static void put_number(struct buf *out, uint64_t bits)
 	memcpy(&d, &bits, sizeof(d));
 	if (!isfinite(d))
 		buf_put_str(out, "null");
-	else if (d == floor(d) && fabs(d) <= MAX_EXACT)
+	else if (fabs(d) <= MAX_EXACT && d == (double)(int64_t)d)
 		buf_printf(out, "%.0f", d);
 	else
 		buf_printf(out, "%.17g", d);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every test program in the given folders (or named one by one) and adds up what they counted.
 
-A test program is an executable file named *_test, *_test.sh or *_test.py. It either is a cmocka
-program or prints a line "N passed, N failed, N skipped"; it fails by its exit code as well.
+A test program is a file named *_test, *_test.sh or *_test.py; one that is not executable fails, else it
+would be left out for ever without a word. It either is a cmocka program or prints a line "N passed, N failed, N skipped"; it fails by its exit code as well.
 T=name runs only programs whose name contains it. A program is ended after TEST_TIMEOUT seconds.
 """
 import os
@@ -26,7 +26,7 @@ def programs(places):
             name = os.path.basename(path)
             if not re.fullmatch(r".*_test(\.sh|\.py)?", name) or want not in name:
                 continue
-            if os.path.isfile(path) and os.access(path, os.X_OK):
+            if os.path.isfile(path):
                 yield path
 
 
@@ -46,6 +46,9 @@ def count(output):
 
 
 def run(path):
+    if not os.access(path, os.X_OK):
+        print(f"FAIL  {path}  is not executable", flush=True)
+        return [0, 1, 0]
     start = time.monotonic()
     command = [sys.executable, path] if path.endswith(".py") else ["./" + path if "/" not in path else path]
     try:

@@ -105,6 +105,7 @@
 #define LIM_JWT_TRIES 8		     /* keys tried for a token without kid */
 #define LIM_JSON_DEPTH 16	     /* nesting of JSON in a token or JWK Set; Struct takes three levels for each, clients 100 */
 #define LIM_JWT_KEY_TTL_S (366u * 86400) /* seconds that a JWT key may live */
+#define LIM_RSA_E_BITS 31	     /* bits of a public exponent: Go takes no more, so no client needs to */
 #define LIM_FOREIGN_BUNDLES 1024     /* foreign trust domains whose bundles are kept */
 
 /* SDS */

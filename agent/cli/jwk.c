@@ -10,7 +10,6 @@
 #define NUMBER_MAX 1024 /* bytes of one number: RSA of 8192 bits */
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
-#define E_BITS_MAX 33 /* what every verifier takes */
 
 static const struct curve {
 	const char *jose, *ossl;
@@ -97,7 +96,7 @@ static int rsa_key(const json_t *jwk, bool private_too, EVP_PKEY **ret_key)
 		err = get_number(jwk, "d", 0, &d);
 	if (err)
 		return err;
-	if (BN_num_bits(n) < RSA_BITS_MIN || BN_num_bits(n) > RSA_BITS_MAX || BN_num_bits(e) > E_BITS_MAX)
+	if (BN_num_bits(n) < RSA_BITS_MIN || BN_num_bits(n) > RSA_BITS_MAX || BN_num_bits(e) > LIM_RSA_E_BITS)
 		return -ERR_FORMAT;
 	build = OSSL_PARAM_BLD_new();
 	err = build && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) &&

@@ -3,6 +3,7 @@
  * verify.c - signature checks for the fronts, over numbers only: tokens and key sets are parsed there, and nothing
  * here depends on any key of this process. svid-keys; called by front.c.
  */
+#include "agent/base/limits.h"
 #include "agent/keys/verify.h"
 
 #include "agent/base/err.h"
@@ -11,7 +12,6 @@
 
 #define RSA_MIN_BITS 2048
 #define RSA_MAX_BITS 8192
-#define RSA_MAX_EXPONENT_BITS 32 /* a longer one only makes us work */
 #define MAX_FIELD 66		 /* bytes of a P-521 number */
 
 struct alg {
@@ -58,7 +58,7 @@ static int key_of(const char *algorithm, OSSL_PARAM_BLD *build, EVP_PKEY **ret_k
 static bool is_sane_rsa(const BIGNUM *n, const BIGNUM *e)
 {
 	return BN_num_bits(n) >= RSA_MIN_BITS && BN_num_bits(n) <= RSA_MAX_BITS && BN_is_odd(n) && BN_is_odd(e) &&
-	       !BN_is_one(e) && BN_num_bits(e) <= RSA_MAX_EXPONENT_BITS;
+	       !BN_is_one(e) && BN_num_bits(e) <= LIM_RSA_E_BITS;
 }
 
 static int rsa_key(const struct msg_FK_VERIFY *m, EVP_PKEY **ret_key)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "agent/base/base64.h"
+#include "agent/base/limits.h"
 #include "agent/ipc/plan.h"
 
 #define NUMBER_MAX 1024 /* bytes of one number: RSA of 8192 bits */

@@ -3,10 +3,10 @@
  * verify.c - signature checks for the fronts, over numbers only: tokens and key sets are parsed there, and nothing
  * here depends on any key of this process. svid-keys; called by front.c.
  */
-#include "agent/base/limits.h"
 #include "agent/keys/verify.h"
 
 #include "agent/base/err.h"
+#include "agent/base/limits.h"
 #include "agent/ipc/plan.h"
 #include "agent/keys/ossl.h"
 

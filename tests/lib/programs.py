@@ -3,7 +3,8 @@
 """Runs every test program in the given folders (or named one by one) and adds up what they counted.
 
 A test program is a file named *_test, *_test.sh or *_test.py; one that is not executable fails, else it
-would be left out for ever without a word. It either is a cmocka program or prints a line "N passed, N failed, N skipped"; it fails by its exit code as well.
+would be left out for ever without a word. It either is a cmocka program or prints a line
+"N passed, N failed, N skipped"; it fails by its exit code as well.
 T=name runs only programs whose name contains it. A program is ended after TEST_TIMEOUT seconds.
 """
 import os

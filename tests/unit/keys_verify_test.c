@@ -403,7 +403,8 @@ static void exponents_are_odd_and_short(void **state)
 	} cases[] = { { "", 0, -ERR_FORMAT },	   { "\0", 1, -ERR_FORMAT },	       { "\1", 1, -ERR_FORMAT },
 		      { "\2", 1, -ERR_FORMAT },	   { "\1\0\0", 3, -ERR_FORMAT },       { "\3", 1, -ERR_SIGNATURE },
 		      { "\1\0\1", 3, 0 },	   { "\0\1\0\1", 4, 0 },	       { "\1\0\3", 3, -ERR_SIGNATURE },
-		      { "\1\0\0\0\1", 5, -ERR_FORMAT }, { "\xff\xff\xff\xff", 4, -ERR_SIGNATURE } };
+		      { "\1\0\0\0\1", 5, -ERR_FORMAT }, { "\xff\xff\xff\xff", 4, -ERR_FORMAT },
+		      { "\x7f\xff\xff\xff", 4, -ERR_SIGNATURE } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

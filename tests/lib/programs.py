@@ -15,6 +15,7 @@ import time
 
 CMOCKA = re.compile(r"^\[  (PASSED|FAILED|SKIPPED) +\] (\d+) test\(s\)", re.M)
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
+SHOWN = 8000  # last bytes of a failing program's output; before them only what says that it failed
 TIMEOUT = int(os.environ.get("TEST_TIMEOUT", "900"))
 
 
@@ -68,7 +69,10 @@ def run(path):
     print(f"{word:5} {path}  {sums[0]} passed, {sums[1]} failed, {sums[2]} skipped  ({seconds:.1f} s, exit {code})",
           flush=True)
     if sums[1]:
-        print(output[-8000:])
+        for line in output[:-SHOWN].splitlines():
+            if re.search(r"FAIL|wanted:|^---", line):
+                print(line)
+        print(output[-SHOWN:])
     else:
         for line in output.splitlines():
             if re.search(r"skipped: ", line) or line.startswith("| "):

@@ -33,7 +33,7 @@ RULES = {
     "read then cut": lambda o: o == "answer read, then cut" or o.startswith(SAFE),
     "closed": lambda o: closed_in_time(o),
     "stays open": lambda o: o.startswith("stays open"),
-    "closed at all": lambda o: closed_in_time(o, 300),
+    "closed at all": lambda o: closed_in_time(o, 900),  # found out by polling, and cut by core: on a busy machine
     "unhurt": lambda o: o == "others served",
     "bounded": lambda o: flood_is_bounded(o),
     "held": lambda o: re.search(r" ([3-9]\d\d|\d{4,}) held$", o) is not None,

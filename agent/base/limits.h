@@ -117,6 +117,13 @@
 #define LIM_SDS_PEERS 64	     /* SPIFFE IDs in sds.peers of one identity */
 #define LIM_SDS_PEERS_BYTES (LIM_SDS_PEERS * (LIM_SPIFFE_ID + 16)) /* of that list */
 
+/* the credential tree */
+#define LIM_TREE_ENTRIES 60000	     /* files shown; identities beyond it have none */
+#define LIM_TREE_READS 1024	     /* reads that wait for their answer */
+#define LIM_TREE_READS_UID 64	     /* likewise, of one uid */
+#define LIM_TREE_WAIT_MS 4000	     /* a read waits for its decision and content; the kernel's own bound is 5 s */
+#define LIM_TREE_FILE (1u << 20)     /* bytes of one file */
+
 /* attestation */
 #define LIM_ATTEST_LOOKERS 2	/* svid-attest processes that look at processes and names: the first ones */
 #define LIM_ATTEST_HASHERS 2	/* svid-attest processes that hash executables: the others */

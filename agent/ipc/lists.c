@@ -74,6 +74,26 @@ const char *tier_name(unsigned int tier)
 	return tier < TIER_COUNT ? names[tier] : "?";
 }
 
+const char *delivery_name(unsigned int delivery)
+{
+	static const char *const names[DELIVERY_COUNT] = {
+		[DELIVERY_AUTO] = "auto", [DELIVERY_SYSFS] = "sysfs", [DELIVERY_FUSE] = "fuse", [DELIVERY_NONE] = "none",
+	};
+
+	return delivery < DELIVERY_COUNT ? names[delivery] : "?";
+}
+
+const char *svid_file_name(unsigned int file)
+{
+	static const char *const names[SVID_FILE_COUNT] = {
+		[SVID_FILE_CERT] = "cert.pem",	   [SVID_FILE_KEY] = "key.pem",
+		[SVID_FILE_BUNDLE] = "bundle.pem", [SVID_FILE_CREDENTIAL_BUNDLE] = "credential-bundle.private-key.pem",
+		[SVID_FILE_BUNDLE_MAP] = "bundle-map.json",
+	};
+
+	return file < SVID_FILE_COUNT ? names[file] : "?";
+}
+
 const char *jwt_alg_name(unsigned int alg)
 {
 	static const char *const names[JWT_ALG_COUNT] = {

@@ -37,6 +37,9 @@ enum fd_kind {
 	FD_KIND_MAP,	    /* BPF map; arg says which (agent/parent/bpf.h and agent/core/provider.h agree) */
 	FD_KIND_ITER,	    /* BPF iterator link; arg says which */
 	FD_KIND_POLICY_DIR, /* for inotify only */
+	FD_KIND_MODULE,	    /* evidence file of the kernel module, kmod/uapi/svid_dev.h */
+	FD_KIND_TREE,	    /* its tree file */
+	FD_KIND_FUSE,	    /* /dev/fuse, mounted at P_GO's tree_path; the kernel's INIT may have been answered by a svid-core before */
 };
 
 /* How callers are identified, strongest first (DESIGN.md 3). */
@@ -102,6 +105,31 @@ enum sds_flag {
 	SDS_PLAIN_CA = 1u << 1,		  /* trusted_ca instead of the SPIFFE validator */
 	SDS_BUNDLE_MAP = 1u << 2,	  /* the validator's bundles as one SPIFFE bundle map (Envoy 1.36 and newer) */
 };
+
+/* How the credential tree is shown (DESIGN.md 7); svid.yaml: delivery. */
+enum delivery {
+	DELIVERY_AUTO, /* sysfs where the module is loaded, else FUSE */
+	DELIVERY_SYSFS,
+	DELIVERY_FUSE,
+	DELIVERY_NONE,
+	DELIVERY_COUNT,
+};
+
+/** delivery_name() - "auto", "sysfs" and so on; "?" when out of range. */
+const char *delivery_name(unsigned int delivery);
+
+/* Files of one X.509-SVID in the credential tree. */
+enum svid_file {
+	SVID_FILE_CERT,		     /* cert.pem: leaf, then intermediates */
+	SVID_FILE_KEY,		     /* key.pem: PKCS#8 */
+	SVID_FILE_BUNDLE,	     /* bundle.pem: own trust domain */
+	SVID_FILE_CREDENTIAL_BUNDLE, /* credential-bundle.private-key.pem: key, then chain */
+	SVID_FILE_BUNDLE_MAP,	     /* bundle-map.json: own and federated trust domains */
+	SVID_FILE_COUNT,
+};
+
+/** svid_file_name() - "cert.pem" and so on; "?" when out of range. */
+const char *svid_file_name(unsigned int file);
 
 /* Requests on admin.sock. */
 enum admin_what {

@@ -39,7 +39,7 @@ enum fd_kind {
 	FD_KIND_POLICY_DIR, /* for inotify only */
 	FD_KIND_MODULE,	    /* evidence file of the kernel module, kmod/uapi/svid_dev.h */
 	FD_KIND_TREE,	    /* its tree file */
-	FD_KIND_FUSE,	    /* /dev/fuse, mounted at P_GO's tree_path; the kernel's INIT may have been answered by a svid-core before */
+	FD_KIND_FUSE,	    /* /dev/fuse, mounted at P_GO's tree_path; a svid-core before may have answered INIT */
 };
 
 /* How callers are identified, strongest first (DESIGN.md 3). */

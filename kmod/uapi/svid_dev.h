@@ -110,7 +110,7 @@ struct svid_dev_reader {
 	struct svid_conn conn;
 };
 
-/* ADD and DEL. path is relative to SVID_TREE_DIR; directories come and go with their files. ADD of what is there: cookie is new. */
+/* ADD and DEL. path is relative to SVID_TREE_DIR; directories come and go with files. ADD of what is there: a new cookie. */
 struct svid_tree_path {
 	__u32 size;
 	__u32 path_len;

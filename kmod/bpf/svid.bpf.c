@@ -117,6 +117,13 @@ int all_poll(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+/* Read by core: who reads an entry of the credential tree. That thread waits for core, so it stays as it is. */
+SEC("iter/task")
+int all_reader(struct bpf_iter__task *ctx)
+{
+	return conn_reader(ctx->task);
+}
+
 /* ---- bpf-lsm and bpf-fentry: credentials (there is no tracepoint) ---- */
 
 /* In the thread that changes its own credentials, just before they take effect; in exec too. */

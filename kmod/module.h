@@ -35,13 +35,13 @@ long svid_dispatch(const struct svid_request *table, struct file *file, unsigned
  * svid_copy_in() - read a struct as its caller knows it, zeros behind it.
  * @ret: @known bytes, which begin with the __u32 size as the caller gave it
  * @first: bytes of the first version of this struct: no caller knows less
- * Return: 0, -EFAULT, -EINVAL (too short) or -E2BIG (longer than @known, and not zero there)
+ * Errors: -EFAULT, -EINVAL (too short) or -E2BIG (longer than @known, and not zero there)
  */
 int MUST svid_copy_in(void *ret, size_t known, size_t first, const void __user *arg);
 
 /**
  * svid_copy_out() - answer with a struct that svid_copy_in() read: cut to what the caller knows, or followed by zeros.
- * Return: 0 or -EFAULT
+ * Errors: -EFAULT
  */
 int MUST svid_copy_out(void __user *arg, const void *from, size_t known);
 

@@ -88,6 +88,16 @@ MUST int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, struct s
 MUST int provider_peek(struct provider *p, int fd, struct svid_conn *ret);
 
 /**
+ * provider_reader() - what a record would say if thread @tid connected now: who reads an entry of the credential tree.
+ * @tid: as svid-core's pid namespace numbers it. Of a thread that waits for our answer and so cannot change meanwhile;
+ * its process can (other threads), which is for the caller to look at: image.exec_id and image.change, once more at the end.
+ * @ret: as provider_adopt(); no slots, no cookie, no listener. Nothing is held.
+ * Errors: -ESRCH (no such thread), -ENOENT (the kernel knows no image of it), -ERR_EVIDENCE (the provider is silenced),
+ * -ERR_FORMAT, -errno.
+ */
+MUST int provider_reader(struct provider *p, uint32_t tid, struct svid_conn *ret);
+
+/**
  * provider_hold() - from now on changes of the process in @conn bump @slot. One slot per process: a second call for
  * the same process replaces the first.
  * Errors: -ERR_CHANGED (it changed after it connected, or is gone; nothing is held then), -ENOMEM, -errno.

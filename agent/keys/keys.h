@@ -121,7 +121,8 @@ MUST int cloud_give_jwt(struct keys *k, const struct msg_CK_JWT *m);
 
 /**
  * cloud_sign() - sign with the key of an X.509-SVID and send CK_SIGNED, also when there is no signature.
- * Errors: -ERR_FORMAT (not a SHA-256 digest), -ERR_NOT_FOUND (no such key any more), -ERR_CRYPTO, -ERR_CLOSED, those of chan_send().
+ * Errors: -ERR_FORMAT (not a SHA-256 digest), -ERR_NOT_FOUND (no such key any more), -ERR_CRYPTO, -ERR_CLOSED, and
+ * those of chan_send().
  * Source: clouds.md 1.2.
  */
 MUST int cloud_sign(struct keys *k, const struct msg_KY_SIGN *m);

@@ -59,7 +59,7 @@ BPF_SRC  = $(wildcard kmod/bpf/*.bpf.c)
 SKELS    = $(patsubst kmod/bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRC))
 PB_H     = $(PB:.o=.h)
 
-.PHONY: all help deps quickstart check check-all bench lint fuzz vm install clean tests compile_commands
+.PHONY: all help deps quickstart check check-all bench lint fuzz vm module install clean tests compile_commands
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -186,6 +186,21 @@ fuzz-bins: $(FUZZ_BINS)
 
 fuzz: fuzz-build # every fuzz target for SECONDS (default 10)
 	$(Q)tests/fuzz/run.sh
+
+# svid.ko for each kernel of tests/vm, from Debian's headers. Kbuild writes beside its sources, so it gets a copy of them.
+KMOD_KERNELS = 6.1 6.12
+KMOD_SRC     = kmod/Kbuild $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h)
+
+module: $(KMOD_KERNELS:%=build/kmod/%/svid.ko) # svid.ko for stock Debian 6.1 and 6.12, into build/kmod/<version>
+
+build/kmod/%/svid.ko: $(KMOD_SRC) tests/vm/headers.sh
+	$(call say,KMOD,$@)
+	$(Q)tests/vm/headers.sh $*
+	$(Q)mkdir -p $(@D)/uapi
+	$(Q)rm -f $(@D)/*.[ch] $(@D)/uapi/*
+	$(Q)cp -p $(filter-out kmod/uapi/%,$(filter kmod/%,$^)) $(@D)/
+	$(Q)cp -p kmod/uapi/*.h $(@D)/uapi/
+	$(Q)$(MAKE) --no-print-directory $(if $(V),V=1,-s) -C build/kmod/headers/$*/build M=$(CURDIR)/$(@D) CC=gcc O= modules
 
 vm: all # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh

@@ -50,7 +50,8 @@
 	X(LIMIT, "limit reached")                     \
 	X(HTTP2, "http/2")                            \
 	X(RPC, "rpc")                                 \
-	X(CONFIG, "configuration")
+	X(CONFIG, "configuration")                    \
+	X(TREE, "credential tree")
 
 enum log_event {
 #define X(name, text) EV_##name,

@@ -16,6 +16,7 @@
 #define CORE_TREE_H
 
 #include "agent/base/loop.h"
+#include "agent/base/slice.h"
 #include "agent/core/ask.h"
 #include "agent/core/provider.h"
 

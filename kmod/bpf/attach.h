@@ -112,11 +112,12 @@ static __always_inline void conn_adopt(struct sock *sk)
 /* @t as @level deep pid namespaces number it, which is a namespace that it has a number in. */
 static __always_inline __u32 tid_at(struct task_struct *t, __u32 level)
 {
+	struct pid *pid = BPF_CORE_READ(t, thread_pid); /* as in pid_ns_inum() */
 	struct upid *number;
 
 	if (level == 0)
 		return t->pid;
-	number = (void *)t->thread_pid + bpf_core_field_offset(struct pid, numbers) +
+	number = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 		 level * bpf_core_type_size(struct upid);
 	return BPF_CORE_READ(number, nr);
 }

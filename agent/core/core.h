@@ -37,6 +37,7 @@ struct plan {
 	char *tree_notes; /* why not, or why not by the better way */
 	int listen_public, listen_admin, state_dir, audit, policy_dir;
 	int tree, fuse; /* one at most: the module's tree file; /dev/fuse, mounted at tree_path */
+	int fuse_state; /* with fuse; -1: not kept over restarts */
 	struct provider_fds fds;
 };
 

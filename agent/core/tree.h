@@ -178,7 +178,11 @@ const char *tree_backend_name(const struct tree *t);
 /** tree_kmod_start() - be the backend, through the module's tree file @fd. Errors: -errno, -ENOMEM. */
 MUST int tree_kmod_start(struct tree *t, int fd);
 
-/** tree_fuse_start() - be the backend, through @fd: /dev/fuse, mounted at @path. Errors: -errno, -ENOMEM. */
-MUST int tree_fuse_start(struct tree *t, int fd, const char *path);
+/**
+ * tree_fuse_start() - be the backend, through @fd: /dev/fuse, mounted.
+ * @state: memfd as old as the mount (FD_KIND_FUSE_STATE); -1: what the svid-core before had not answered is lost.
+ * Both are its own from now on. Errors: -errno, -ENOMEM, -ERR_FORMAT (what is in @state is not ours).
+ */
+MUST int tree_fuse_start(struct tree *t, int fd, int state);
 
 #endif

@@ -208,7 +208,8 @@ class Product:
     def start(self, served=True):
         argv = [os.path.join(self.sbin, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
                 "--run-dir", self.top + "/run", "--state-dir", self.top + "/state", "--audit", self.top + "/audit.log",
-                "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier]
+                "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier,
+                "--delivery", "none"]
         if self.tier == "socket":
             argv.append("--allow-socket-attestation")
         self.log = open(os.path.join(self.top, "log"), "ab")  # pylint: disable=consider-using-with

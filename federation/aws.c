@@ -21,7 +21,7 @@ static const struct cloud_error errors[] = {
 	{ "MalformedPolicyDocument", VERDICT_PERMANENT, "correct sessionPolicy of the CredentialSource" },
 	{ "PackedPolicyTooLarge", VERDICT_PERMANENT, "shorten sessionPolicy, policyArns or tags of the CredentialSource" },
 	{ "ValidationError", VERDICT_PERMANENT,
-	  "correct the CredentialSource: roleArn, or durationSeconds above the role's MaxSessionDuration" },
+	  "correct the CredentialSource: roleArn, or lifetime above the role's MaxSessionDuration" },
 	{ "RegionDisabledException", VERDICT_PERMANENT, "enable STS in that region, or take another in the CredentialSource" },
 	{ "Throttling", VERDICT_RETRY, NULL },
 	{ "ThrottlingException", VERDICT_RETRY, NULL },
@@ -60,7 +60,7 @@ static int request(const struct exchange *x, struct http_request *r)
 
 	if (!x->jwt.len || x->jwt.len > TOKEN_MAX)
 		return -ERR_SIZE;
-	snprintf(duration, sizeof(duration), "%lld", (long long)spec_number(x, "durationSeconds"));
+	snprintf(duration, sizeof(duration), "%lld", (long long)spec_number(x, "lifetime"));
 	buf_put_slice(&r->url, spec_text(x, "endpoint"));
 	buf_put_str(&r->url, "/");
 	request_form(r);

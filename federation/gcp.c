@@ -32,7 +32,7 @@ static const struct cloud_error iam_errors[] = {
 	  "grant roles/iam.workloadIdentityUser on the service account to this principal; it takes minutes to spread" },
 	{ "NOT_FOUND", VERDICT_SLOW, "correct serviceAccount of the CredentialSource" },
 	{ "INVALID_ARGUMENT", VERDICT_PERMANENT,
-	  "correct scopes or lifetimeSeconds of the CredentialSource (more than 1 h needs an organisation policy)" },
+	  "correct scopes or lifetime of the CredentialSource (more than 1 h needs an organisation policy)" },
 	{ "UNAUTHENTICATED", VERDICT_NEW_JWT, NULL },
 	{ "RESOURCE_EXHAUSTED", VERDICT_RETRY, NULL },
 	{ "UNAVAILABLE", VERDICT_RETRY, NULL },
@@ -116,7 +116,7 @@ static int account_request(const struct exchange *x, struct http_request *r)
 		buf_put_json(&r->body, spec_text(x, "idTokenAudience"));
 	} else {
 		put_scope_array(x, &r->body);
-		buf_printf(&r->body, ",\"lifetime\":\"%llds\"", (long long)spec_number(x, "lifetimeSeconds"));
+		buf_printf(&r->body, ",\"lifetime\":\"%llds\"", (long long)spec_number(x, "lifetime"));
 	}
 	buf_put_str(&r->body, "}");
 	return 0;

@@ -22,7 +22,7 @@ static const struct cloud_error errors[] = {
 	{ "AccessDeniedException", VERDICT_SLOW, TRUST },
 	{ "ResourceNotFoundException", VERDICT_SLOW, "correct trustAnchorArn, profileArn or roleArn of the CredentialSource" },
 	{ "ValidationException", VERDICT_PERMANENT,
-	  "correct the CredentialSource: ARNs of one region, durationSeconds, sessionName only where the profile accepts one" },
+	  "correct the CredentialSource: ARNs of one region, lifetime; sessionName only where the profile accepts one" },
 	{ "ThrottlingException", VERDICT_RETRY, NULL },
 	{ "InternalServerException", VERDICT_RETRY, NULL },
 	{ NULL, VERDICT_SLOW, TRUST },
@@ -122,8 +122,8 @@ static int prepare(const struct exchange *x, struct signing *s)
 	put_arn(&s->query, "profileArn", spec_text(x, "profileArn"));
 	put_arn(&s->query, "roleArn", spec_text(x, "roleArn"));
 	put_arn(&s->query, "trustAnchorArn", spec_text(x, "trustAnchorArn"));
-	buf_printf(&s->body, "{\"durationSeconds\":%lld", (long long)spec_number(x, "durationSeconds"));
-	if (json_is_true(json_object_get(x->spec, "sessionName"))) {
+	buf_printf(&s->body, "{\"durationSeconds\":%lld", (long long)spec_number(x, "lifetime"));
+	if (slice_eq_str(spec_text(x, "sessionName"), "true")) {
 		buf_put_str(&s->body, ",\"roleSessionName\":");
 		buf_put_json(&s->body, slice_str(x->session));
 	}

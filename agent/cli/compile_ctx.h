@@ -53,6 +53,26 @@ json_t *value_json(struct ctx *x, const struct option_row *row, const struct yno
 /** selectors_json() - the same for spec.selectors. */
 json_t *selectors_json(struct ctx *x, const struct ynode *n);
 
+/** seen_at() - where option @path is in the document; line 0: it is not. */
+struct mark seen_at(const struct ctx *x, const char *path);
+
+/** ctx_warn() - report a warning about this document. */
+void ctx_warn(struct ctx *x, struct mark mark, const char *why);
+
+/** judge_id() - one of workloadID and spiffeID is there. */
+void judge_id(struct ctx *x, const struct ynode *root);
+
+/* compile_cloud.c */
+
+/** judge_source() - what a row cannot say of a CredentialSource; only its own cloud stays in @spec. */
+void judge_source(struct ctx *x, const struct ynode *root, json_t *spec);
+
+/** judge_credentials() - WorkloadCredentials against sources and identities of all files. */
+void judge_credentials(struct compiler *c);
+
+/** cdoc_refuse() - a document is not sent, for a reason that lies in another one. */
+void cdoc_refuse(struct compiler *c, struct cdoc *d, struct buf *text);
+
 /** made() - @j, or NULL and no_memory. */
 json_t *made(struct ctx *x, json_t *j);
 

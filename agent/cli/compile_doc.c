@@ -143,7 +143,7 @@ static json_t *walk(struct ctx *x, const struct ynode *map, const char *prefix)
 	return out;
 }
 
-static struct mark seen_at(const struct ctx *x, const char *path)
+struct mark seen_at(const struct ctx *x, const char *path)
 {
 	for (size_t i = 0; i < x->schema->n_rows; i++)
 		if (strcmp(x->schema->rows[i].path, path) == 0)
@@ -151,7 +151,7 @@ static struct mark seen_at(const struct ctx *x, const char *path)
 	return (struct mark){ 0 };
 }
 
-static void judge_identity(struct ctx *x, const struct ynode *root)
+void judge_id(struct ctx *x, const struct ynode *root)
 {
 	struct mark path = seen_at(x, "spec.workloadID"), id = seen_at(x, "spec.spiffeID");
 
@@ -161,7 +161,7 @@ static void judge_identity(struct ctx *x, const struct ynode *root)
 		ctx_error(x, root->mark, "spec.workloadID (or spec.spiffeID) is missing");
 }
 
-static void ctx_warn(struct ctx *x, struct mark mark, const char *why)
+void ctx_warn(struct ctx *x, struct mark mark, const char *why)
 {
 	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
 
@@ -205,6 +205,16 @@ static void judge_agent(struct ctx *x, json_t *spec)
 	judge_sds(x, json_object_get(spec, "sds"));
 }
 
+static void judge(struct ctx *x, const struct ynode *root, json_t *spec)
+{
+	if (strcmp(x->kind, "Agent") == 0)
+		judge_agent(x, spec);
+	else if (strcmp(x->kind, "CredentialSource") == 0)
+		judge_source(x, root, spec);
+	else
+		judge_id(x, root);
+}
+
 static void use_agent(struct ctx *x, json_t *spec)
 {
 	struct slice word = slice_str(json_string_value(json_object_get(spec, "attestation")));
@@ -221,7 +231,7 @@ static void use_agent(struct ctx *x, json_t *spec)
 			x->c->delivery = v;
 }
 
-static char *identity_id(struct ctx *x, json_t *spec)
+static char *workload_id(struct ctx *x, json_t *spec)
 {
 	const char *path = json_string_value(json_object_get(spec, "workloadID"));
 	AUTO(buf) struct buf b = BUF_INIT(2 * LIM_SPIFFE_ID);
@@ -251,7 +261,7 @@ static void add_doc(struct ctx *x, const struct ynode *root, json_t *spec)
 {
 	AUTO(buf) struct buf text = BUF_INIT(LIM_DOC_JSON);
 	struct compiler *c = x->c;
-	bool identity = strcmp(x->kind, "WorkloadIdentity") == 0;
+	bool has_id = json_object_get(spec, "workloadID") || json_object_get(spec, "spiffeID");
 	struct cdoc d = { .file = x->file, .line = root->mark.line };
 
 	dump(c, spec, &text);
@@ -265,7 +275,7 @@ static void add_doc(struct ctx *x, const struct ynode *root, json_t *spec)
 		d.kind = keep(c, slice_str(x->kind));
 		d.name = keep(c, slice_str(x->name));
 		d.json = keep(c, buf_slice(&text));
-		d.id = identity ? identity_id(x, spec) : keep(c, slice_str(""));
+		d.id = has_id ? workload_id(x, spec) : keep(c, slice_str(""));
 		d.hint = keep(c, slice_str(json_string_value(json_object_get(spec, "hint"))));
 		c->docs[c->n_docs++] = d;
 	}
@@ -296,7 +306,7 @@ static void refuse_kind(struct ctx *x, const struct ynode *root, const struct yn
 	} else {
 		buf_put_str(&text, "unknown kind ");
 		put_quoted(&text, kind->text);
-		buf_put_str(&text, "; known kinds: Agent, WorkloadIdentity");
+		buf_put_str(&text, "; known kinds: Agent, WorkloadIdentity, CredentialSource, WorkloadCredential");
 	}
 	ctx_say(x, kind ? kind->mark : root->mark, false, &text);
 }
@@ -334,10 +344,8 @@ static void compile_root(struct ctx *x, const struct ynode *root, enum agent_pla
 	}
 	out = walk(x, root, "");
 	spec = json_object_get(out, "spec");
-	if (is_agent)
-		judge_agent(x, spec);
-	else if (spec)
-		judge_identity(x, root);
+	if (spec)
+		judge(x, root, spec);
 	if (!x->n_errors && !x->c->no_memory) {
 		if (is_agent)
 			use_agent(x, spec);

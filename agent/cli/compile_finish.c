@@ -10,7 +10,7 @@
 #include "agent/base/spiffe_id.h"
 #include "agent/cli/compile_ctx.h"
 
-static void refuse(struct compiler *c, struct cdoc *d, struct buf *text)
+void cdoc_refuse(struct compiler *c, struct cdoc *d, struct buf *text)
 {
 	d->refused = true;
 	compiler_error(c, d->file, (struct mark){ d->line, 1 }, d->kind, d->name, false, text_of(c, text));
@@ -35,7 +35,7 @@ static void join(struct compiler *c, struct cdoc *d)
 	else if (!parsed.path.len)
 		buf_put_str(&text, "spec.spiffeID: a workload's SPIFFE ID has a path");
 	if (text.len)
-		refuse(c, d, &text);
+		cdoc_refuse(c, d, &text);
 	mem_free(d->id);
 	d->id = keep(c, buf_slice(&id));
 }
@@ -47,9 +47,10 @@ static const char *key_name(const struct cdoc *d)
 	return d->name;
 }
 
+/* An identity has one document, and as many credentials as it likes. */
 static const char *key_id(const struct cdoc *d)
 {
-	return d->id;
+	return strcmp(d->kind, "WorkloadIdentity") == 0 ? d->id : "";
 }
 
 static const char *key_hint(const struct cdoc *d)
@@ -82,7 +83,7 @@ static void refuse_second(struct compiler *c, const struct cdoc *first, struct c
 	put_quoted(&text, slice_str(value));
 	buf_printf(&text, " of %s is already taken by %s in %s:%u", second->name, first->name, c->files[first->file].name,
 		   first->line);
-	refuse(c, second, &text);
+	cdoc_refuse(c, second, &text);
 }
 
 static void refuse_doubles(struct compiler *c, const char *what, doc_key get)
@@ -133,6 +134,8 @@ void compiler_finish(struct compiler *c)
 		refuse_doubles(c, "SPIFFE ID", key_id);
 	if (!c->no_memory)
 		refuse_doubles(c, "hint", key_hint);
+	if (!c->no_memory)
+		judge_credentials(c);
 	if (c->n_errors)
 		qsort(c->errors, c->n_errors, sizeof(*c->errors), by_place);
 }

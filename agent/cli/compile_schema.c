@@ -10,7 +10,6 @@
 #include "agent/base/spiffe_id.h"
 #include "agent/ipc/terms.h"
 
-#define API_VERSIONS "svid/v1alpha1|core.riptides.io/v1alpha1"
 #define SECOND 1
 #define MINUTE 60
 #define HOUR 3600
@@ -48,7 +47,7 @@ static const char *federation_why(struct slice s)
 
 /* clang-format off */
 #define ROOT_ROWS \
-	{ .path = "apiVersion", .type = OPT_WORD, .required = true, .words = API_VERSIONS, .reloadable = true, \
+	{ .path = "apiVersion", .type = OPT_WORD, .required = true, .words = SCHEMA_API_VERSIONS, .reloadable = true, \
 	  .help = "version of the format; the second is an alias" }, \
 	{ .path = "kind", .type = OPT_TEXT, .required = true, .min = 1, .max = 63, .reloadable = true, \
 	  .help = "kind of the document" }
@@ -158,8 +157,12 @@ static const struct option_row identity_rows[] = {
 #define LATER(name_) { .kind = name_, .later = "kind " name_ " is not supported by this build yet" }
 
 static const struct schema_kind kinds[] = {
-	KIND("Agent", agent_rows),   KIND("WorkloadIdentity", identity_rows), LATER("CredentialSource"),
-	LATER("WorkloadCredential"), LATER("CredentialBinding"),	      LATER("TrustDomainFederation"),
+	KIND("Agent", agent_rows),
+	KIND("WorkloadIdentity", identity_rows),
+	KIND("CredentialSource", source_rows),
+	KIND("WorkloadCredential", credential_rows),
+	LATER("CredentialBinding"),
+	LATER("TrustDomainFederation"),
 };
 
 _Static_assert(ARRAY_SIZE(agent_rows) <= SCHEMA_ROWS_MAX, "rows of Agent");
@@ -183,6 +186,7 @@ const char *schema_type_name(enum opt_type type)
 	static const char *const names[] = {
 		[OPT_MAP] = "map",	     [OPT_TEXT] = "text",	    [OPT_WORD] = "word",
 		[OPT_NUMBER] = "number",     [OPT_DURATION] = "duration",   [OPT_TEXTS] = "list of texts",
+		[OPT_TEXT_MAP] = "map of texts",
 		[OPT_WORDS] = "list of words", [OPT_SELECTORS] = "selectors", [OPT_LATER] = "later",
 	};
 

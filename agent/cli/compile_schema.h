@@ -14,6 +14,7 @@ enum opt_type {
 	OPT_NUMBER,   /* min .. max */
 	OPT_DURATION, /* "90s", "30m", "1h", "7d"; min .. max seconds */
 	OPT_TEXTS,    /* list of at most max_n texts */
+	OPT_TEXT_MAP, /* at most max_n names of the document's choice, each with a text */
 	OPT_WORDS,    /* list of the row's words */
 	OPT_SELECTORS,
 	OPT_LATER, /* known, and refused: help says why */
@@ -39,6 +40,13 @@ struct schema_kind {
 	size_t n_rows;
 	const char *later; /* not NULL: a kind of others or of later, and why it is refused */
 };
+
+#define SCHEMA_API_VERSIONS "svid/v1alpha1|core.riptides.io/v1alpha1"
+
+/* compile_schema_cloud.c */
+enum { SOURCE_ROWS = 44, CREDENTIAL_ROWS = 9 };
+
+extern const struct option_row source_rows[SOURCE_ROWS], credential_rows[CREDENTIAL_ROWS];
 
 /** schema_find() - rows of a kind; NULL when nobody knows it. */
 const struct schema_kind *schema_find(struct slice kind);

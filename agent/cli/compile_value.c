@@ -181,6 +181,36 @@ static json_t *get_list(struct ctx *x, const struct option_row *row, const struc
 	return list;
 }
 
+/* Names are the document's: each once, and as bounded as the texts. */
+static void put_text(struct ctx *x, const struct option_row *row, const struct ynode *v, json_t *out)
+{
+	AUTO(buf) struct buf key = BUF_INIT(MESSAGE_MAX);
+
+	if (!is_text(x, row, v->key) || !is_text(x, row, v))
+		return;
+	buf_put_slice(&key, v->key->text);
+	if (json_object_get(out, text_of(x->c, &key)))
+		ctx_error(x, v->key->mark, "%s: a name is there twice", row->path);
+	else if (json_object_set_new(out, text_of(x->c, &key), text_json(x, v)))
+		x->c->no_memory = true;
+}
+
+static json_t *get_text_map(struct ctx *x, const struct option_row *row, const struct ynode *n)
+{
+	json_t *out;
+
+	if (n->type == Y_BAD)
+		return NULL;
+	if (n->type != Y_MAP || n->count > row->max_n) {
+		ctx_error(x, n->mark, "%s: a map of names and texts is wanted, %zu at the most", row->path, row->max_n);
+		return NULL;
+	}
+	out = made(x, json_object());
+	for (const struct ynode *v = n->first; v; v = v->next)
+		put_text(x, row, v, out);
+	return out;
+}
+
 json_t *value_json(struct ctx *x, const struct option_row *row, const struct ynode *n)
 {
 	switch (row->type) {
@@ -194,6 +224,8 @@ json_t *value_json(struct ctx *x, const struct option_row *row, const struct yno
 		return get_duration(x, row, n);
 	case OPT_TEXTS:
 		return get_list(x, row, n, is_text);
+	case OPT_TEXT_MAP:
+		return get_text_map(x, row, n);
 	case OPT_WORDS:
 		return get_list(x, row, n, is_rule);
 	case OPT_SELECTORS:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* compile_page_test.c - the tables of options, selectors and rules against agent/core/POLICY.md.
- * links: agent/cli/compile_schema.c */
+ * links: agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* compile_test.c - YAML documents to normal form or errors with their place.
- * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_files.c */
+ * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/cli/compile_files.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -72,7 +72,7 @@ static bool has_header(const struct http_request *r, const char *line)
 }
 
 static const char aws_spec[] = "{\"roleArn\":\"arn:aws:iam::1:role/r\",\"endpoint\":\"https://sts.eu-west-1.amazonaws.com\","
-	"\"audience\":\"sts.amazonaws.com\",\"durationSeconds\":3600,\"sessionPolicy\":\"{}\","
+	"\"audience\":\"sts.amazonaws.com\",\"lifetime\":3600,\"sessionPolicy\":\"{}\","
 	"\"policyArns\":[\"arn:aws:iam::1:policy/p\"]}";
 
 static void aws_is_asked_without_a_signature(void **state)
@@ -179,7 +179,7 @@ static void retry_after_is_heard_and_bounded(void **state)
 
 static const char gcp_spec[] =
 	"{\"oidcProviderId\":\"//iam.googleapis.com/p\",\"serviceAccount\":\"sa@p.iam\",\"audience\":\"x\","
-	"\"scopes\":[\"s1\",\"s2\"],\"lifetimeSeconds\":600,\"stsEndpoint\":\"https://sts/v1/token\","
+	"\"scopes\":[\"s1\",\"s2\"],\"lifetime\":600,\"stsEndpoint\":\"https://sts/v1/token\","
 	"\"iamEndpoint\":\"https://iam\",\"idTokenAudience\":\"https://run\"}";
 
 static void google_is_asked_three_times_for_a_service_account(void **state)

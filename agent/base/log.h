@@ -50,7 +50,9 @@
 	X(LIMIT, "limit reached")                     \
 	X(HTTP2, "http/2")                            \
 	X(RPC, "rpc")                                 \
-	X(CONFIG, "configuration")
+	X(CLOUD, "cloud credentials")                 \
+	X(CONFIG, "configuration")                    \
+	X(TREE, "credential tree")
 
 enum log_event {
 #define X(name, text) EV_##name,

@@ -23,6 +23,7 @@ struct provider_fds {
 	uint32_t tier; /* SVID_TIER_* */
 	int maps[SVID_MAP_COUNT];
 	int iters[SVID_ITER_COUNT];
+	int module; /* SVID_TIER_KMOD: the evidence file; else not looked at */
 };
 
 /* A connection's two words and what they must hold; goes to the front as it is. Slot 0 is not to be compared. */

@@ -349,7 +349,9 @@ int svid_images_init(void)
 	u32 i;
 
 	buckets = vmalloc(sizeof(*buckets) << BUCKET_BITS);
-	cache = kmem_cache_create("svid_image", sizeof(struct image), 0, 0, NULL);
+	/* argv is copied from user memory: hardened usercopy wants to know where in the object that may be */
+	cache = kmem_cache_create_usercopy("svid_image", sizeof(struct image), 0, 0, offsetof(struct image, i.argv),
+					   SVID_ARGV_MAX, NULL);
 	if (!buckets || !cache) {
 		kmem_cache_destroy(cache);
 		vfree(buckets);

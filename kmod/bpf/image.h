@@ -65,10 +65,10 @@ static __always_inline __u32 names_read(struct linux_binprm *bprm, struct svid_i
 	return flags | SVID_IMG_SCRIPT | path_read(img->interp, SVID_INTERP_MAX, bprm->interp, &img->interp_len);
 }
 
-/* The tracer survives exec; so does, in tiers that see tracing, a mark set since the new memory became reachable. */
+/* The tracer and the listener survive exec; so does, in tiers that see tracing, a mark set since the new memory became reachable. */
 static __always_inline void flags_set(struct svid_image *img, struct task_struct *p, __u32 flags)
 {
-	if (p->ptrace)
+	if (p->ptrace || is_supervised(p))
 		flags |= SVID_IMG_TRACED;
 	if (svid_conn_flags & SVID_CONN_SEES_TRACE)
 		__sync_fetch_and_and(&img->flags, SVID_IMG_TRACED);

@@ -172,7 +172,7 @@ class Product:
         for name in PROGRAMS:
             if not os.path.exists(os.path.join(self.sbin, name)):
                 shutil.copy(os.path.join(BIN, name), self.sbin)
-        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped"):
+        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped", "raised"):
             if not os.path.exists(self.path(name)):
                 shutil.copy(os.path.join(BIN, "svid-attack"), self.path(name))
                 os.chmod(self.path(name), 0o755)
@@ -195,6 +195,7 @@ class Product:
         args = self.path("args")
         self.document("trusted", f"unix:path: {self.trusted}")
         self.document("revoked", f"unix:path: {self.path('revoked')}")
+        self.document("raised", f"unix:path: {self.path('raised')}")
         self.document("swap", f"unix:path: {self.top}/loose/app")
         self.document("args", f"{{'unix:path': {args}, 'process:cmdline': '{args} serve --production'}}")
         with open(self.path("pinned"), "rb") as f:

@@ -4,15 +4,27 @@
 #   V=1          show commands          SAN=1   address and undefined behaviour sanitizers (build/san)
 #   CC=clang     another compiler       T=name  only the tests whose file name contains it
 #   STRICT=1     a skipped test fails   YES=1   do not ask before installing packages
+#   ARCH=arm64   for another machine, into build/arm64, with `all`, `module`, `cross` and `install`
 
 VERSION = 0.1.0
 CC      = gcc
 CLANG   = clang
 Q       = $(if $(V),,@)
 SAN    ?=
-O      ?= build$(if $(SAN),/san)$(if $(filter clang,$(CC)),/clang)
+O      ?= build$(if $(ARCH),/$(ARCH))$(if $(SAN),/san)$(if $(filter clang,$(CC)),/clang)
 PREFIX ?= /usr
 DESTDIR ?=
+
+# Debian's libraries and kernel headers for it are in build/cross (agent/dist/cross.sh). What the environment calls
+# ARCH is the kernel's business.
+ifneq ($(origin ARCH),command line)
+override ARCH =
+endif
+ifneq ($(ARCH),)
+CROSS   = $(patsubst arm64,aarch64,$(ARCH))-linux-gnu-
+SYSROOT = $(CURDIR)/build/cross/$(ARCH)/root
+CC      = $(CROSS)gcc --sysroot=$(SYSROOT) -B$(SYSROOT)/usr/lib/$(CROSS:-=)/
+endif
 
 say     = @printf '  %-7s %s\n' '$(1)' '$(2)'
 
@@ -59,7 +71,7 @@ BPF_SRC  = $(wildcard kmod/bpf/*.bpf.c)
 SKELS    = $(patsubst kmod/bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRC))
 PB_H     = $(PB:.o=.h)
 
-.PHONY: all help deps quickstart check check-all bench lint fuzz vm install clean tests compile_commands
+.PHONY: all help deps quickstart check check-all bench lint fuzz vm module cross install clean tests compile_commands
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -86,7 +98,7 @@ $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h &: workloadapi/%.proto
 	$(Q)mkdir -p $(O)/gen
 	$(Q)protoc-c -I workloadapi --c_out=$(O)/gen $<
 
-.PRECIOUS: $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h
+.PRECIOUS: $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h $(O)/bpf/%.bpf.o
 
 # What server reflection says: every service with all that it uses, as bytes of a C array. The older
 # reflection differs in its package name alone.
@@ -101,9 +113,9 @@ $(O)/workloadapi/reflection.o: $(O)/gen/descriptors.h
 $(O)/gen/vmlinux.h:
 	$(call say,BTF,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)bpftool btf dump file /sys/kernel/btf/vmlinux format c > $@
+	$(Q)bpftool btf dump file $(if $(ARCH),build/cross/$(ARCH)/btf,/sys/kernel/btf/vmlinux) format c > $@
 
-BPF_ARCH = $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+BPF_ARCH = $(or $(ARCH),$(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m))))
 $(O)/bpf/%.bpf.o: kmod/bpf/%.bpf.c Makefile | $(O)/gen/vmlinux.h
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
@@ -187,13 +199,42 @@ fuzz-bins: $(FUZZ_BINS)
 fuzz: fuzz-build # every fuzz target for SECONDS (default 10)
 	$(Q)tests/fuzz/run.sh
 
+# svid.ko for each kernel of tests/vm, from Debian's headers. Kbuild writes beside its sources, so it gets a copy of them.
+KMOD_KERNELS = 6.1 6.12
+KMOD_SRC     = kmod/Kbuild $(wildcard kmod/*.c kmod/*.h kmod/uapi/*.h)
+KMOD_O       = build$(if $(ARCH),/$(ARCH))/kmod
+KMOD_HEADERS = $(if $(ARCH),build/cross/$(ARCH)/headers,build/kmod/headers)
+
+module: $(KMOD_KERNELS:%=$(KMOD_O)/%/svid.ko) # svid.ko for stock Debian 6.1 and 6.12, into build/kmod/<version>
+
+$(KMOD_O)/%/svid.ko: $(KMOD_SRC) tests/vm/headers.sh
+	$(call say,KMOD,$@)
+	$(Q)$(if $(ARCH),agent/dist/cross.sh $(ARCH),tests/vm/headers.sh $*)
+	$(Q)mkdir -p $(@D)/uapi
+	$(Q)rm -f $(@D)/*.[ch] $(@D)/uapi/*
+	$(Q)cp -p $(filter-out kmod/uapi/%,$(filter kmod/%,$^)) $(@D)/
+	$(Q)cp -p kmod/uapi/*.h $(@D)/uapi/
+	$(Q)$(MAKE) --no-print-directory $(if $(V),V=1,-s) -C $(KMOD_HEADERS)/$*/build M=$(CURDIR)/$(@D) \
+		CC=$(CROSS)gcc CROSS_COMPILE=$(CROSS) O= modules
+
+cross: # ARCH=arm64: programs, BPF object and module for that machine, into build/arm64
+	$(Q)agent/dist/deps.sh $(if $(YES),--yes) cross
+	$(Q)agent/dist/cross.sh $(ARCH)
+	$(Q)$(MAKE) --no-print-directory all module
+
 vm: all # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
 
-# Manual pages and completion come out of the programs: their tables of verbs, options and documents.
-MAN = $(O)/man/svid.1 $(O)/man/svid.yaml.5 $(O)/man/svid-policy.5 $(O)/man/svidd.8 $(O)/man/completion.bash $(O)/man/completion.zsh
+# Manual pages and completion come out of the programs: their tables of verbs, options and documents. They are the same
+# for every machine, so another machine's come out of this one's programs.
+MAN_O = $(if $(ARCH),build,$(O))/man
+MAN   = $(addprefix $(MAN_O)/,svid.1 svid.yaml.5 svid-policy.5 svidd.8 completion.bash completion.zsh)
 
+ifneq ($(ARCH),)
+man:
+	$(Q)$(MAKE) --no-print-directory ARCH= man
+else
 $(O)/man/svidd.8: $(O)/bin/svid $(O)/bin/svidd
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D)
@@ -210,6 +251,7 @@ $(O)/man/%: $(O)/bin/svid
 	$(Q)$< help --man $(basename $*) > $@
 
 man: $(MAN) # manual pages and shell completion, into build/man
+endif
 .PHONY: man
 
 install: all man # programs, unit, users and the example below DESTDIR
@@ -221,11 +263,11 @@ install: all man # programs, unit, users and the example below DESTDIR
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system agent/dist/svidd.service
 	install -D -m 0644 agent/dist/svid.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/svid.conf
 	install -D -m 0644 agent/dist/svid.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/svid.conf
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/man/svid.1
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(O)/man/svid.yaml.5 $(O)/man/svid-policy.5
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/man/svidd.8
-	install -D -m 0644 $(O)/man/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/svid
-	install -D -m 0644 $(O)/man/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_svid
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(MAN_O)/svid.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(MAN_O)/svid.yaml.5 $(MAN_O)/svid-policy.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(MAN_O)/svidd.8
+	install -D -m 0644 $(MAN_O)/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/svid
+	install -D -m 0644 $(MAN_O)/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_svid
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
 
@@ -236,4 +278,4 @@ compile_commands: # compile_commands.json for editors
 clean: # remove build/ but for cached kernels and clients
 	rm -rf build/bin build/san build/fuzz build/gen build/bpf build/agent build/workloadapi build/tests build/conformance
 
--include $(shell find $(O) -name '*.d' -not -path '*/vm/*' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -type f -not -path '*/vm/*' -not -path '*/cross/*' -not -path '*/kmod/*/*' 2>/dev/null)

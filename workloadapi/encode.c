@@ -10,6 +10,7 @@
 #include "gen/health.pb-c.h"
 #include "gen/self.pb-c.h"
 #include "gen/workload.pb-c.h"
+#include "workloadapi/der.h"
 
 static void *pb_alloc(void *user, size_t size)
 {

@@ -15,6 +15,7 @@
 #include "agent/ipc/chan.h"
 #include "kmod/uapi/svid.h"
 #include "workloadapi/conn.h"
+#include "workloadapi/files.h"
 #include "workloadapi/keyring.h"
 #include "workloadapi/publish.h"
 
@@ -27,6 +28,8 @@ struct front {
 	struct chan *keys; /* NULL: gone, svid-core will replace us when a new key is needed */
 	struct keyring ring;
 	struct set *pending; /* waits for keys */
+	struct list files;   /* orders that wait for the first set */
+	size_t n_files;
 	struct list conns[BUCKETS];
 	uint32_t n_conns;
 	struct loop_timer leave;
@@ -89,6 +92,72 @@ static void on_closed(struct conn_env *env, struct conn *c, int err)
 		loop_stop(env->loop);
 }
 
+/* Files of the credential tree */
+
+struct file_order {
+	struct list node;
+	struct msg_F_FILE m;
+};
+
+static void answer_file(struct front *f, const struct msg_F_FILE *m, int err)
+{
+	uint32_t len = 0;
+	int fd = -1;
+
+	if (!err)
+		err = files_make(&f->api, m->identity, m->what, &fd, &len);
+	if (f->core && err)
+		check_told(chan_put(f->core, FR_NOFILE, 0, .order = m->order, .err = err));
+	else if (f->core)
+		check_told(chan_put_fds(f->core, FR_FILE, 0, &fd, 1, .order = m->order, .len = len));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The first set is here, or why there is none. */
+static void answer_files(struct front *f, int err)
+{
+	struct file_order *o, *tmp;
+
+	list_for_each_safe(o, tmp, &f->files, node) {
+		answer_file(f, &o->m, err);
+		list_del(&o->node);
+		mem_free(o);
+	}
+	f->n_files = 0;
+}
+
+static int hold_file(struct front *f, const struct msg_F_FILE *m)
+{
+	struct file_order *o = f->n_files < LIM_TREE_READS ? mem_new(struct file_order) : NULL;
+
+	if (!o)
+		return f->n_files < LIM_TREE_READS ? -ENOMEM : -ERR_LIMIT;
+	o->m = *m;
+	list_add_tail(&f->files, &o->node);
+	f->n_files++;
+	return 0;
+}
+
+static int on_file(struct chan *c, struct chan_msg *m)
+{
+	struct front *f = chan_owner(c);
+	struct msg_F_FILE k;
+	int err = msg_get_F_FILE(m->body, &k);
+
+	if (err)
+		return err;
+	if (!k.order || k.what >= SVID_FILE_COUNT)
+		return -ERR_FORMAT;
+	if (f->api.set || f->api.state_err)
+		answer_file(f, &k, 0);
+	else
+		err = hold_file(f, &k);
+	if (err)
+		answer_file(f, &k, err);
+	return 0;
+}
+
 /* Identity sets */
 
 static void set_over(struct front *f, int err)
@@ -103,6 +172,7 @@ static void set_over(struct front *f, int err)
 			  KV("err", V_S(err_name(err))));
 	if (f->core)
 		check_told(chan_put(f->core, FR_SET, 0, .version = version, .err = err));
+	answer_files(f, err);
 }
 
 /* Serve the pending set when its last key is here. */
@@ -327,6 +397,8 @@ static int on_state(struct chan *c, struct chan_msg *m)
 	if (err)
 		return err;
 	api_set_state(&f->api, k.err);
+	if (k.err)
+		answer_files(f, k.err);
 	each_conn(f, poke, 0);
 	return 0;
 }
@@ -357,6 +429,7 @@ static const struct chan_rule core_rules[] = {
 	{ MSG_F_STATE, 1u, on_state },
 	{ MSG_F_WHOAMI, 1u, on_whoami },
 	{ MSG_F_NOJWT, 1u, on_no_jwt },
+	{ MSG_F_FILE, 1u, on_file },
 };
 
 static const struct chan_rule keys_rules[] = {
@@ -418,6 +491,8 @@ void front_free(struct front *f)
 	each_conn(f, conn_drop, 0);
 	loop_timer_stop(&f->leave);
 	chan_free(f->core);
+	f->core = NULL;
+	answer_files(f, -ERR_CLOSED);
 	chan_free(f->keys);
 	set_free(f->pending);
 	keyring_done(&f->ring);
@@ -443,6 +518,7 @@ int front_new(struct loop *loop, int core_fd, int keys_fd, const uint32_t *words
 		return -ENOMEM;
 	for (unsigned int i = 0; i < BUCKETS; i++)
 		list_init(&f->conns[i]);
+	list_init(&f->files);
 	keyring_init(&f->ring);
 	f->leave.cb = on_leave;
 	f->env = (struct conn_env){ .loop = loop, .words = words, .api = &f->api, .closed = on_closed, .ask = ask_whoami };

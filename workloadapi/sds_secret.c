@@ -7,16 +7,16 @@
  */
 #include <errno.h>
 
-#include "agent/base/base64.h"
 #include "agent/base/mem.h"
 #include "agent/base/pb.h"
 #include "workloadapi/api.h"
+#include "workloadapi/der.h"
 #include "workloadapi/keyring.h"
+#include "workloadapi/text.h"
 
 #define CONFIG_TYPE "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
 #define VALIDATOR "envoy.tls.cert_validator.spiffe"
 #define PREFIX "prefix:"
-#define PEM_LINE 48 /* bytes of a line of 64 letters */
 
 /* Field numbers. */
 enum { ANY_TYPE = 1, ANY_VALUE };
@@ -33,11 +33,9 @@ enum { MATCHER_TYPE = 1, MATCHER_STRING, SAN_URI = 3, STRING_EXACT = 1, STRING_P
 
 /* Where bytes go; without a buffer they are only counted. */
 struct sds_out {
-	struct buf *to;
-	size_t n;
+	struct text t;
 	struct buf lengths;   /* u32 of each message inside, in the order in which they begin; filled while counting */
 	struct slice written; /* what is left of them while writing */
-	int err; /* sticky */
 };
 
 /* One secret, with all that its form depends on. */
@@ -54,18 +52,6 @@ static void sds_out_autoclean(struct sds_out *o)
 	buf_done(&o->lengths);
 }
 
-static void out_slice(struct sds_out *o, struct slice s)
-{
-	o->n += s.len;
-	if (o->to)
-		buf_put_slice(o->to, s);
-}
-
-static void out_str(struct sds_out *o, const char *s)
-{
-	out_slice(o, slice_str(s));
-}
-
 static void out_varint(struct sds_out *o, uint64_t v)
 {
 	uint8_t bytes[10];
@@ -74,14 +60,14 @@ static void out_varint(struct sds_out *o, uint64_t v)
 	for (; v > 0x7f; v >>= 7)
 		bytes[n++] = (uint8_t)(v | 0x80);
 	bytes[n++] = (uint8_t)v;
-	out_slice(o, slice_of(bytes, n));
+	text_slice(&o->t, slice_of(bytes, n));
 }
 
 static void out_field(struct sds_out *o, uint32_t number, struct slice s)
 {
 	out_varint(o, number << 3 | PB_BYTES);
 	out_varint(o, s.len);
-	out_slice(o, s);
+	text_slice(&o->t, s);
 }
 
 static void out_number(struct sds_out *o, uint32_t number, uint64_t value)
@@ -102,10 +88,10 @@ static size_t varint_size(uint64_t v)
 /* A field whose content is written by @put. */
 static void out_message_of(struct sds_out *o, uint32_t number, void (*put)(struct sds_out *o, const void *what), const void *what)
 {
-	size_t at = o->lengths.len, before = o->n;
+	size_t at = o->lengths.len, before = o->t.n;
 	uint32_t len;
 
-	if (o->to) {
+	if (o->t.to) {
 		out_varint(o, number << 3 | PB_BYTES);
 		out_varint(o, slice_get_u32(&o->written));
 		put(o, what);
@@ -113,60 +99,22 @@ static void out_message_of(struct sds_out *o, uint32_t number, void (*put)(struc
 	}
 	buf_put_u32(&o->lengths, 0);
 	put(o, what);
-	len = (uint32_t)(o->n - before);
-	o->n += varint_size(number << 3) + varint_size(len);
+	len = (uint32_t)(o->t.n - before);
+	o->t.n += varint_size(number << 3) + varint_size(len);
 	for (size_t i = 0; i < sizeof(len) && !buf_ok(&o->lengths); i++)
 		o->lengths.data[at + i] = (uint8_t)(len >> 8 * i);
 }
 
-/* PEM (RFC 7468) */
-
-static void out_base64(struct sds_out *o, struct slice der)
-{
-	o->n += (der.len + 2) / 3 * 4;
-	if (o->to)
-		base64_put(o->to, der, BASE64_PLAIN);
-}
-
-static void out_pem(struct sds_out *o, const char *label, struct slice der)
-{
-	out_str(o, "-----BEGIN ");
-	out_str(o, label);
-	out_str(o, "-----\n");
-	while (der.len) {
-		out_base64(o, slice_get_bytes(&der, der.len < PEM_LINE ? der.len : PEM_LINE));
-		out_str(o, "\n");
-	}
-	out_str(o, "-----END ");
-	out_str(o, label);
-	out_str(o, "-----\n");
-}
-
-/* The next of several DER certificates. */
-static bool next_der(struct sds_out *o, struct slice *s, struct slice *ret_der)
-{
-	size_t len;
-
-	if (!s->len)
-		return false;
-	len = der_first(*s);
-	if (!len)
-		o->err = -ERR_FORMAT;
-	*ret_der = slice_get_bytes(s, len);
-	return len != 0;
-}
+/* PEM */
 
 static void put_pems(struct sds_out *o, const void *what)
 {
-	struct slice s = *(const struct slice *)what, der;
-
-	while (next_der(o, &s, &der))
-		out_pem(o, "CERTIFICATE", der);
+	text_certs(&o->t, *(const struct slice *)what);
 }
 
 static void put_key_pem(struct sds_out *o, const void *what)
 {
-	out_pem(o, "PRIVATE KEY", *(const struct slice *)what);
+	text_key(&o->t, *(const struct slice *)what);
 }
 
 static void put_pems_source(struct sds_out *o, const void *what)
@@ -191,92 +139,40 @@ static void put_cert(struct sds_out *o, const void *what)
 
 /* CertificateValidationContext: which bundle stands for which trust domain */
 
-struct domain {
-	struct slice name, der;
-};
-
-/* Trust domain @i of what @s stands for. */
-static bool domain_at(const struct subject *s, size_t i, struct domain *ret)
+/* Trust domain @i of what the subject stands for. */
+static bool domain_at(const void *what, size_t i, struct text_domain *ret)
 {
+	const struct subject *s = what;
 	const struct set *set = s->a->api->set;
 	const struct set_bundle *b = s->src.bundle;
 
 	if (s->src.kind != SDS_ALL && i)
 		return false;
 	if (s->src.kind == SDS_NOBODY) {
-		*ret = (struct domain){ s->src.domain, set->nobody_ca };
+		*ret = (struct text_domain){ s->src.domain, set->nobody_ca };
 		return true;
 	}
 	if (s->src.kind == SDS_ALL && i > (set->n_ids ? set->n_feds : 0))
 		return false;
 	if (s->src.kind == SDS_ALL)
 		b = i ? &set->feds[i - 1] : &set->own;
-	*ret = (struct domain){ slice_str(b->trust_domain_id), b->der };
+	*ret = (struct text_domain){ slice_str(b->trust_domain_id), b->der };
 	(void)slice_get_bytes(&ret->name, strlen("spiffe://"));
 	return true;
 }
 
 static void put_domain(struct sds_out *o, const void *what)
 {
-	const struct domain *d = what;
+	const struct text_domain *d = what;
 
 	out_field(o, DOMAIN_NAME, d->name);
-	out_message_of(o, DOMAIN_BUNDLE, put_pems_source, &d->der);
+	out_message_of(o, DOMAIN_BUNDLE, put_pems_source, &d->ders);
 }
 
-/* A SPIFFE bundle map (SPIFFE Trust Domain and Bundle 4), of which Envoy reads use and x5c. */
-
-/* 1.2.840.10045.2.1 is in the key of a certificate, and not in its signature. */
-static const char *key_type(struct slice der)
-{
-	static const uint8_t ec[] = { 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
-
-	return memmem(der.p, der.len, ec, sizeof(ec)) ? "EC" : "RSA";
-}
-
-static void put_jwks(struct sds_out *o, struct slice ders)
-{
-	const char *between = "";
-	struct slice der;
-
-	out_str(o, "{\"keys\":[");
-	for (; next_der(o, &ders, &der); between = ",") {
-		out_str(o, between);
-		out_str(o, "{\"use\":\"x509-svid\",\"kty\":\"");
-		out_str(o, key_type(der));
-		out_str(o, "\",\"x5c\":[\"");
-		out_base64(o, der);
-		out_str(o, "\"]}");
-	}
-	out_str(o, "]}");
-}
-
-/* Names of trust domains need no escape; what does is none. */
-static bool is_plain_name(struct slice name)
-{
-	for (size_t i = 0; i < name.len; i++)
-		if (name.p[i] <= 0x20 || name.p[i] >= 0x7f || name.p[i] == '"' || name.p[i] == '\\')
-			return false;
-	return name.len;
-}
-
+/* Of a SPIFFE bundle map Envoy reads use and x5c. */
 static void put_map(struct sds_out *o, const void *what)
 {
-	const char *between = "";
-	struct domain d;
-
-	out_str(o, "{\"trust_domains\":{");
-	for (size_t i = 0; domain_at(what, i, &d); i++) {
-		if (!d.der.len || !is_plain_name(d.name))
-			continue;
-		out_str(o, between);
-		out_str(o, "\"");
-		out_slice(o, d.name);
-		out_str(o, "\":");
-		put_jwks(o, d.der);
-		between = ",";
-	}
-	out_str(o, "}}");
+	text_map(&o->t, domain_at, what);
 }
 
 static void put_map_source(struct sds_out *o, const void *what)
@@ -287,14 +183,14 @@ static void put_map_source(struct sds_out *o, const void *what)
 static void put_config(struct sds_out *o, const void *what)
 {
 	const struct subject *s = what;
-	struct domain d;
+	struct text_domain d;
 
 	if (s->form == SDS_FORM_MAP) {
 		out_message_of(o, CONFIG_MAP, put_map_source, s);
 		return;
 	}
 	for (size_t i = 0; domain_at(s, i, &d); i++)
-		if (d.der.len)
+		if (d.ders.len)
 			out_message_of(o, CONFIG_DOMAINS, put_domain, &d);
 }
 
@@ -331,10 +227,10 @@ static void put_context(struct sds_out *o, const void *what)
 	const struct subject *s = what;
 	const struct set *set = s->a->api->set;
 	struct slice peers = set->n_ids ? set->ids[0].e.peers : slice_of(NULL, 0);
-	struct domain d;
+	struct text_domain d;
 
 	if (s->form == SDS_FORM_PLAIN && domain_at(s, 0, &d))
-		out_message_of(o, CONTEXT_CA, put_pems_source, &d.der);
+		out_message_of(o, CONTEXT_CA, put_pems_source, &d.ders);
 	else
 		out_message_of(o, CONTEXT_VALIDATOR, put_extension, s);
 	while (peers.len) {
@@ -407,7 +303,7 @@ static void put_row(struct sds_out *o, const struct sds_answer *a, const struct 
 	int err = find_key(&s);
 
 	if (err)
-		o->err = err;
+		o->t.err = err;
 	else
 		out_message_of(o, RESPONSE_RESOURCES, a->delta ? put_resource : put_any, &s);
 }
@@ -429,7 +325,7 @@ static void put_removed(struct sds_out *o, const struct sds_answer *a)
 static void put_answer(struct sds_out *o, const struct sds_answer *a)
 {
 	out_decimal(o, RESPONSE_VERSION, a->view->version);
-	for (size_t i = 0; i < a->view->n && !o->err; i++) {
+	for (size_t i = 0; i < a->view->n && !o->t.err; i++) {
 		const struct sds_row *row = &a->view->rows[i], *had = sds_view_find(a->from, row->name);
 
 		if (row->version && (!had || had->version != row->version))
@@ -454,16 +350,16 @@ int sds_encode(const struct sds_answer *a, struct message **ret_m)
 	AUTO(message) struct message *m = NULL;
 	AUTO(sds_out) struct sds_out count = { .lengths = BUF_INIT(LIM_GRPC_RESPONSE) };
 	struct buf b = { 0 }; /* over the message's own bytes: it never grows, nothing is left behind elsewhere */
-	struct sds_out out = { .to = &b };
+	struct sds_out out = { .t.to = &b };
 	int err;
 
 	put_answer(&count, a);
-	err = count.err ? count.err : buf_ok(&count.lengths);
+	err = count.t.err ? count.t.err : buf_ok(&count.lengths);
 	if (!err)
-		err = message_new(count.n, has_key(a), &b.data, &m);
+		err = message_new(count.t.n, has_key(a), &b.data, &m);
 	if (err)
 		return err;
-	b.cap = b.max = count.n;
+	b.cap = b.max = count.t.n;
 	out.written = buf_slice(&count.lengths);
 	put_answer(&out, a);
 	err = buf_ok(&b);

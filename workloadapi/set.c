@@ -7,6 +7,7 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/ipc/msg.h"
+#include "workloadapi/der.h"
 #include "workloadapi/jwks.h"
 
 #define SCHEME "spiffe://"
@@ -291,43 +292,6 @@ bool set_needs(const struct set *s, struct key_id id)
 		if (s->keys[i].identity == id.identity && s->keys[i].kind == id.kind && s->keys[i].generation == id.generation)
 			return true;
 	return false;
-}
-
-static size_t der_length(struct slice *s)
-{
-	uint8_t first = slice_get_u8(s);
-	size_t len = 0;
-
-	if (first < 0x80)
-		return first;
-	if (first == 0x80 || first > 0x84)
-		slice_fail(s); /* indefinite is not DER; four bytes are more than any limit here */
-	for (uint8_t i = first & 0x7f; i && slice_ok(s); i--)
-		len = len << 8 | slice_get_u8(s);
-	return len;
-}
-
-size_t der_first(struct slice s)
-{
-	size_t whole = s.len;
-
-	if (slice_get_u8(&s) != 0x30)
-		return 0;
-	(void)slice_get_bytes(&s, der_length(&s));
-	return slice_ok(&s) ? whole - s.len : 0;
-}
-
-size_t der_count(struct slice s)
-{
-	size_t n = 0;
-
-	for (size_t len; s.len; n++) {
-		len = der_first(s);
-		if (!len)
-			return 0;
-		(void)slice_get_bytes(&s, len);
-	}
-	return n;
 }
 
 /* X509-SVID 3.1: a leaf has a path; ours are of our own trust domain. */

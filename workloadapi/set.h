@@ -87,10 +87,4 @@ const struct set_identity *set_by_number(const struct set *s, uint32_t identity)
 /** set_needs() - whether this key belongs to the set. */
 bool set_needs(const struct set *s, struct key_id id);
 
-/** der_first() - the bytes of the first DER SEQUENCE of @s; 0 when it is empty or anything else. */
-size_t der_first(struct slice s);
-
-/** der_count() - how many DER SEQUENCEs @s is made of; 0 when it is empty or anything else. */
-size_t der_count(struct slice s);
-
 #endif

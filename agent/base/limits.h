@@ -124,6 +124,17 @@
 #define LIM_TREE_WAIT_MS 4000	     /* a read waits for its decision and content; the kernel's own bound is 5 s */
 #define LIM_TREE_FILE (1u << 20)     /* bytes of one file */
 
+/* cloud credentials */
+#define LIM_BINDINGS 4096	     /* WorkloadCredentials in force */
+#define LIM_CLOUD_ORDERS 256	     /* JWT-SVIDs and signatures of svid-cloud without an answer */
+#define LIM_CLOUD_CLAIMS 8192	     /* bytes of claims added for one cloud */
+#define LIM_CLOUD_RESPONSE (256u << 10) /* bytes of one answer of a token service */
+#define LIM_CLOUD_MS 15000	     /* one exchange */
+#define LIM_CLOUD_AT_ONCE 32	     /* exchanges under way */
+#define LIM_CLOUD_SECRET (64u << 10) /* bytes of one credential */
+#define LIM_CLOUD_NEGATIVE_S 300     /* the longest that a refusal is remembered */
+#define LIM_OIDC_CONNS 64	     /* connections to the OIDC listener */
+
 /* attestation */
 #define LIM_ATTEST_LOOKERS 2	/* svid-attest processes that look at processes and names: the first ones */
 #define LIM_ATTEST_HASHERS 2	/* svid-attest processes that hash executables: the others */

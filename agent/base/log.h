@@ -50,6 +50,7 @@
 	X(LIMIT, "limit reached")                     \
 	X(HTTP2, "http/2")                            \
 	X(RPC, "rpc")                                 \
+	X(CLOUD, "cloud credentials")                 \
 	X(CONFIG, "configuration")
 
 enum log_event {

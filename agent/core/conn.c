@@ -10,6 +10,7 @@
 #include "agent/core/core.h"
 
 static void identify(struct conn *conn);
+static const struct asker_ops asker_ops;
 
 int conns_new(struct core *c)
 {
@@ -75,9 +76,8 @@ int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_con
 	c->generations[i]++;
 	*conn = (struct conn){ .core = c, .number = (uint64_t)c->generations[i] << 32 | i, .fd = fd, .pid = pid,
 			       .uid = uid, .person = { .id = uid, .kind = SVID_WHO_UID }, .accepted = clock_boot_ns(),
-			       .timer.cb = on_timer, .watch = { .fd = fd, .cb = on_readable } };
+			       .asker.ops = &asker_ops, .timer.cb = on_timer, .watch = { .fd = fd, .cb = on_readable } };
 	list_init(&conn->in_set);
-	list_init(&conn->in_decision);
 	list_init(&conn->in_key);
 	list_init(&conn->in_wait);
 	c->conns[i] = conn;
@@ -116,7 +116,7 @@ void conn_free(struct conn *conn)
 
 	canary_gone(c, conn);
 	fronts_remove(conn);
-	decision_leave(conn);
+	decision_leave(&conn->asker);
 	list_del(&conn->in_key);
 	list_del(&conn->in_wait);
 	if (conn->attached)
@@ -226,7 +226,7 @@ static void decided_nobody(struct conn *conn, const struct buf *fields, int end)
 		refuse(conn, "too many callers without identity", err);
 		return;
 	}
-	if (nobody_wants_record(conn))
+	if (nobody_wants_record(conn->core, &conn->person, conn->asker.decision))
 		err = audit_conn(conn, fields);
 	if (err)
 		not_recorded(conn, err);
@@ -234,19 +234,11 @@ static void decided_nobody(struct conn *conn, const struct buf *fields, int end)
 		serve_nobody(conn, end);
 }
 
-/* Facts that could not be had just now are no reason to tell a client that it will never get an identity. */
-static int transient(const struct decision *d)
-{
-	int err = d->path_err ? d->path_err : d->names_err;
-
-	return err == -ERR_DEADLINE || err == -ERR_CLOSED || err == -ENOMEM ? -ERR_NOT_READY : 0;
-}
-
 static void serve(struct conn *conn)
 {
 	struct core *c = conn->core;
 	const struct identity *docs[LIM_SET_IDENTITIES];
-	size_t n = decision_docs(conn->decision, docs);
+	size_t n = decision_docs(conn->asker.decision, docs);
 	struct idset *set;
 	int err;
 
@@ -261,8 +253,9 @@ static void serve(struct conn *conn)
 		refuse(conn, "front", err);
 }
 
-void conn_decided(struct conn *conn)
+static void on_decided(struct asker *a)
 {
+	struct conn *conn = container_of(a, struct conn, asker);
 	const struct identity *docs[LIM_SET_IDENTITIES];
 	const struct decision *d;
 	int err;
@@ -272,9 +265,9 @@ void conn_decided(struct conn *conn)
 		refuse(conn, "changed while it was identified", -ERR_CHANGED);
 		return;
 	}
-	d = conn->decision;
+	d = conn->asker.decision;
 	if (!decision_docs(d, docs)) {
-		decided_nobody(conn, &d->audit, transient(d));
+		decided_nobody(conn, &d->audit, decision_transient(d));
 		return;
 	}
 	/* The record first. While a hold is on, or begins with this, the caller must come again. */
@@ -285,6 +278,13 @@ void conn_decided(struct conn *conn)
 		serve(conn);
 }
 
+static void on_different(struct asker *a, bool none_left)
+{
+	conn_different(container_of(a, struct conn, asker), none_left);
+}
+
+static const struct asker_ops asker_ops = { .decided = on_decided, .different = on_different };
+
 static void decide_now(struct conn *conn, const struct svid_conn *record)
 {
 	int err;
@@ -294,7 +294,7 @@ static void decide_now(struct conn *conn, const struct svid_conn *record)
 		serve_undecided(conn);
 		return;
 	}
-	err = decide(conn, record);
+	err = decide(conn->core, &conn->asker, record, conn->pid);
 	if (err)
 		refuse(conn, "identification", err);
 }

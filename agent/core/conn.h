@@ -14,11 +14,11 @@
 #include "agent/base/list.h"
 #include "agent/base/loop.h"
 #include "agent/base/slice.h"
+#include "agent/core/ask.h"
 #include "agent/core/bury.h"
 #include "agent/core/provider.h"
 
 struct core;
-struct decision;
 struct idset;
 
 enum conn_state {
@@ -49,12 +49,11 @@ struct conn {
 	bool attached; /* the provider keeps slots for it */
 	struct provider_ticket ticket;
 	struct svid_conn *record; /* kept while it waits to be decided, else NULL */
-	struct decision *decision;
+	struct asker asker; /* of its decision */
 	struct idset *set; /* from CONN_QUEUED on */
 	int end_err;	   /* why it ends; 0 while it lives */
 	uint64_t accepted; /* CLOCK_BOOTTIME ns */
 	struct list in_set;
-	struct list in_decision;
 	struct list in_key; /* by process, for events */
 	struct list in_wait; /* of the core: starting, canary, undecided, or leaving */
 	int leave_err;	     /* not 0: the documents say that it ends, and its turn comes */
@@ -69,8 +68,6 @@ MUST int conns_new(struct core *c);
 MUST int conn_new(struct core *c, int fd, pid_t pid, uid_t uid, struct conn **ret_conn);
 /** conn_start() - identify it and so on; it may be gone when this returns. */
 void conn_start(struct conn *conn);
-/** conn_decided() - its decision is there; it may be gone when this returns. */
-void conn_decided(struct conn *conn);
 /** conn_go_on() - what it waited for (the agent, the canary) is over; it may be gone when this returns. */
 void conn_go_on(struct conn *conn);
 /** conn_revoke() - it ends with @err: the front is told, and LIM_CUT_MS later it is cut. */
@@ -83,6 +80,8 @@ struct conn *conn_by_number(const struct core *c, uint64_t number);
 bool conn_changed(const struct conn *conn);
 /** conn_was() - whether @number was given to a connection once. */
 bool conn_was(const struct core *c, uint64_t number);
+/** conn_different() - its documents are other ones: it ends with @conn->leave_err when its turn comes (revoke.c). */
+void conn_different(struct conn *conn, bool none_left);
 /** conn_ending() - its front was told to end it: start the clock of the cut. */
 void conn_ending(struct conn *conn);
 /** conns_of_key() - call @each for every connection of process @key; it may free the one it is given. */

@@ -32,7 +32,10 @@ struct plan {
 	size_t n_peers;
 	unsigned int tier; /* enum svid_tier */
 	char *instance, *public_path, *admin_path, *config_path, *policy_path, *state_path, *tier_notes;
+	char *tree_path;  /* where people find the credential tree; empty: there is none */
+	char *tree_notes; /* why not, or why not by the better way */
 	int listen_public, listen_admin, state_dir, audit, policy_dir;
+	int tree, fuse; /* one at most: the module's tree file; /dev/fuse, mounted at tree_path */
 	struct provider_fds fds;
 };
 

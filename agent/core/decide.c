@@ -140,10 +140,10 @@ static void set_expiry(struct decision *d, bool failed)
 	d->expires = clock_boot_ns() + (failed ? LIM_FACTS_FAILED_MS : LIM_FACTS_MS) * NS_PER_MS;
 }
 
-/* Nobody uses it: remembered for the next connection of this caller, or gone. */
+/* Nobody uses it: remembered for when this caller comes again, or gone. */
 static void rest(struct decision *d)
 {
-	if (!list_empty(&d->conns) || !d->done || d->busy)
+	if (!list_empty(&d->askers) || !d->done || d->busy)
 		return; /* an unfinished one goes when its answer comes */
 	if (!d->shared || d->expires <= clock_boot_ns())
 		decision_free(d);
@@ -153,13 +153,13 @@ static void rest(struct decision *d)
 
 static void settle(struct decision *d)
 {
-	struct conn *conn, *tmp;
+	struct asker *a, *tmp;
 
 	match(d);
 	d->done = true;
 	d->busy = true;
-	list_for_each_safe(conn, tmp, &d->conns, in_decision)
-		conn_decided(conn);
+	list_for_each_safe(a, tmp, &d->askers, in_decision)
+		a->ops->decided(a);
 	d->busy = false;
 	rest(d);
 }
@@ -183,7 +183,7 @@ static void take_answer(struct decision *d, const struct msg_A_IDENTITY *m)
 static void complete(struct decision *d)
 {
 	set_expiry(d, d->path_err || d->names_err || d->cgroup_err || d->digest.err);
-	if (list_empty(&d->conns))
+	if (list_empty(&d->askers))
 		decision_free(d);
 	else
 		settle(d);
@@ -226,7 +226,7 @@ static void on_attested(struct attest_job *job, const struct attest_answer *answ
 		d->path_err = d->names_err = err;
 	else
 		take_answer(d, answer->identity);
-	if (!list_empty(&d->conns) && wants_digest(d))
+	if (!list_empty(&d->askers) && wants_digest(d))
 		find_digest(d);
 	else
 		complete(d);
@@ -273,7 +273,7 @@ static struct decision *decision_new(struct core *c, const struct svid_conn *rec
 	d->groups = (struct buf)BUF_INIT(LIM_IPC_INLINE);
 	d->cgroup = (struct buf)BUF_INIT(LIM_PATH);
 	d->audit = (struct buf)BUF_INIT(LIM_AUDIT_LINE / 2);
-	list_init(&d->conns);
+	list_init(&d->askers);
 	list_init(&d->in_lru);
 	list_init(&d->in_hash);
 	list_add_tail(bucket_of(&c->decisions, record), &d->in_hash);
@@ -295,9 +295,8 @@ static void make_room(struct decisions *ds)
 	}
 }
 
-int decide(struct conn *conn, const struct svid_conn *record)
+int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_t pid)
 {
-	struct core *c = conn->core;
 	struct decision *d = find(&c->decisions, record);
 	int err = 0;
 
@@ -307,7 +306,7 @@ int decide(struct conn *conn, const struct svid_conn *record)
 	} else {
 		c->decisions.misses++;
 		make_room(&c->decisions);
-		d = decision_new(c, record, conn->pid);
+		d = decision_new(c, record, pid);
 		if (!d)
 			return -ENOMEM;
 		find_cgroup(d);
@@ -317,22 +316,30 @@ int decide(struct conn *conn, const struct svid_conn *record)
 		decision_free(d);
 		return err;
 	}
-	conn->decision = d;
-	list_add_tail(&d->conns, &conn->in_decision);
+	a->decision = d;
+	list_init(&a->in_decision);
+	list_add_tail(&d->askers, &a->in_decision);
 	if (d->done)
-		conn_decided(conn);
+		a->ops->decided(a);
 	return 0;
 }
 
-void decision_leave(struct conn *conn)
+void decision_leave(struct asker *a)
 {
-	struct decision *d = conn->decision;
+	struct decision *d = a->decision;
 
 	if (!d)
 		return;
-	list_del(&conn->in_decision);
-	conn->decision = NULL;
+	list_del(&a->in_decision);
+	a->decision = NULL;
 	rest(d);
+}
+
+int decision_transient(const struct decision *d)
+{
+	int err = d->path_err ? d->path_err : d->names_err;
+
+	return err == -ERR_DEADLINE || err == -ERR_CLOSED || err == -ENOMEM ? -ERR_NOT_READY : 0;
 }
 
 size_t decision_docs(const struct decision *d, const struct identity **ret_docs)
@@ -349,11 +356,11 @@ size_t decision_docs(const struct decision *d, const struct identity **ret_docs)
 	return n;
 }
 
-static void rematch(struct decision *d, void (*different)(struct conn *conn, bool none_left))
+static void rematch(struct decision *d)
 {
 	uint32_t before[LIM_SET_IDENTITIES];
 	size_t n = d->n;
-	struct conn *conn, *tmp;
+	struct asker *a, *tmp;
 
 	memcpy(before, d->ids, n * sizeof(before[0]));
 	match(d);
@@ -362,8 +369,9 @@ static void rematch(struct decision *d, void (*different)(struct conn *conn, boo
 	else if (n == d->n && memcmp(before, d->ids, n * sizeof(before[0])) == 0)
 		return;
 	d->busy = true;
-	list_for_each_safe(conn, tmp, &d->conns, in_decision)
-		different(conn, d->n == 0);
+	list_for_each_safe(a, tmp, &d->askers, in_decision)
+		if (a->ops->different)
+			a->ops->different(a, d->n == 0);
 	d->busy = false;
 	rest(d);
 }
@@ -387,7 +395,7 @@ static bool lost_one(const struct decision *d, const struct policy *p)
 }
 
 /* False when the budget ended. */
-static bool step_bucket(struct core *c, struct budget *b, void (*different)(struct conn *conn, bool none_left))
+static bool step_bucket(struct core *c, struct budget *b)
 {
 	const struct policy *p = docs_policy(c->docs);
 	size_t stale, cost = policy_count(p, &stale) / 2 + COST_LOOK;
@@ -402,18 +410,18 @@ static bool step_bucket(struct core *c, struct budget *b, void (*different)(stru
 		if (c->decisions.pass == PASS_LOST && !lost_one(d, p))
 			continue;
 		budget_spend(b, cost);
-		rematch(d, different);
+		rematch(d);
 	}
 	return true;
 }
 
-bool decisions_step(struct core *c, struct budget *b, void (*different)(struct conn *conn, bool none_left))
+bool decisions_step(struct core *c, struct budget *b)
 {
 	struct decisions *ds = &c->decisions;
 
 	while (ds->pass) {
 		for (; ds->bucket < DECISION_BUCKETS; ds->bucket++) {
-			if (!b->left || !step_bucket(c, b, different))
+			if (!b->left || !step_bucket(c, b))
 				return false;
 			budget_spend(b, 1);
 		}

@@ -9,6 +9,7 @@
 #ifndef CORE_DECIDE_H
 #define CORE_DECIDE_H
 
+#include "agent/core/ask.h"
 #include "agent/core/attest.h"
 #include "agent/core/digest.h"
 #include "agent/core/policy.h"
@@ -17,22 +18,21 @@
 #define DECISION_BUCKETS 1024
 
 struct core;
-struct conn;
 
 struct decision {
 	struct list in_hash;
-	struct list in_lru; /* only while no connection uses it */
-	struct list conns;
+	struct list in_lru; /* only while nobody uses it */
+	struct list askers;
 	struct core *core;
-	struct svid_conn record; /* of the first connection; slots and times in it are that one's */
+	struct svid_conn record; /* of who asked first; slots and times in it are that one's */
 	struct attest_job job;
 	struct digest_want digest;
 	bool hashed; /* a digest was wanted: there is one, or sha256_why */
 	const char *sha256_why;
 	pid_t pid;    /* in our pid namespace */
 	bool done;    /* facts are there and were matched */
-	bool shared;  /* may be found by another connection */
-	bool busy;    /* its connections are being gone through: it stays */
+	bool shared;  /* may be found by others who ask */
+	bool busy;    /* its askers are being gone through: it stays */
 	bool waived;  /* the default not-traced was not enforced */
 	uint64_t expires; /* CLOCK_BOOTTIME ns */
 	uint64_t generation; /* of the documents that it was matched against */
@@ -56,28 +56,31 @@ struct decisions {
 /** decisions_init() - none yet. */
 void decisions_init(struct decisions *d);
 
-/** decisions_done() - forget all; no connection may use one any more. */
+/** decisions_done() - forget all; nobody may use one any more. */
 void decisions_done(struct decisions *d);
 
 /**
- * decide() - attach @conn to the decision for @record; conn_decided() is called when it is there, which may be now.
+ * decide() - attach @a to the decision for @record; its decided() is called when it is there, which may be now.
+ * @pid: of that process, in our pid namespace.
  * Errors: -ENOMEM, -ERR_LIMIT (attest queue). Then nothing is attached.
  */
-MUST int decide(struct conn *conn, const struct svid_conn *record);
+MUST int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_t pid);
 
-/** decision_leave() - @conn does not use its decision any more. */
-void decision_leave(struct conn *conn);
+/** decision_leave() - @a does not use its decision any more; harmless without one. */
+void decision_leave(struct asker *a);
 
 /** decisions_outdated() - documents changed: decisions that nobody uses are forgotten, the others are to be matched again. */
 void decisions_outdated(struct core *c);
 
 /**
  * decisions_step() - match them as far as @b reaches, first those of which a document is gone. Until one is matched it
- * is no answer for another connection.
- * @different: called for each connection whose identities are not what they were; must not free it.
+ * is no answer for others. different() is called for each asker whose identities are not what they were.
  * Returns whether all were looked at.
  */
-bool decisions_step(struct core *c, struct budget *b, void (*different)(struct conn *conn, bool none_left));
+bool decisions_step(struct core *c, struct budget *b);
+
+/** decision_transient() - 0, or why its facts could not be had just now: "no identity" would be a lie then. */
+int decision_transient(const struct decision *d);
 
 /** decision_facts() - the facts of a decision, borrowing from it. */
 struct facts decision_facts(const struct decision *d);

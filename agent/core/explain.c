@@ -71,8 +71,8 @@ static void look_at(struct conn *conn, void *arg)
 {
 	struct search *s = arg;
 
-	if (conn->pid == s->pid && conn->decision && conn->decision->done && !conn_changed(conn))
-		s->found = conn->decision;
+	if (conn->pid == s->pid && conn->asker.decision && conn->asker.decision->done && !conn_changed(conn))
+		s->found = conn->asker.decision;
 }
 
 /* One file of /proc/PID, NUL-terminated; -ESRCH when there is no such process. */

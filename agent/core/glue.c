@@ -111,8 +111,8 @@ static int on_front_asked(void *owner, const struct idset *set, uint64_t number,
 	if (conn->set != set || conn->state < CONN_SERVED || conn->told_whoami)
 		return -ERR_PERMIT;
 	conn->told_whoami = true;
-	if (conn->decision)
-		decision_whoami(conn->decision, json);
+	if (conn->asker.decision)
+		decision_whoami(conn->asker.decision, json);
 	else
 		buf_printf(json, "{\"identities\":[],\"evidence\":\"%s\"}",
 			   conn->unrecorded ? "the kernel did not record this connection" : "the agent could not decide");

@@ -71,9 +71,9 @@ static void put_caller(struct json *j, const struct conn *conn)
 
 	json_u64(j, "connection", conn->number);
 	json_i64(j, "pid", conn->pid);
-	if (!conn->decision)
+	if (!conn->asker.decision)
 		return;
-	f = decision_facts(conn->decision);
+	f = decision_facts(conn->asker.decision);
 	json_u64(j, "uid", f.conn->creds.ids.euid);
 	if (!f.path_err)
 		json_bytes(j, "path", f.path);

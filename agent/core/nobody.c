@@ -133,12 +133,10 @@ static void count_only(struct core *c, struct nobody_log *l, uint64_t now)
 		log_error(EV_AUDIT, KV("err", V_S("ENOMEM")));
 }
 
-bool nobody_wants_record(struct conn *conn)
+bool nobody_wants_record(struct core *c, const struct svid_who *person, struct decision *d)
 {
-	struct core *c = conn->core;
-	struct decision *d = conn->decision;
 	uint64_t now = clock_boot_ns();
-	struct nobody_log *l = log_of(&c->nobodies, &conn->person, now);
+	struct nobody_log *l = log_of(&c->nobodies, person, now);
 	bool again = d && d->recorded && now - d->recorded < LIM_AUDIT_REPEAT_MS * NS_PER_MS;
 
 	refill(l, now);

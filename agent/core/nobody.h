@@ -12,6 +12,7 @@
 
 struct conn;
 struct core;
+struct decision;
 
 /* What one person's callers without identity had written, and what was only counted. */
 struct nobody_log {
@@ -39,10 +40,11 @@ MUST int nobody_count(struct conn *conn);
 void nobody_uncount(struct conn *conn);
 
 /**
- * nobody_wants_record() - whether the decision about @conn gets a record of its own: the first of a caller does, within
- * what its person may have written. What does not is counted, and one record tells of it later.
+ * nobody_wants_record() - whether a refusal of @person gets a record of its own: the first of a caller does (@d, or NULL
+ * when it could not be decided), within what its person may have written. What does not is counted, and one record tells
+ * of it later.
  */
-bool nobody_wants_record(struct conn *conn);
+bool nobody_wants_record(struct core *c, const struct svid_who *person, struct decision *d);
 
 /** conn_blame() - @conn ended with @err as its front says: when that is the client's doing, it may have less for a while. */
 void conn_blame(struct conn *conn, int err);

@@ -35,6 +35,15 @@ static int take_fd(struct plan *p, struct chan_msg *m)
 	case FD_KIND_POLICY_DIR:
 		to = &p->policy_dir;
 		break;
+	case FD_KIND_TREE:
+		to = &p->tree;
+		break;
+	case FD_KIND_FUSE:
+		to = &p->fuse;
+		break;
+	case FD_KIND_MODULE:
+		to = &p->fds.module;
+		break;
 	case FD_KIND_MAP:
 		to = fd.arg < SVID_MAP_COUNT ? &p->fds.maps[fd.arg] : NULL;
 		break;
@@ -75,8 +84,10 @@ static int take_go(struct plan *p, struct chan_msg *m)
 	p->policy_path = slice_dup(go.policy_path);
 	p->state_path = slice_dup(go.state_path);
 	p->tier_notes = slice_dup(go.tier_notes);
+	p->tree_path = slice_dup(go.tree_path);
+	p->tree_notes = slice_dup(go.tree_notes);
 	if (!p->instance || !p->public_path || !p->admin_path || !p->config_path || !p->policy_path || !p->state_path ||
-	    !p->tier_notes)
+	    !p->tier_notes || !p->tree_path || !p->tree_notes)
 		return -ENOMEM;
 	return p->fds.tier == SVID_TIER_NONE ? -ERR_PROVIDER : 0;
 }
@@ -113,7 +124,8 @@ static int take_plan(struct plan *p, struct chan_msg *m)
 int parent_receive_plan(int fd, struct plan *ret_plan)
 {
 	AUTO(buf) struct buf scratch = BUF_INIT(LIM_IPC_BODY);
-	struct plan p = { .listen_public = -1, .listen_admin = -1, .state_dir = -1, .audit = -1, .policy_dir = -1 };
+	struct plan p = { .listen_public = -1, .listen_admin = -1, .state_dir = -1, .audit = -1, .policy_dir = -1,
+			  .tree = -1, .fuse = -1, .fds.module = -1 };
 	struct chan_msg m = { .type = 0 };
 	int err = 0;
 

@@ -177,6 +177,15 @@ int provider_peek(struct provider *p, int fd, struct svid_conn *ret)
 	return provider_ask(p, &ask, ret);
 }
 
+int provider_reader(struct provider *p, uint32_t tid, struct svid_conn *ret)
+{
+	int err = p->ops->reader(p, tid, ret);
+
+	if (!err)
+		conn_tidy(ret);
+	return err;
+}
+
 int provider_hold(struct provider *p, const struct svid_conn *conn, uint32_t slot)
 {
 	return p->ops->hold(p, conn, slot);

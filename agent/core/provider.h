@@ -23,6 +23,7 @@ struct provider_fds {
 	uint32_t tier; /* SVID_TIER_* */
 	int maps[SVID_MAP_COUNT];
 	int iters[SVID_ITER_COUNT];
+	int module; /* SVID_TIER_KMOD: the evidence file; else not looked at */
 };
 
 /* A connection's two words and what they must hold; goes to the front as it is. Slot 0 is not to be compared. */
@@ -86,6 +87,16 @@ MUST int provider_adopt(struct provider *p, int fd, uint32_t conn_slot, struct s
 
 /** provider_peek() - the same record, but nothing is stored: for doctor. Errors: as provider_adopt(). */
 MUST int provider_peek(struct provider *p, int fd, struct svid_conn *ret);
+
+/**
+ * provider_reader() - what a record would say if thread @tid connected now: who reads an entry of the credential tree.
+ * @tid: as svid-core's pid namespace numbers it. Of a thread that waits for our answer and so cannot change meanwhile;
+ * its process can (other threads), which is for the caller to look at: image.exec_id and image.change, once more at the end.
+ * @ret: as provider_adopt(); no slots, no cookie, no listener. Nothing is held.
+ * Errors: -ESRCH (no such thread), -ENOENT (the kernel knows no image of it), -ERR_EVIDENCE (the provider is silenced),
+ * -ERR_FORMAT, -errno.
+ */
+MUST int provider_reader(struct provider *p, uint32_t tid, struct svid_conn *ret);
 
 /**
  * provider_hold() - from now on changes of the process in @conn bump @slot. One slot per process: a second call for

@@ -154,9 +154,11 @@ static int bpf_hold(struct provider *p, const struct svid_conn *conn, uint32_t s
 	return err && err != -ENOENT ? err : -ERR_CHANGED;
 }
 
-static int bpf_poll(struct provider *p)
+/* -EAGAIN is the kernel's pause after many threads, or the program's word that the rest does not matter: op says which. */
+static int walk(struct provider *p, enum svid_iter iter, uint32_t op)
 {
-	int fd = bpf_iter_create(p->fds.iters[SVID_ITER_POLL]);
+	int fd = bpf_iter_create(p->fds.iters[iter]);
+	bool paused;
 	char sink[64];
 	ssize_t n;
 
@@ -164,15 +166,44 @@ static int bpf_poll(struct provider *p)
 		return -errno;
 	do {
 		n = read(fd, sink, sizeof(sink));
-	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+		paused = n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+	} while (paused && __atomic_load_n(&p->mailbox->op, __ATOMIC_SEQ_CST) == op);
 	close(fd);
-	return n < 0 ? -EIO : 0;
+	return n < 0 && !paused ? -EIO : 0;
+}
+
+static int bpf_poll(struct provider *p)
+{
+	return walk(p, SVID_ITER_POLL, SVID_OP_NONE);
+}
+
+static int bpf_reader(struct provider *p, uint32_t tid, struct svid_conn *conn)
+{
+	struct svid_mailbox *mb = p->mailbox;
+	int err;
+
+	mb->tid = tid;
+	mb->request = ++p->request;
+	__atomic_store_n(&mb->op, SVID_OP_READER, __ATOMIC_SEQ_CST);
+	err = walk(p, SVID_ITER_READER, SVID_OP_READER);
+	__atomic_store_n(&mb->op, SVID_OP_NONE, __ATOMIC_SEQ_CST);
+	if (err)
+		return err;
+	if (__atomic_load_n(&mb->answer, __ATOMIC_SEQ_CST) != p->request)
+		return -ERR_EVIDENCE;
+	if (mb->status)
+		return mb->status;
+	if (!is_record(&mb->conn))
+		return -ERR_FORMAT;
+	*conn = mb->conn;
+	return 0;
 }
 
 static const struct provider_ops bpf_ops = {
 	.record = bpf_record,
 	.hold = bpf_hold,
 	.unhold = bpf_unhold,
+	.reader = bpf_reader,
 	.image = bpf_image,
 	.key_of = bpf_key_of,
 	.poll = bpf_poll,
@@ -212,7 +243,10 @@ static int maps_check(const struct provider *p)
 	for (size_t i = 0; i < SVID_MAP_COUNT; i++)
 		if (p->fds.maps[i] < 0)
 			return -ERR_PROVIDER;
-	return p->fds.iters[SVID_ITER_POLL] < 0 ? -ERR_PROVIDER : version_check(p->fds.maps[SVID_MAP_CONFIG]);
+	for (size_t i = 0; i < SVID_ITER_COUNT; i++)
+		if (p->fds.iters[i] < 0)
+			return -ERR_PROVIDER;
+	return version_check(p->fds.maps[SVID_MAP_CONFIG]);
 }
 
 /* Those of a core that died: their slots mean nothing to this one. */

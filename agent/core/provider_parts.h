@@ -31,6 +31,7 @@ struct provider_ops {
 	int (*record)(struct provider *p, struct provider_ask *ask, struct svid_conn *conn);
 	int (*hold)(struct provider *p, const struct svid_conn *conn, uint32_t slot);
 	void (*unhold)(struct provider *p, const struct svid_key *key);
+	int (*reader)(struct provider *p, uint32_t tid, struct svid_conn *conn);
 	int (*image)(struct provider *p, const struct svid_key *key, struct svid_image *ret);
 	int (*key_of)(struct provider *p, uint32_t tgid, struct svid_key *ret);
 	int (*poll)(struct provider *p);

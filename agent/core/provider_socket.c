@@ -18,6 +18,7 @@
 #include "agent/core/provider_parts.h"
 
 #define STAT_BYTES 1024
+#define STATUS_BYTES 4096 /* ids come early in it */
 #define STAT_START_FIELD 22 /* proc(5): starttime, in clock ticks */
 
 static ssize_t proc_read(pid_t pid, const char *name, char *ret, size_t size)
@@ -89,29 +90,82 @@ static void ids_fill(const struct ucred *uc, struct svid_creds *c)
 	c->loginuid = UINT32_MAX;
 }
 
-static int socket_record(struct provider *p, struct provider_ask *ask, struct svid_conn *conn)
+static int describe(const struct ucred *uc, struct svid_conn *conn)
 {
 	struct svid_conn c = { .size = sizeof(c), .family = SVID_FAMILY_UNIX, .flags = SVID_CONN_VALID,
-			       .tier = SVID_TIER_SOCKET, .conn_slot = ask->conn_slot, .conn_word = ask->conn_word };
+			       .tier = SVID_TIER_SOCKET };
+	int err = uc->pid <= 0 ? -ENOENT : start_time(uc->pid, &c.image.key.start);
+
+	if (err)
+		return err;
+	c.tid = c.image.key.tgid = (uint32_t)uc->pid;
+	c.connect_time = clock_boot_ns();
+	c.image.flags = SVID_IMG_SOCKET;
+	ids_fill(uc, &c.creds);
+	comm_fill(uc->pid, c.comm);
+	argv_fill(uc->pid, &c.image);
+	*conn = c;
+	return 0;
+}
+
+static int socket_record(struct provider *p, struct provider_ask *ask, struct svid_conn *conn)
+{
+	struct svid_conn c;
 	struct ucred uc;
 	socklen_t len = sizeof(uc);
 	int err;
 
 	if (getsockopt(ask->fd, SOL_SOCKET, SO_PEERCRED, &uc, &len) < 0)
 		return -errno;
-	err = uc.pid <= 0 ? -ENOENT : start_time(uc.pid, &c.image.key.start);
+	err = describe(&uc, &c);
 	if (err)
 		return err;
-	c.tid = c.image.key.tgid = (uint32_t)uc.pid;
-	c.connect_time = clock_boot_ns();
-	c.image.flags = SVID_IMG_SOCKET;
-	ids_fill(&uc, &c.creds);
-	comm_fill(uc.pid, c.comm);
-	argv_fill(uc.pid, &c.image);
+	c.conn_slot = ask->conn_slot;
+	c.conn_word = ask->conn_word;
 	ask->held = !provider_held_slot(p, &c.image.key, &ask->holder_slot);
 	ask->holder_word = provider_word(p, ask->holder_slot);
 	*conn = c;
 	return 0;
+}
+
+/* The numbers that follow `name:` in proc(5)'s status, as many as asked for. */
+static int status_numbers(const char *text, const char *name, unsigned long *ret, size_t n)
+{
+	const char *p = strstr(text, name);
+	char *end;
+
+	for (p = p ? p + strlen(name) : NULL; p && n; n--) {
+		*ret++ = strtoul(p, &end, 10);
+		if (end == p)
+			return -ERR_FORMAT;
+		p = end;
+	}
+	return p ? 0 : -ERR_FORMAT;
+}
+
+/* A thread's own directory is there, but not listed. */
+static int socket_reader(struct provider *p, uint32_t tid, struct svid_conn *conn)
+{
+	unsigned long tgid, uid[4], gid[4];
+	char text[STATUS_BYTES];
+	struct ucred uc;
+	ssize_t n;
+	int err;
+
+	(void)p;
+	n = tid == 0 || tid > INT32_MAX ? -ESRCH : proc_read((pid_t)tid, "status", text, sizeof(text) - 1);
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	text[n] = 0;
+	err = status_numbers(text, "\nTgid:", &tgid, 1);
+	if (!err)
+		err = status_numbers(text, "\nUid:", uid, 4);
+	if (!err)
+		err = status_numbers(text, "\nGid:", gid, 4);
+	if (err)
+		return err;
+	uc = (struct ucred){ .pid = (pid_t)tgid, .uid = (uid_t)uid[1], .gid = (gid_t)gid[1] };
+	return describe(&uc, conn);
 }
 
 static int socket_hold(struct provider *p, const struct svid_conn *conn, uint32_t slot)
@@ -154,6 +208,7 @@ static const struct provider_ops socket_ops = {
 	.record = socket_record,
 	.hold = socket_hold,
 	.unhold = socket_unhold,
+	.reader = socket_reader,
 	.image = socket_image,
 	.key_of = socket_key_of,
 	.poll = socket_poll,

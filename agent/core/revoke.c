@@ -120,7 +120,7 @@ static void audit_policy(struct conn *conn, int err)
 }
 
 /* A change never raises what a connection may get: it ends, and the client comes again (DESIGN.md 2.6). */
-static void on_different(struct conn *conn, bool none_left)
+void conn_different(struct conn *conn, bool none_left)
 {
 	conn->leave_err = none_left ? -ERR_NO_IDENTITY : -ERR_IDENTITIES;
 	list_del(&conn->in_wait);
@@ -153,7 +153,7 @@ bool revoke_step(struct core *c, struct budget *b)
 	bool over;
 
 	do {
-		over = end_leaving(c, b) && decisions_step(c, b, on_different);
+		over = end_leaving(c, b) && decisions_step(c, b);
 	} while (b->left && !(over && list_empty(&c->leaving)));
 	return over && list_empty(&c->leaving);
 }

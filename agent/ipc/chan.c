@@ -38,6 +38,7 @@ struct chan {
 	struct buf scratch;
 	unsigned int state;
 	int err;   /* why it is condemned */
+	bool secret; /* what was queued is wiped; scratch knows it too */
 	bool paused; /* what came behind this message waits for the loop's next turn */
 	bool busy; /* inside a handler: chan_free() is put off */
 	bool freed;
@@ -51,6 +52,12 @@ void *chan_owner(struct chan *c)
 void chan_set_state(struct chan *c, unsigned int state)
 {
 	c->state = state;
+}
+
+void chan_keep_secret(struct chan *c)
+{
+	c->secret = true;
+	c->scratch.secret = true;
 }
 
 bool chan_idle(const struct chan *c)
@@ -74,9 +81,11 @@ void chan_pause(struct chan *c)
 	c->paused = true;
 }
 
-static void queued_free(struct queued *q)
+static void queued_free(struct chan *c, struct queued *q)
 {
 	list_del(&q->node);
+	if (c->secret)
+		mem_wipe(q->body, q->len);
 	for (unsigned int i = 0; i < q->n_fds; i++)
 		close(q->fds[i]);
 	mem_free(q);
@@ -87,7 +96,7 @@ static void drop_queue(struct chan *c)
 	struct queued *q, *tmp;
 
 	list_for_each_safe(q, tmp, &c->queue, node)
-		queued_free(q);
+		queued_free(c, q);
 }
 
 static void release(struct chan *c)
@@ -168,6 +177,8 @@ static int receive_one(struct chan *c)
 		log_error(EV_IPC, KV("peer", V_S(c->ops->peer)), KV("message", V_S(msg_name(m.type))),
 			  KV("err", V_S(err_name(err))));
 	ipc_msg_done(&m);
+	if (c->secret)
+		buf_reset(&c->scratch);
 	return err == -EAGAIN ? -ERR_FORMAT : err;
 }
 
@@ -184,7 +195,7 @@ static int flush(struct chan *c)
 		c->queued_bytes -= cost_of(q->len);
 		c->queued_fds -= q->n_fds;
 		c->taken++;
-		queued_free(q);
+		queued_free(c, q);
 	}
 	return loop_mod(&c->watch, EPOLLIN);
 }
@@ -254,7 +265,7 @@ static int enqueue(struct chan *c, uint16_t type, uint32_t id, struct slice body
 		if (q->fds[q->n_fds] < 0) {
 			int err = -errno;
 
-			queued_free(q);
+			queued_free(c, q);
 			return err;
 		}
 	}

@@ -73,6 +73,9 @@ MUST int chan_send(struct chan *c, uint16_t type, uint32_t id, struct slice body
  */
 void chan_pause(struct chan *c);
 
+/** chan_keep_secret() - what travels here from now on is wiped from our memory when it has been sent or handled. */
+void chan_keep_secret(struct chan *c);
+
 /** chan_idle() - whether nothing waits to be sent. */
 bool chan_idle(const struct chan *c);
 
@@ -82,16 +85,18 @@ uint64_t chan_taken(const struct chan *c);
 /*
  * chan_put(c, NAME, id, fds, n_fds, .field = value, ...) - build and send in one expression.
  */
-#define chan_put_fds(c, NAME, id, fds_, n_fds_, ...)                                           \
+#define chan_put_with(c, NAME, id, secret_, fds_, n_fds_, ...)                                 \
 	({                                                                                     \
 		struct msg_##NAME put_m_ = { __VA_ARGS__ };                                    \
-		AUTO(buf) struct buf put_b_ = BUF_INIT(LIM_IPC_BODY);                          \
+		AUTO(buf) struct buf put_b_ = { .max = LIM_IPC_BODY, .secret = secret_ };      \
 		msg_put_##NAME(&put_b_, &put_m_);                                              \
 		int put_e_ = buf_ok(&put_b_);                                                  \
 		put_e_ ? put_e_                                                                \
 		       : chan_send(c, MSG_##NAME, id, buf_slice(&put_b_), fds_, n_fds_);       \
 	})
-#define chan_put(c, NAME, id, ...) chan_put_fds(c, NAME, id, NULL, 0, ##__VA_ARGS__)
+#define chan_put_fds(c, NAME, id, fds_, n_fds_, ...) chan_put_with(c, NAME, id, false, fds_, n_fds_, ##__VA_ARGS__)
+#define chan_put(c, NAME, id, ...) chan_put_with(c, NAME, id, false, NULL, 0, ##__VA_ARGS__)
+#define chan_put_secret(c, NAME, id, ...) chan_put_with(c, NAME, id, true, NULL, 0, ##__VA_ARGS__)
 
 /*
  * Without a loop (svid-attest, svid on admin.sock, svidd, tests): blocking calls on a bare descriptor.

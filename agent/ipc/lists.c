@@ -94,6 +94,45 @@ const char *svid_file_name(unsigned int file)
 	return file < SVID_FILE_COUNT ? names[file] : "?";
 }
 
+const char *cloud_kind_name(unsigned int kind)
+{
+	static const char *const names[CLOUD_KIND_COUNT] = {
+		[CLOUD_AWS] = "aws", [CLOUD_AWS_ROLES_ANYWHERE] = "awsRolesAnywhere", [CLOUD_GCP] = "gcp",
+		[CLOUD_AZURE] = "azure", [CLOUD_JWT] = "jwt",
+	};
+
+	return kind < CLOUD_KIND_COUNT ? names[kind] : "?";
+}
+
+const char *cloud_file_name(unsigned int file)
+{
+	static const char *const names[CLOUD_FILE_COUNT] = {
+		[CLOUD_FILE_AWS_CREDENTIALS] = "aws/credentials",
+		[CLOUD_FILE_AWS_CREDENTIALS_JSON] = "aws/credentials.json",
+		[CLOUD_FILE_AWS_CONFIG] = "aws/config",
+		[CLOUD_FILE_AWS_WEB_IDENTITY_TOKEN] = "aws/web_identity_token",
+		[CLOUD_FILE_GCP_CREDENTIALS_JSON] = "gcp/credentials.json",
+		[CLOUD_FILE_GCP_SUBJECT_TOKEN] = "gcp/subject_token",
+		[CLOUD_FILE_GCP_ACCESS_TOKEN] = "gcp/access_token",
+		[CLOUD_FILE_AZURE_FEDERATED_TOKEN] = "azure/federated_token",
+		[CLOUD_FILE_AZURE_ACCESS_TOKEN] = "azure/access_token",
+		[CLOUD_FILE_JWT] = "",
+		[CLOUD_FILE_ENV] = "env",
+	};
+
+	return file < CLOUD_FILE_COUNT ? names[file] : "?";
+}
+
+const char *cloud_state_name(unsigned int state)
+{
+	static const char *const names[CLOUD_STATE_COUNT] = {
+		[CLOUD_WAITING] = "waiting", [CLOUD_READY] = "ready",	[CLOUD_RETRYING] = "retrying",
+		[CLOUD_SLOW] = "refused, retrying slowly",		[CLOUD_FAILED] = "failed",
+	};
+
+	return state < CLOUD_STATE_COUNT ? names[state] : "?";
+}
+
 const char *jwt_alg_name(unsigned int alg)
 {
 	static const char *const names[JWT_ALG_COUNT] = {

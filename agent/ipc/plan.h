@@ -21,11 +21,14 @@ enum role_id {
 
 /* Descriptors at exec: 0 and 1 are /dev/null, 2 the log. Everything else comes by message. */
 enum fixed_fd {
-	FD_CHANNEL = 3,	     /* core, keys, attest: pair with svidd; front, compiler, undertaker: with core */
+	FD_CHANNEL = 3,	     /* core, keys, attest: pair with svidd; front, compiler, undertaker, cloud: with core */
 	FD_FRONT_KEYS = 4,   /* front: pair with keys */
 	FD_FRONT_WORDS = 5,  /* front: validity words, mapped read-only and closed before ready */
 	FD_POLICY_DIR = 4,   /* compiler: the policy directory (O_DIRECTORY) */
 	FD_POLICY_AGENT = 5, /* compiler: svid.yaml, open for reading */
+	FD_CLOUD_KEYS = 4,   /* cloud: pair with keys */
+	FD_CLOUD_STATE = 5,  /* cloud: its state directory (O_DIRECTORY) */
+	FD_CLOUD_OIDC = 6,   /* cloud: loopback listener of the OIDC documents, or /dev/null */
 };
 
 /* What a P_FD message carries; FD_KIND_MAP uses arg = enum svid_map of kmod/uapi/svid.h's provider list. */
@@ -106,6 +109,52 @@ enum sds_flag {
 	SDS_BUNDLE_MAP = 1u << 2,	  /* the validator's bundles as one SPIFFE bundle map (Envoy 1.36 and newer) */
 };
 
+#define FRONT_CLOUD 0xffffffffu /* as the front of a KY_JWT: the token is svid-cloud's */
+
+/* What a CredentialSource exchanges for. */
+enum cloud_kind {
+	CLOUD_AWS,
+	CLOUD_AWS_ROLES_ANYWHERE,
+	CLOUD_GCP,
+	CLOUD_AZURE,
+	CLOUD_JWT, /* nothing: another relying party takes the JWT-SVID itself */
+	CLOUD_KIND_COUNT,
+};
+
+/** cloud_kind_name() - "aws", "awsRolesAnywhere" and so on, as documents spell it; "?" when out of range. */
+const char *cloud_kind_name(unsigned int kind);
+
+/* Files of a WorkloadCredential (DESIGN.md 7). */
+enum cloud_file {
+	CLOUD_FILE_AWS_CREDENTIALS,
+	CLOUD_FILE_AWS_CREDENTIALS_JSON,
+	CLOUD_FILE_AWS_CONFIG, /* no secret */
+	CLOUD_FILE_AWS_WEB_IDENTITY_TOKEN,
+	CLOUD_FILE_GCP_CREDENTIALS_JSON, /* no secret */
+	CLOUD_FILE_GCP_SUBJECT_TOKEN,
+	CLOUD_FILE_GCP_ACCESS_TOKEN,
+	CLOUD_FILE_AZURE_FEDERATED_TOKEN,
+	CLOUD_FILE_AZURE_ACCESS_TOKEN,
+	CLOUD_FILE_JWT,
+	CLOUD_FILE_ENV, /* no secret; of all credentials of this identity */
+	CLOUD_FILE_COUNT,
+};
+
+/** cloud_file_name() - "aws/credentials" and so on, "" for CLOUD_FILE_JWT (jwt/<credential>); "?" when out of range. */
+const char *cloud_file_name(unsigned int file);
+
+enum cloud_state {
+	CLOUD_WAITING,	/* nothing yet: not exchanged, or the agent is not ready */
+	CLOUD_READY,
+	CLOUD_RETRYING, /* failed, tried again soon; a credential that is still valid is served */
+	CLOUD_SLOW,	/* refused in a way that may mend itself in minutes: propagation, trust policy */
+	CLOUD_FAILED,	/* refused for good until a document or the cloud's side changes */
+	CLOUD_STATE_COUNT,
+};
+
+/** cloud_state_name() - "waiting", "ready" and so on; "?" when out of range. */
+const char *cloud_state_name(unsigned int state);
+
 /* How the credential tree is shown (DESIGN.md 7); svid.yaml: delivery. */
 enum delivery {
 	DELIVERY_AUTO, /* sysfs where the module is loaded, else FUSE */
@@ -139,6 +188,7 @@ enum admin_what {
 	ADMIN_POLICY,
 	ADMIN_RELOAD,
 	ADMIN_BUNDLES, /* foreign bundles */
+	ADMIN_CREDENTIALS,
 };
 
 #endif

@@ -8,42 +8,18 @@
 #include <unistd.h>
 
 #include "agent/base/mem.h"
+#include "agent/base/sealed.h"
 #include "agent/ipc/chan.h"
 
 #define HEADER_BYTES 12
 #define F_MEMFD 1u /* the body is in the last descriptor */
 #define MAX_FDS (LIM_IPC_FDS + 1)
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* Room for exactly the descriptors a message may carry: more cannot be installed in us. */
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(int) * MAX_FDS)];
 };
-
-static int body_to_memfd(struct slice body)
-{
-	int fd = memfd_create("ipc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	while (body.len && !err) {
-		ssize_t n = write(fd, body.p, body.len);
-
-		if (n < 0)
-			err = -errno;
-		else
-			(void)slice_get_bytes(&body, (size_t)n);
-	}
-	if (!err && fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-		err = -errno;
-	if (err) {
-		close(fd);
-		return err;
-	}
-	return fd;
-}
 
 static int send_one(int fd, struct iovec *iov, size_t n_iov, const int *fds, unsigned int n_fds)
 {
@@ -82,9 +58,9 @@ int ipc_send(int fd, uint16_t type, uint32_t id, struct slice body, const int *f
 	if (n_fds)
 		memcpy(all, fds, sizeof(int) * n_fds);
 	if (body.len > LIM_IPC_INLINE) {
-		memfd = body_to_memfd(body);
-		if (memfd < 0)
-			return memfd;
+		err = sealed_fd(body, &memfd);
+		if (err)
+			return err;
 		all[n_fds++] = memfd;
 	}
 	buf_put_u16(&head, type);
@@ -143,7 +119,7 @@ static int body_from_memfd(int fd, size_t len, struct buf *out)
 	struct stat st;
 	void *map, *to;
 
-	if (seals < 0 || (seals & SEALS) != SEALS)
+	if (seals < 0 || (seals & SEALED) != SEALED)
 		return -ERR_FORMAT;
 	if (len > LIM_IPC_BODY || fstat(fd, &st) < 0 || (size_t)st.st_size != len)
 		return -ERR_SIZE;

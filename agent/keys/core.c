@@ -130,6 +130,17 @@ static int on_jwt(struct chan *c, struct chan_msg *m)
 	return err;
 }
 
+static int on_sign(struct chan *c, struct chan_msg *m)
+{
+	struct msg_KY_SIGN order;
+	int err = msg_get_KY_SIGN(m->body, &order);
+
+	if (err)
+		return err;
+	err = cloud_sign(chan_owner(c), &order);
+	return err == -ERR_FORMAT ? err : chan_put(c, KY_SIGN_DONE, m->id, .err = err);
+}
+
 static int on_forget(struct chan *c, struct chan_msg *m)
 {
 	struct keys *k = chan_owner(c);
@@ -149,6 +160,7 @@ static const struct chan_rule rules[] = {
 	{ MSG_KY_BIND, IN(CORE_EMPTY) | IN(CORE_LOADED), on_bind },
 	{ MSG_KY_ISSUE, IN(CORE_LOADED), on_issue },
 	{ MSG_KY_JWT, IN(CORE_LOADED), on_jwt },
+	{ MSG_KY_SIGN, IN(CORE_LOADED), on_sign },
 	{ MSG_KY_FORGET, IN(CORE_LOADED), on_forget },
 };
 

@@ -56,6 +56,7 @@ static int put_claims(struct buf *out, const struct jwt_spec *spec, const struct
 	}
 	buf_printf(out, ",\"jti\":\"%s\",\"sub\":", j->jti);
 	buf_put_json(out, spec->spiffe_id);
+	buf_put_slice(out, spec->claims);
 	buf_put_str(out, "}");
 	return err ? err : buf_ok(out);
 }

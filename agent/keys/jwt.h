@@ -11,6 +11,7 @@ struct jwt_spec {
 	struct slice spiffe_id;
 	struct slice issuer;	/* empty: no "iss" */
 	struct slice audiences; /* list of strings, agent/ipc/lists.h; every one of them goes into the token */
+	struct slice claims;	/* members to be added, each with a comma before it; JSON that svid-core answers for */
 	uint32_t ttl_s;
 	enum jwt_alg alg; /* JWT_RS256 or JWT_ES256 */
 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys.h - svid-keys as a whole: its three kinds of channels and what they share. Loop thread.
+ * keys.h - svid-keys as a whole: its four kinds of channels and what they share. Loop thread.
  *
  * svidd (main.c) brings the sealing key and the other channels; svid-core (core.c, issue.c, mint.c) loads the
  * authority, binds fronts and orders SVIDs; rotate.c lets the authority's keys follow each other; each front
- * (front.c) may fetch the keys of the identities that core bound to it and have signatures checked, nothing else.
+ * (front.c) may fetch the keys of the identities that core bound to it and have signatures checked, nothing else;
+ * svid-cloud (cloud.c) may have its cache sealed and opened.
  */
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
@@ -27,6 +28,7 @@ struct keys {
 	struct loop *loop;
 	struct chan *svidd;
 	struct chan *core;	    /* NULL between two cores */
+	struct chan *cloud;	    /* NULL: svidd brought none, or it broke a rule */
 	struct secbytes seal_key;   /* empty until K_SEAL */
 	struct authority *authority; /* NULL until KY_LOAD */
 	struct rotation rotation;
@@ -107,5 +109,22 @@ MUST int front_give_jwt(struct keys *k, uint32_t number, const struct msg_FK_JWT
 
 /** front_drop_all() - close every front channel. */
 void front_drop_all(struct keys *k);
+
+/** cloud_attach() - svid-cloud speaks on @fd (taken over) from now on. Errors: -ENOMEM, -errno. */
+MUST int cloud_attach(struct keys *k, int fd);
+
+/** cloud_drop() - close its channel. */
+void cloud_drop(struct keys *k);
+
+/** cloud_give_jwt() - send it CK_JWT. Errors: -ERR_CLOSED (it is not there), those of chan_send(). */
+MUST int cloud_give_jwt(struct keys *k, const struct msg_CK_JWT *m);
+
+/**
+ * cloud_sign() - sign with the key of an X.509-SVID and send CK_SIGNED, also when there is no signature.
+ * Errors: -ERR_FORMAT (not a SHA-256 digest), -ERR_NOT_FOUND (no such key any more), -ERR_CRYPTO, -ERR_CLOSED, and
+ * those of chan_send().
+ * Source: clouds.md 1.2.
+ */
+MUST int cloud_sign(struct keys *k, const struct msg_KY_SIGN *m);
 
 #endif

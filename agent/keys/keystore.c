@@ -244,20 +244,37 @@ static int count_fetch(struct pair *p, struct keystore_hold *hold, enum svid_kin
 	return hold->of[kind].fetches++ < LIM_KEY_FETCHES ? 0 : -ERR_LIMIT;
 }
 
+static struct key *key_of(struct entry *e, enum svid_kind kind, uint64_t generation)
+{
+	struct pair *p = &e->of[kind];
+	struct key *k = p->newest.generation == generation ? &p->newest : &p->previous;
+
+	return generation && k->generation == generation ? k : NULL;
+}
+
+int keystore_peek(struct keystore *s, uint32_t identity, enum svid_kind kind, uint64_t generation,
+		  struct slice *ret_key)
+{
+	struct entry *e = find(s, identity);
+	struct key *k = e ? key_of(e, kind, generation) : NULL;
+
+	if (!k)
+		return -ERR_NOT_FOUND;
+	*ret_key = secbytes_slice(&k->bytes);
+	return 0;
+}
+
 int keystore_fetch(struct keystore *s, struct keystore_hold *hold, enum svid_kind kind, uint64_t generation,
 		   struct slice *ret_key)
 {
 	struct entry *e = find(s, hold->identity);
+	struct key *k = e ? key_of(e, kind, generation) : NULL;
 	struct pair *p;
-	struct key *k;
 	int err;
 
-	if (!e || !generation)
+	if (!k)
 		return -ERR_NOT_FOUND;
 	p = &e->of[kind];
-	k = p->newest.generation == generation ? &p->newest : &p->previous;
-	if (k->generation != generation)
-		return -ERR_NOT_FOUND;
 	err = count_fetch(p, hold, kind, generation);
 	if (err)
 		return err;

@@ -60,6 +60,13 @@ void keystore_release(struct keystore *s, struct keystore_hold *hold);
 MUST int keystore_fetch(struct keystore *s, struct keystore_hold *hold, enum svid_kind kind, uint64_t generation,
 			struct slice *ret_key);
 
+/**
+ * keystore_peek() - the same for us, who give it to nobody.
+ * Errors: -ERR_NOT_FOUND.
+ */
+MUST int keystore_peek(struct keystore *s, uint32_t identity, enum svid_kind kind, uint64_t generation,
+		       struct slice *ret_key);
+
 /** keystore_count() - identities known, for tests and status. */
 size_t keystore_count(const struct keystore *s);
 

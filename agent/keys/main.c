@@ -105,10 +105,19 @@ static int on_front(struct chan *c, struct chan_msg *m)
 	return err ? err : front_attach(chan_owner(c), front.number, take_fd(m));
 }
 
+static int on_cloud(struct chan *c, struct chan_msg *m)
+{
+	struct msg_K_CLOUD cloud;
+	int err = msg_get_K_CLOUD(m->body, &cloud);
+
+	return err ? err : cloud_attach(chan_owner(c), take_fd(m));
+}
+
 static const struct chan_rule rules[] = {
 	{ MSG_K_SEAL, IN(SVIDD_NEW), on_seal },
 	{ MSG_K_CORE, IN(SVIDD_SEALED), on_core },
 	{ MSG_K_FRONT, IN(SVIDD_SEALED), on_front },
+	{ MSG_K_CLOUD, IN(SVIDD_SEALED), on_cloud },
 };
 
 static void on_dead(struct chan *c, int err)
@@ -180,6 +189,7 @@ static void tear_down(struct keys *k)
 {
 	if (k->store)
 		core_drop(k);
+	cloud_drop(k);
 	pool_free(k->pool);
 	chan_free(k->svidd);
 	keystore_free(k->store);

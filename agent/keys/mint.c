@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mint.c - JWT-SVIDs: svid-core decided and wrote it down, the token goes to the front and never to svid-core.
+ * mint.c - JWT-SVIDs: svid-core decided and wrote it down, the token goes to the front or to svid-cloud, never to svid-core.
  * svid-keys; called by core.c.
  */
 #include "agent/base/clock.h"
@@ -8,15 +8,23 @@
 #include "agent/keys/jwt.h"
 #include "agent/keys/keys.h"
 
+static int give(struct keys *k, const struct msg_KY_JWT *m, const struct jws *j, int err, struct slice token)
+{
+	if (m->front == FRONT_CLOUD)
+		return cloud_give_jwt(k, &(struct msg_CK_JWT){ .order = m->order, .err = err, .issued_at = j->issued_at,
+				.not_after = j->not_after, .jti = slice_str(j->jti), .kid = slice_str(j->kid), .token = token });
+	return front_give_jwt(k, m->front, &(struct msg_FK_JWT){ .order = m->order, .err = err,
+			.issued_at = j->issued_at, .not_after = j->not_after, .token = token });
+}
+
 static int mint(struct keys *k, const struct msg_KY_JWT *m, struct jws *ret_jws)
 {
 	const struct jwt_spec spec = { .spiffe_id = m->spiffe_id, .issuer = m->issuer, .audiences = m->audiences,
-				       .ttl_s = m->ttl, .alg = (enum jwt_alg)m->alg };
-	AUTO(buf) struct buf token = BUF_INIT(LIM_JWT);
+				       .claims = m->claims, .ttl_s = m->ttl, .alg = (enum jwt_alg)m->alg };
+	AUTO(buf) struct buf token = BUF_INIT_SECRET(LIM_JWT);
 	struct jws j = { .issued_at = 0 };
 	int err = jwt_issue(k->authority, &spec, clock_wall_s(), &token, &j);
-	int sent = front_give_jwt(k, m->front, &(struct msg_FK_JWT){ .order = m->order, .err = err,
-			.issued_at = j.issued_at, .not_after = j.not_after, .token = buf_slice(&token) });
+	int sent = give(k, m, &j, err, buf_slice(&token));
 
 	err = err ? err : sent;
 	if (!err)
@@ -29,9 +37,9 @@ int mint_request(struct keys *k, uint32_t id, const struct msg_KY_JWT *m)
 	struct jws j = { .issued_at = 0 };
 	int err;
 
-	if (m->alg != JWT_RS256 && m->alg != JWT_ES256)
+	if ((m->alg != JWT_RS256 && m->alg != JWT_ES256) || (m->claims.len && m->front != FRONT_CLOUD))
 		return -ERR_FORMAT;
-	err = front_may_have(k, m->front, m->identity);
+	err = m->front == FRONT_CLOUD ? 0 : front_may_have(k, m->front, m->identity);
 	if (err == -ERR_PERMIT)
 		return err;
 	if (!err)

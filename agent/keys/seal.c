@@ -6,6 +6,7 @@
 
 #include "agent/base/limits.h"
 #include "agent/keys/cert.h"
+#include "agent/keys/gcm.h"
 #include "agent/keys/pkey.h"
 #include "agent/keys/root.h"
 
@@ -13,9 +14,7 @@
 #define VERSION 2
 #define VERSION_ONE_CA 1
 #define PLAIN_MIN 4096
-#define NONCE_BYTES 12
-#define TAG_BYTES 16
-#define HEAD_BYTES (8 + 4 + NONCE_BYTES)
+#define HEAD_BYTES (8 + 4)
 
 static void put_aad(struct buf *aad, uint32_t version, struct slice td)
 {
@@ -112,77 +111,21 @@ static int put_plain(struct plain *p, const struct authority *a)
 	return err ? err : p->err;
 }
 
-static int encrypt(struct slice plain, struct slice key, struct slice aad, const uint8_t *nonce, uint8_t *out)
-{
-	AUTO(EVP_CIPHER_CTX) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	int n, m;
-
-	if (!ctx || EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key.p, nonce) != 1 ||
-	    EVP_EncryptUpdate(ctx, NULL, &n, aad.p, (int)aad.len) != 1 ||
-	    EVP_EncryptUpdate(ctx, out, &n, plain.p, (int)plain.len) != 1 ||
-	    EVP_EncryptFinal_ex(ctx, out + n, &m) != 1 || (size_t)(n + m) != plain.len ||
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, out + plain.len) != 1)
-		return ossl_failed();
-	return 0;
-}
-
 int seal_write(const struct authority *a, struct slice key, struct buf *ret_sealed)
 {
 	AUTO(plain) struct plain plain = { .len = 0 };
 	AUTO(buf) struct buf aad = BUF_INIT(64 + LIM_TRUST_DOMAIN);
-	uint8_t nonce[NONCE_BYTES];
-	uint8_t *out;
-	int err;
+	int err = key.len == SEAL_KEY_BYTES ? put_plain(&plain, a) : -ERR_SEALED;
 
-	if (key.len != SEAL_KEY_BYTES)
-		return -ERR_SEALED;
-	err = put_plain(&plain, a);
 	if (err)
 		return err;
-	if (RAND_bytes(nonce, sizeof(nonce)) != 1)
-		return ossl_failed();
 	put_aad(&aad, VERSION, slice_str(a->trust_domain));
 	err = buf_ok(&aad);
 	if (err)
 		return err;
 	buf_put_str(ret_sealed, MAGIC);
 	buf_put_u32(ret_sealed, VERSION);
-	buf_put(ret_sealed, nonce, sizeof(nonce));
-	out = buf_reserve(ret_sealed, plain.len + TAG_BYTES);
-	if (!out)
-		return buf_ok(ret_sealed);
-	err = encrypt(slice_of(plain.bytes.p, plain.len), key, buf_slice(&aad), nonce, out);
-	if (!err)
-		buf_added(ret_sealed, plain.len + TAG_BYTES);
-	return err;
-}
-
-static int decrypt(struct slice cipher, struct slice key, struct slice aad, const uint8_t *nonce,
-		   struct secbytes *ret_plain)
-{
-	AUTO(EVP_CIPHER_CTX) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	AUTO(secbytes) struct secbytes plain = { 0 };
-	size_t len = cipher.len - TAG_BYTES;
-	uint8_t tag[TAG_BYTES];
-	int n, m, err;
-
-	if (!ctx)
-		return -ENOMEM;
-	err = secbytes_new(len, &plain);
-	if (err)
-		return err;
-	memcpy(tag, cipher.p + len, TAG_BYTES);
-	if (EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key.p, nonce) != 1 ||
-	    EVP_DecryptUpdate(ctx, NULL, &n, aad.p, (int)aad.len) != 1 ||
-	    EVP_DecryptUpdate(ctx, plain.p, &n, cipher.p, (int)len) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) != 1 ||
-	    EVP_DecryptFinal_ex(ctx, plain.p + n, &m) != 1 || (size_t)(n + m) != len) {
-		ERR_clear_error();
-		return -ERR_SEALED;
-	}
-	*ret_plain = plain;
-	plain = (struct secbytes){ 0 };
-	return 0;
+	return gcm_seal(slice_of(plain.bytes.p, plain.len), key, buf_slice(&aad), ret_sealed);
 }
 
 /* The only key of version 1: its life began when its certificate was made. */
@@ -247,12 +190,10 @@ int seal_open(struct slice sealed, struct slice key, struct slice td, struct aut
 	AUTO(secbytes) struct secbytes plain = { 0 };
 	AUTO(buf) struct buf aad = BUF_INIT(64 + LIM_TRUST_DOMAIN);
 	struct slice head = slice_get_bytes(&sealed, HEAD_BYTES);
-	const uint8_t *nonce = head.p + 8 + 4;
 	uint32_t version;
 	int err;
 
-	if (!slice_ok(&sealed) || key.len != SEAL_KEY_BYTES || sealed.len <= TAG_BYTES ||
-	    sealed.len > LIM_SEALED || !slice_eq_str(slice_get_bytes(&head, 8), MAGIC))
+	if (!slice_ok(&sealed) || sealed.len > LIM_SEALED || !slice_eq_str(slice_get_bytes(&head, 8), MAGIC))
 		return -ERR_SEALED;
 	version = slice_get_u32(&head);
 	if (version != VERSION && version != VERSION_ONE_CA)
@@ -260,6 +201,6 @@ int seal_open(struct slice sealed, struct slice key, struct slice td, struct aut
 	put_aad(&aad, version, td);
 	err = buf_ok(&aad);
 	if (!err)
-		err = decrypt(sealed, key, buf_slice(&aad), nonce, &plain);
+		err = gcm_open(sealed, key, buf_slice(&aad), &plain);
 	return err ? err : parse(secbytes_slice(&plain), version, td, ret_authority);
 }

@@ -90,10 +90,13 @@ int bpf_map_fd(const struct bpf *b, enum svid_map map)
 
 int bpf_iter_fd(const struct bpf *b, enum svid_iter iter)
 {
-	if (iter != SVID_ITER_POLL)
-		return -1;
-	for (unsigned int i = 0; i < b->n_links; i++)
-		if (strcmp(b->links[i].name, "all_poll") == 0)
+	static const char *const programs[SVID_ITER_COUNT] = {
+		[SVID_ITER_POLL] = "all_poll",
+		[SVID_ITER_READER] = "all_reader",
+	};
+
+	for (unsigned int i = 0; iter < SVID_ITER_COUNT && i < b->n_links; i++)
+		if (strcmp(b->links[i].name, programs[iter]) == 0)
 			return b->links[i].fd;
 	return -1;
 }

@@ -121,7 +121,10 @@ int bpf_pin_links_open(struct bpf *b, const char *dir)
 	closedir(d);
 	if (fd < 0)
 		return fd;
-	return bpf_iter_fd(b, SVID_ITER_POLL) < 0 ? -ENOENT : 0;
+	for (int i = 0; i < SVID_ITER_COUNT; i++)
+		if (bpf_iter_fd(b, (enum svid_iter)i) < 0)
+			return -ENOENT;
+	return 0;
 }
 
 static int pin_one(const char *dir, const char *kind, const char *name, int fd)

@@ -7,6 +7,7 @@
 #define SVID_ATTACH_H
 
 #define ENOENT_ERR	2
+#define ESRCH_ERR	3
 #define ENOMEM_ERR	12
 #define ENOTCONN_ERR	107
 #define ESTALE_ERR	116
@@ -101,11 +102,47 @@ static __always_inline void conn_adopt(struct sock *sk)
 {
 	struct svid_mailbox *mb = THE(svid_mailbox);
 
-	if (!mb || mb->op == SVID_OP_NONE || !is_core())
+	if (!mb || mb->op == SVID_OP_NONE || mb->op == SVID_OP_READER || !is_core())
 		return;
 	mb->status = adopt_from(mb, sk);
 	mb->op = SVID_OP_NONE;
 	mb->answer = mb->request;
+}
+
+/* @t as @level deep pid namespaces number it, which is a namespace that it has a number in. */
+static __always_inline __u32 tid_at(struct task_struct *t, __u32 level)
+{
+	struct pid *pid = BPF_CORE_READ(t, thread_pid); /* as in pid_ns_inum() */
+	struct upid *number;
+
+	if (level == 0)
+		return t->pid;
+	number = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+		 level * bpf_core_type_size(struct upid);
+	return BPF_CORE_READ(number, nr);
+}
+
+/*
+ * Core reads the iterator, so it goes through the threads of core's pid namespace; @t is one of them, or NULL at the end.
+ * Returns 1 to stop there: core has its answer.
+ */
+static __always_inline int conn_reader(struct task_struct *t)
+{
+	struct svid_mailbox *mb = THE(svid_mailbox);
+
+	if (!mb || mb->op != SVID_OP_READER)
+		return 0;
+	if (t && tid_at(t, bpf_get_current_task_btf()->thread_pid->level) != mb->tid)
+		return 0;
+	mb->status = -ESRCH_ERR;
+	if (t) {
+		__builtin_memset(&mb->conn, 0, sizeof(struct svid_conn) - sizeof(struct svid_image));
+		mb->status = conn_describe(&mb->conn, t) ? 0 : -ENOENT_ERR;
+		mb->conn.flags = svid_conn_flags | SVID_CONN_VALID;
+	}
+	mb->op = SVID_OP_NONE;
+	mb->answer = mb->request;
+	return t != NULL;
 }
 
 #endif

@@ -56,6 +56,12 @@ struct cred___whole {
 	struct cap___whole cap_ambient;
 } FLAVOR;
 
+/* uaddrlen since 6.7, with the hook that needs it; so that older headers can build this. */
+struct bpf_sock_addr_kern___unix {
+	struct sockaddr *uaddr;
+	__u32 uaddrlen;
+} FLAVOR;
+
 /* loginuid: only with CONFIG_AUDIT. */
 struct task_struct___audit {
 	kuid_t loginuid;

@@ -8,17 +8,15 @@
 
 #define EACCES_ERR	13
 
-/* @rec may hold an older attempt to connect; it becomes valid only with its last line. */
-static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u64 cookie)
+/* What there is to say of @t, apart from the connection. Returns 1, or 0 when its process has no image. */
+static __always_inline int conn_describe(struct svid_conn *rec, struct task_struct *t)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct svid_key key = task_key(t);
 	struct svid_image *img = image_of(&key);
 
-	rec->flags = 0;
 	if (!img) {
 		count(SVID_STAT_IMG_MISSING);
-		return;
+		return 0;
 	}
 	bpf_probe_read_kernel(&rec->image, sizeof(rec->image), img);
 	__builtin_memset(&rec->creds, 0, sizeof(rec->creds));
@@ -31,10 +29,19 @@ static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u
 	rec->conn_word = 0;
 	rec->tier = svid_tier;
 	rec->tid = t->pid;
-	rec->listener = listener;
 	rec->connect_time = bpf_ktime_get_boot_ns();
-	rec->cookie = cookie;
 	bpf_probe_read_kernel_str(rec->comm, SVID_COMM_LEN, t->comm);
+	return 1;
+}
+
+/* @rec may hold an older attempt to connect; it becomes valid only with its last line. */
+static __always_inline void conn_fill(struct svid_conn *rec, __u32 listener, __u64 cookie)
+{
+	rec->flags = 0;
+	if (!conn_describe(rec, bpf_get_current_task_btf()))
+		return;
+	rec->listener = listener;
+	rec->cookie = cookie;
 	rec->flags = svid_conn_flags | SVID_CONN_VALID;
 	count(SVID_STAT_CONNECTS);
 }

@@ -117,6 +117,13 @@ int all_poll(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+/* Read by core: who reads an entry of the credential tree. That thread waits for core, so it stays as it is. */
+SEC("iter/task")
+int all_reader(struct bpf_iter__task *ctx)
+{
+	return conn_reader(ctx->task);
+}
+
 /* ---- bpf-lsm and bpf-fentry: credentials (there is no tracepoint) ---- */
 
 /* In the thread that changes its own credentials, just before they take effect; in exec too. */
@@ -283,7 +290,7 @@ int BPF_PROG(fentry_committing, struct linux_binprm *bprm)
 /* ---- bpf-tp: evidence and marks by cgroup hook and tracepoints alone (kernel >= 6.7) ---- */
 
 /* Does the path that connect() was given end in our listener's name? A name that hides it only loses its identity. */
-static __always_inline int name_matches(struct bpf_sock_addr_kern *kctx)
+static __always_inline int name_matches(struct bpf_sock_addr_kern___unix *kctx)
 {
 	char path[128] = {};
 	__u32 want = svid_name_len, n = kctx->uaddrlen, i;
@@ -315,7 +322,7 @@ static __always_inline int name_matches(struct bpf_sock_addr_kern *kctx)
 SEC("cgroup/connect_unix")
 int tp_connect(struct bpf_sock_addr *ctx)
 {
-	struct bpf_sock_addr_kern *kctx = bpf_cast_to_kern_ctx(ctx);
+	struct bpf_sock_addr_kern___unix *kctx = bpf_cast_to_kern_ctx(ctx);
 	struct bpf_sock *sk = ctx->sk;
 	struct svid_conn *rec;
 	int ours;

@@ -28,6 +28,9 @@
  *   -ENOMEM    no room for another holder
  * answer != request afterwards means that no program ran: the provider is silenced.
  *
+ * SVID_OP_READER: core fills mailbox.tid and reads the iterator SVID_ITER_READER to its end instead of calling recv().
+ * status is 0, -ESRCH (no such thread) or -ENOENT (the kernel has no image of its process).
+ *
  * Floods (bpf-lsm): connect() fails with EAGAIN while the caller's door is shut (doors: until that time), and while too
  * many connections wait that core has not seen: SVID_QUEUE_EXE of this executable and person (the uid, or who made the
  * outermost user namespace), or SVID_QUEUE_MAX of the person or the cgroup, unless this executable has none: then one
@@ -59,7 +62,7 @@
 #include <linux/types.h>
 #endif
 
-#define SVID_ABI_VERSION	2
+#define SVID_ABI_VERSION	3
 #define SVID_SCHEMA_VERSION	2
 
 /* Sizes. Powers of two where an index is masked. */
@@ -292,6 +295,7 @@ struct svid_words {
 #define SVID_OP_ADOPT		2	/* without a holder */
 #define SVID_OP_PEEK		3	/* the record only; no slot is stored (doctor) */
 #define SVID_OP_LEAVE		4	/* it is turned away: it only leaves its queue; no record is copied */
+#define SVID_OP_READER		5	/* what the record of thread tid would say if it connected now */
 
 struct svid_mailbox {
 	__u32 op;		/* SVID_OP_*; the kernel sets it back to SVID_OP_NONE */
@@ -303,7 +307,7 @@ struct svid_mailbox {
 	__u32 holder_slot;	/* offered by core; in force after the answer */
 	__u32 holder_word;	/* answer */
 	__u32 held;		/* answer: 1 when the offered holder_slot was taken */
-	__u32 pad0;		/* zero */
+	__u32 tid;		/* SVID_OP_READER: as core's pid namespace numbers it */
 	struct svid_conn conn;
 };
 
@@ -399,6 +403,7 @@ enum svid_map {
 
 enum svid_iter {
 	SVID_ITER_POLL,		/* link of the credential poll: bpf_iter_create() and read to its end */
+	SVID_ITER_READER,	/* answers SVID_OP_READER, likewise; the read may end with -EAGAIN */
 	SVID_ITER_COUNT
 };
 

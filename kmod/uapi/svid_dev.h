@@ -9,7 +9,8 @@
  *   mmap   at SVID_DEV_WORDS struct svid_words, at SVID_DEV_STATS struct svid_stats (never writable). What was mapped
  *          without PROT_WRITE can never be made writable.
  *   read   whole struct svid_event, oldest first; -EAGAIN when there is none and the file does not block
- *   ioctl  LISTEN, ASK, HOLD, UNHOLD, IMAGE, READER
+ *   ioctl  LISTEN, ASK, HOLD, UNHOLD, IMAGE, READER; FORGET: another svid-core begins, so there are no holders and no
+ *          waiting events any more (records and listeners stay)
  * Words file (SVID_IOC_WORDS on an evidence file): can be mapped at SVID_DEV_WORDS for reading, and nothing else. Fronts.
  *
  * Tree file (SVID_IOC_TREE), one on the machine: whoever holds it says what is in /sys/kernel/svid/credentials
@@ -151,6 +152,7 @@ struct svid_tree_answer {
 #define SVID_IOC_UNHOLD		_IOW(0xB5, 0x14, struct svid_dev_key)
 #define SVID_IOC_IMAGE		_IOWR(0xB5, 0x15, struct svid_dev_image)
 #define SVID_IOC_READER		_IOWR(0xB5, 0x16, struct svid_dev_reader)
+#define SVID_IOC_FORGET		_IO(0xB5, 0x17)
 #define SVID_IOC_TREE_BEGIN	_IO(0xB5, 0x20)
 #define SVID_IOC_TREE_ADD	_IOW(0xB5, 0x21, struct svid_tree_path)
 #define SVID_IOC_TREE_DEL	_IOW(0xB5, 0x22, struct svid_tree_path)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/seal.c agent/keys/leaf.c agent/keys/jwt.c agent/keys/wit.c agent/keys/jws.c agent/keys/verify.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/keystore.c */
+/* links: agent/keys/seal.c agent/keys/gcm.c agent/keys/leaf.c agent/keys/jwt.c agent/keys/wit.c agent/keys/jws.c agent/keys/verify.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/keystore.c */
 /*
  * keys_fault_test.c - each allocation in turn fails, ours and libcrypto's (heap.c sends those through
  * mem.h): the work ends with an error, leaves no half result, and succeeds when memory is back.

@@ -336,7 +336,10 @@ void test_set_put(struct buf *b, const struct test_set *set)
 	AUTO(buf) struct buf nobody = BUF_INIT(256);
 	struct msg_F_SET m = { .version = set->version, .trust_domain = slice_str("td.test"), .wit = set->wit };
 
-	test_der(&bundle, 64, 0xca);
+	if (set->ca.len)
+		buf_put_slice(&bundle, set->ca);
+	else
+		test_der(&bundle, 64, 0xca);
 	test_jwks(&jwks, "own", "jwt-svid");
 	test_jwks(&wit_jwks, "wit", "wit-svid");
 	for (size_t i = 0; i < set->n; i++)

@@ -94,6 +94,7 @@ struct test_set {
 	bool expired;	  /* every SVID */
 	const char *sds_svid, *sds_bundle, *sds_all; /* NULL: not set */
 	uint32_t sds_flags;
+	struct slice ca; /* bundle of every trust domain; empty: something made up */
 };
 
 /** test_set_put() - that F_SET as a body. */

@@ -63,7 +63,7 @@ static uint32_t records_of(struct conn *conn, uint32_t asked)
 	uint32_t n = 0;
 
 	while (asked--)
-		n += nobody_wants_record(conn);
+		n += nobody_wants_record(&c, &conn->person, conn->asker.decision);
 	return n;
 }
 
@@ -171,7 +171,7 @@ static void one_caller_is_recorded_once_for_a_while(void **state)
 	struct conn conn = of_uid(1000);
 
 	(void)state;
-	conn.decision = &d;
+	conn.asker.decision = &d;
 	assert_int_equal(records_of(&conn, 5), 1);
 	assert_int_equal(c.nobodies.unwritten, 4);
 	d.recorded -= LIM_AUDIT_REPEAT_MS * NS_PER_MS;

@@ -22,7 +22,7 @@
 #include "tests/lib/evidence_caller.h"
 
 static const struct provider_fds none = { .tier = SVID_TIER_SOCKET,
-					  .maps = { [0 ... SVID_MAP_COUNT - 1] = -1 }, .iters = { -1 } };
+					  .maps = { [0 ... SVID_MAP_COUNT - 1] = -1 }, .iters = { -1, -1 } };
 static char dir[64], path[96];
 static int listener;
 

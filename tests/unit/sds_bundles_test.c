@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* links: workloadapi tests/lib/workload.c tests/lib/call_fixture.c tests/lib/sds_client.c */
+/* links: workloadapi tests/lib/workload.c tests/lib/call_fixture.c tests/lib/sds_client.c tests/lib/ca.c */
 /* sds_bundles_test.c - what Envoys are told to trust: forms, peers, settings, and what becomes of bundles that are gone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "tests/lib/ca.h"
 #include "tests/lib/sds_client.h"
 
 static struct slice config_of(const struct sds_heard *h)
@@ -130,7 +131,9 @@ static void the_node_may_ask_for_another_form(void **state)
 {
 	static const char *const root[] = { "ROOTCA", NULL };
 	static const char map[] = "{\"trust_domains\":{\"td.test\":{\"keys\":["
-				  "{\"use\":\"x509-svid\",\"kty\":\"RSA\",\"x5c\":[\"MIIAPM";
+				  "{\"use\":\"x509-svid\",\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"";
+	AUTO(buf) struct buf ca = BUF_INIT(4096);
+	struct test_set set = { .version = 2, .n = 2, .n_fed = 1, .der_bytes = 200 };
 	struct fixture *f = *state;
 	struct sds_heard h;
 
@@ -141,6 +144,9 @@ static void the_node_may_ask_for_another_form(void **state)
 	assert_int_equal(sds_count(h.secret[0].content, 12), 1);
 	h = first_of(f, &(struct sds_says){ .names = root, .minor = 17 });
 	assert_int_equal(sds_count(h.secret[0].content, 12), 0);
+	ca_some(&ca);
+	set.ca = buf_slice(&ca);
+	sds_serve(f, &set);
 	h = first_of(f, &(struct sds_says){ .names = root, .key = "spiffe_bundle_map", .value = "true", .minor = 36 });
 	assert_true(slice_starts(sds_field(config_of(&h), 2, 2), slice_str(map)));
 	h = first_of(f, &(struct sds_says){ .names = root, .key = "spiffe_bundle_map", .value = "true", .minor = 35 });

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/seal.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
+/* links: agent/keys/seal.c agent/keys/gcm.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c */
 /* seal_test.c - sealed state opens with its own key for its own trust domain, and in no other way. */
 #include "agent/keys/cert.h"
 #include "agent/keys/seal.h"

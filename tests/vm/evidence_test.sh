@@ -4,7 +4,7 @@
 # They run from build/tests/unit; results come back over the VM's second serial port.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-TESTS="build/tests/unit/provider_test; build/tests/unit/provider_change_test; build/tests/unit/provider_flood_test"
+TESTS="build/tests/unit/provider_test; build/tests/unit/provider_change_test; build/tests/unit/provider_flood_test; build/tests/unit/provider_reader_test"
 JOBS="6.1:lsm 6.12:fentry"
 
 if ! command -v qemu-system-x86_64 >/dev/null; then
@@ -23,7 +23,7 @@ passed=0 failed=0 skipped=0
 for job in $JOBS; do
 	log=build/check/vm-evidence-$job.log
 	# A VM that broke before all programs ended has failed (the second has two groups).
-	[ "$(grep -c '^\[==========\] .* run\.' "$log")" -eq 4 ] || failed=$((failed + 1))
+	[ "$(grep -c '^\[==========\] .* run\.' "$log")" -eq 5 ] || failed=$((failed + 1))
 	passed=$((passed + $(grep -c '^\[       OK \]' "$log")))
 	failed=$((failed + $(grep -c '^\[  FAILED  \] [a-z_]*.\?$' "$log")))
 	skipped=$((skipped + $(grep -c '^\[  SKIPPED \] [a-z_]*.\?$' "$log")))

@@ -166,27 +166,6 @@ static __always_inline __u32 userns_maker(struct user_namespace *ns)
 	return ns->owner.val;
 }
 
-#define FILTERS_MAX	64	/* seccomp filters looked at; nobody is believed to have more */
-
-/*
- * Somebody answers system calls in the place of the kernel: whoever started this program below a seccomp listener can
- * have it open any file for a library, which is as good as a tracer.
- */
-static __always_inline int is_supervised(struct task_struct *t)
-{
-	struct seccomp_filter *f = t->seccomp.filter;
-	int i;
-
-	for (i = 0; i < FILTERS_MAX; i++) {
-		if (!f)
-			return 0;
-		if (f->notif)
-			return 1;
-		f = f->prev;
-	}
-	return f != 0;
-}
-
 /* @ret is zeroed by the caller. */
 static __always_inline void creds_read(struct task_struct *t, struct svid_creds *ret)
 {

@@ -92,23 +92,28 @@ def a1_namesake(lab):
         return simple(lab, "a1-namesake", pid=p.process.pid)
 
 
-def inside(product, argv):
-    """A caller in the namespaces that this svidd was started in."""
-    pid = product.children("svid-core")[0]
-    enter = ["nsenter", "-t", str(pid), "-p", "-m", "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
-    return Player([*enter, *argv], user=0)
+def await_inside(product):
+    """Until a caller in the namespaces that this svidd was started in is served."""
+    end, got = time.monotonic() + 20 * SLOW, "no socket"
+    while time.monotonic() < end:
+        core = product.children("svid-core")
+        if core and os.path.exists(product.socket):
+            enter = ["nsenter", "-t", str(core[0]), "-p", "-m", "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+            words = [product.trusted, "fetch", f"socket={product.socket}", f"wait={WAIT_MS}"]
+            with Player([*enter, *words], user=0) as p:
+                got = word(p.until("caller: "))
+        if got == "SVID stolen":
+            return
+        time.sleep(0.1)
+    raise Failed(f"control: a caller inside is not served: {got}\n{product.tail()}")
 
 
 def k18_outside(lab):
     """A second svidd in a pid namespace of its own: who is outside of it has no number there, as nobody and everybody."""
     other = Product(lab.tier, os.path.dirname(lab.top), wrap=["unshare", "-p", "-f", "--mount-proc", "--kill-child"])
     try:
-        other.start(served=False)
-        words = [other.trusted, "fetch", f"socket={other.socket}", f"wait={WAIT_MS}"]
-        with inside(other, words) as p:
-            got = word(p.until("caller: "))
-        if got != "SVID stolen":
-            raise Failed(f"control: a caller inside is not served: {got}")
+        other.start(served=None)
+        await_inside(other)
         with other.play("trusted", "fetch", who="thief") as p:
             return thief(p)
     finally:

@@ -207,6 +207,7 @@ class Product:
         self.document("strict", f"unix:path: {self.path('strict')}", "  require:\n    - not-traced\n")
 
     def start(self, served=True):
+        """And wait until trusted is served; False: or is refused; None: for nothing."""
         argv = [os.path.join(self.sbin, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
                 "--run-dir", self.top + "/run", "--state-dir", self.top + "/state", "--audit", self.top + "/audit.log",
                 "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier]
@@ -215,6 +216,8 @@ class Product:
         self.log = open(os.path.join(self.top, "log"), "ab")  # pylint: disable=consider-using-with
         self.process = subprocess.Popen([*self.wrap, *argv], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, cwd="/", start_new_session=True)
+        if served is None:
+            return
         if served:
             self.await_served(20 * SLOW)
             return

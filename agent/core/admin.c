@@ -28,6 +28,14 @@ static void put_reload(struct core *c, struct buf *out)
 	buf_put_str(out, "{\"reload\":\"started\"}");
 }
 
+/* @binding not 0: it is to be exchanged now. */
+static void put_credentials(struct core *c, uint32_t binding, struct buf *out)
+{
+	if (binding && cloud_refresh(c->cloud, binding))
+		log_warn(EV_ADMIN, KV("what", V_S("svid-cloud does not know that credential")), KV("binding", V_U(binding)));
+	cloud_put(c, out);
+}
+
 static int answer(struct admin_client *cl, uint32_t id, const struct msg_AD_REQUEST *ask)
 {
 	AUTO(buf) struct buf b = BUF_INIT(ADMIN_REPLY_MAX);
@@ -44,6 +52,9 @@ static int answer(struct admin_client *cl, uint32_t id, const struct msg_AD_REQU
 		break;
 	case ADMIN_BUNDLES:
 		bundle_put_foreign(cl->core, &b);
+		break;
+	case ADMIN_CREDENTIALS:
+		put_credentials(cl->core, ask->arg, &b);
 		break;
 	case ADMIN_RELOAD:
 		put_reload(cl->core, &b);

@@ -29,6 +29,7 @@ struct authority {
 	uint32_t last_id; /* of requests */
 	size_t open;	  /* requests without an answer */
 	size_t open_jwts; /* the same for JWT-SVIDs */
+	size_t open_signs; /* and for signatures */
 	int err; /* why it cannot sign, 0 when it can */
 	char *trust_domain; /* NULL: not configured */
 	struct authority_config config; /* what counts; its trust_domain is not used */
@@ -364,6 +365,21 @@ static int on_jwt_done(struct chan *c, struct chan_msg *m)
 	return 0;
 }
 
+static int on_sign_done(struct chan *c, struct chan_msg *m)
+{
+	struct authority *a = chan_owner(c);
+	struct msg_KY_SIGN_DONE r;
+	int err = msg_get_KY_SIGN_DONE(m->body, &r);
+
+	if (err)
+		return err;
+	if (!a->open_signs)
+		return -ERR_PERMIT;
+	a->open_signs--;
+	a->ops->sign_done(a->owner, m->id, r.err);
+	return 0;
+}
+
 static void on_dead(struct chan *c, int err)
 {
 	struct authority *a = chan_owner(c);
@@ -373,7 +389,7 @@ static void on_dead(struct chan *c, int err)
 	chan_free(c);
 	a->keys = NULL;
 	a->state = K_NEW;
-	a->open = a->open_jwts = 0;
+	a->open = a->open_jwts = a->open_signs = 0;
 	loop_timer_stop(&a->store_retry);
 	buf_done(&a->unstored); /* the next one starts from what is stored */
 	set_err(a, -ERR_NOT_READY);
@@ -384,6 +400,7 @@ static const struct chan_rule rules[] = {
 	{ MSG_KY_LOADED, 1u << K_LOADING | 1u << K_READY, on_loaded },
 	{ MSG_KY_ISSUED, 1u << K_READY, on_issued },
 	{ MSG_KY_JWT_DONE, 1u << K_READY, on_jwt_done },
+	{ MSG_KY_SIGN_DONE, 1u << K_READY, on_sign_done },
 };
 
 static const struct chan_ops chan_ops = {
@@ -488,10 +505,28 @@ int authority_jwt(struct authority *a, const struct jwt_request *req, uint32_t *
 	id = next_id(a);
 	err = sent(chan_put(a->keys, KY_JWT, id, .front = req->front, .order = req->order, .identity = req->identity,
 			    .spiffe_id = req->spiffe_id, .issuer = req->issuer, .ttl = req->ttl, .alg = req->alg,
-			    .audiences = req->audiences));
+			    .audiences = req->audiences, .claims = req->claims));
 	if (err)
 		return err;
 	a->open_jwts++;
+	*ret_id = id;
+	return 0;
+}
+
+int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint64_t generation, struct slice digest,
+		   uint32_t *ret_id)
+{
+	int err = may_sign(a);
+	uint32_t id;
+
+	if (err)
+		return err;
+	id = next_id(a);
+	err = sent(chan_put(a->keys, KY_SIGN, id, .order = order, .identity = identity, .generation = generation,
+			    .digest = digest));
+	if (err)
+		return err;
+	a->open_signs++;
 	*ret_id = id;
 	return 0;
 }

@@ -41,6 +41,7 @@ struct jwt_request {
 	uint32_t ttl; /* seconds */
 	uint32_t alg; /* enum jwt_alg */
 	struct slice audiences; /* list of strings */
+	struct slice claims;	/* JSON members to be added, for FRONT_CLOUD only; else empty */
 };
 
 /* What svid-core learns of one that was signed. Slices borrow for the call. */
@@ -64,6 +65,8 @@ struct authority_ops {
 		       const struct svid_issued *svid);
 	/* The end of request @id of authority_jwt(); @jwt is NULL when @err. */
 	void (*jwt_done)(void *owner, uint32_t id, int err, const struct jwt_issued *jwt);
+	/* The end of request @id of authority_sign(). */
+	void (*sign_done)(void *owner, uint32_t id, int err);
 	/* svid-keys is gone and with it every key and every open request. */
 	void (*lost)(void *owner);
 	/* Ask svidd to kill svid-keys. */
@@ -121,6 +124,15 @@ MUST int authority_issue(struct authority *a, const struct svid_request *req, ui
  * Errors: authority_err(), -ERR_CLOCK, and those of chan_send().
  */
 MUST int authority_jwt(struct authority *a, const struct jwt_request *req, uint32_t *ret_id);
+
+/**
+ * authority_sign() - have a SHA-256 digest signed with the key of an X.509-SVID and given to svid-cloud under @order;
+ * sign_done() says from the loop how it ended.
+ * @ret_id: number of the request, never 0.
+ * Errors: authority_err(), -ERR_CLOCK, and those of chan_send().
+ */
+MUST int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint64_t generation, struct slice digest,
+			uint32_t *ret_id);
 
 /** authority_bind() - tell svid-keys once which identities front @front may have. Errors: as chan_send(). */
 MUST int authority_bind(struct authority *a, uint32_t front, const uint32_t *identities, size_t n);

@@ -44,6 +44,7 @@ static void documents_changed(struct compiler *k)
 		settings_apply(c, s);
 	revoke_policy(c);
 	tree_outdated(c->tree);
+	cloud_outdated(c->cloud);
 	k->revoking = k->applying = true;
 	k->applied = 0;
 	hold_set(c, HOLD_DOCUMENTS, usable ? 0 : -ERR_NOT_READY);

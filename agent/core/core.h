@@ -12,6 +12,7 @@
 #include "agent/core/bounds.h"
 #include "agent/core/bury.h"
 #include "agent/core/cgroup.h"
+#include "agent/core/cloud.h"
 #include "agent/core/compile.h"
 #include "agent/core/decide.h"
 #include "agent/core/digest.h"
@@ -76,6 +77,7 @@ struct core {
 	struct canary *canary;
 	struct compiler *compiler;
 	struct admin *admin;
+	struct cloud *cloud;
 	struct tree *tree;
 	int tree_err; /* why its backend does not work */
 

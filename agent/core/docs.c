@@ -408,6 +408,11 @@ const struct policy *docs_policy(const struct docs *d)
 	return d->force.policy;
 }
 
+const struct cloud_docs *docs_clouds(const struct docs *d)
+{
+	return &d->force.clouds;
+}
+
 const struct settings *docs_settings(const struct docs *d)
 {
 	return d->force.settings;

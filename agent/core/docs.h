@@ -62,6 +62,7 @@ struct doc_error {
 };
 
 struct docs;
+struct cloud_docs;
 
 /**
  * docs_new() - read the last good documents from @st (borrowed; NULL: nothing is remembered).
@@ -108,6 +109,9 @@ uint64_t docs_generation(const struct docs *d);
 
 /** docs_policy() - what is in force, for policy_match(); empty, never NULL, before the first generation. */
 const struct policy *docs_policy(const struct docs *d);
+
+/** docs_clouds() - WorkloadCredentials in force; never NULL. */
+const struct cloud_docs *docs_clouds(const struct docs *d);
 
 /** docs_settings() - never NULL; trust_domain is "" before an Agent document was good. */
 const struct settings *docs_settings(const struct docs *d);

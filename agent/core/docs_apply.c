@@ -72,6 +72,7 @@ void docs_force_done(struct docs_force *f)
 	rows_done(&f->rows);
 	settings_free(f->settings);
 	policy_free(f->policy);
+	cloud_docs_done(&f->clouds);
 	*f = (struct docs_force){ 0 };
 }
 
@@ -253,6 +254,21 @@ static int build_identity(struct stage *s, struct doc_entry *e)
 	return 0;
 }
 
+static int build_source(struct stage *s, struct doc_entry *e)
+{
+	(void)s;
+	return cloud_source_check(e->row->json);
+}
+
+/* Its source may come later in the list: it is joined in bind_clouds(). */
+static int build_credential(struct stage *s, struct doc_entry *e)
+{
+	AUTO_FREE char *source = NULL;
+
+	(void)s;
+	return cloud_doc_source_name(e->row->json, &source);
+}
+
 /* A kind that nobody reads here: the compiler must not send it; a newer version may have remembered it. */
 static int build_unknown(struct stage *s, struct doc_entry *e)
 {
@@ -275,6 +291,15 @@ static int build(struct stage *s, struct doc_entry *e, int (*one)(struct stage *
 	if (e->row)
 		rows_drop(e);
 	return 0;
+}
+
+static int (*builder_of(const char *kind))(struct stage *s, struct doc_entry *e)
+{
+	if (strcmp(kind, KIND_IDENTITY) == 0)
+		return build_identity;
+	if (strcmp(kind, KIND_SOURCE) == 0)
+		return build_source;
+	return strcmp(kind, KIND_CREDENTIAL) == 0 ? build_credential : build_unknown;
 }
 
 static int build_agent(struct stage *s, struct budget *b)
@@ -306,7 +331,7 @@ static int build_identities(struct stage *s, struct budget *b)
 		if (strcmp(e->row->kind, KIND_AGENT) == 0)
 			continue;
 		budget_spend(b, COST_BUILD);
-		err = build(s, e, strcmp(e->row->kind, KIND_IDENTITY) ? build_unknown : build_identity);
+		err = build(s, e, builder_of(e->row->kind));
 		if (err)
 			return err;
 	}
@@ -471,12 +496,67 @@ static int make_policy(struct stage *s, struct budget *b)
 		return err;
 	s->n_built = 0;
 	rows_compact(&s->new.rows);
+	s->new.clouds.v = mem_calloc(s->new.rows.n, sizeof(*s->new.clouds.v));
+	return s->new.clouds.v ? 1 : -ENOMEM;
+}
+
+/* Without its source there is no credential; the compiler has warned of that. */
+static int bind_cloud(struct stage *s, const struct doc_entry *e)
+{
+	struct cloud_docs *clouds = &s->new.clouds;
+	struct build_why why = { .text = "" };
+	AUTO_FREE char *name = NULL;
+	const struct cloud_doc *before;
+	struct cloud_doc *d = NULL;
+	struct doc_entry *source;
+	int err = cloud_doc_source_name(e->row->json, &name);
+
+	source = err ? NULL : rows_find(&s->new.rows, KIND_SOURCE, name);
+	if (!source || clouds->n == LIM_BINDINGS)
+		return err;
+	err = cloud_doc_new(e->row->name, e->row->json, name, source->row->json, s->new.settings->trust_domain, &why, &d);
+	if (err == -ERR_POLICY)
+		return add_error(s, e->row, why.text);
+	if (err)
+		return err;
+	before = cloud_docs_find(&s->old->clouds, d);
+	d->binding = before ? before->binding : (*s->next_number)++;
+	d->stale = e->stale || source->stale;
+	clouds->v[clouds->n++] = d;
+	return 0;
+}
+
+static int bind_clouds(struct stage *s, struct budget *b)
+{
+	for (; *s->new.settings->trust_domain && s->at < s->new.rows.n; s->at++) {
+		const struct doc_entry *e = &s->new.rows.v[s->at];
+		int err;
+
+		if (!b->left)
+			return 0;
+		budget_spend(b, COST_FIND);
+		if (strcmp(e->row->kind, KIND_CREDENTIAL) != 0)
+			continue;
+		budget_spend(b, 2 * COST_BUILD);
+		err = bind_cloud(s, e);
+		if (err)
+			return broken(err);
+	}
 	return 1;
+}
+
+static int join_clouds(struct stage *s, struct budget *b)
+{
+	int err = cloud_docs_join(&s->new.clouds, s->new.policy);
+
+	budget_spend(b, s->new.clouds.n * COST_FIND);
+	return err ? err : 1;
 }
 
 static int (*const phases[])(struct stage *s, struct budget *b) = {
 	sort_files, list_refused, sort_docs, take_new,	 take_old,  sort_rows, build_agent, build_identities,
 	sort_ids,   drop_ids,	  sort_hints, drop_hints, index_old, number,    sort_policy, make_policy,
+	bind_clouds, join_clouds,
 };
 
 int stage_step(struct stage *s, struct budget *b)

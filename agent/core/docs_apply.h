@@ -3,6 +3,7 @@
 #ifndef CORE_DOCS_APPLY_H
 #define CORE_DOCS_APPLY_H
 
+#include "agent/core/cloud_docs.h"
 #include "agent/core/docs_rows.h"
 #include "agent/core/sorter.h"
 
@@ -19,6 +20,7 @@ struct docs_force {
 	struct doc_rows rows; /* last good versions, sorted */
 	struct settings *settings;
 	struct policy *policy;
+	struct cloud_docs clouds;
 };
 
 /* A generation in the making. */

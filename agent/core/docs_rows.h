@@ -7,6 +7,8 @@
 
 #define KIND_AGENT "Agent"
 #define KIND_IDENTITY "WorkloadIdentity"
+#define KIND_SOURCE "CredentialSource"
+#define KIND_CREDENTIAL "WorkloadCredential"
 
 /* One version of one document. Counted: the last good list and a generation in the making share it. */
 struct doc_row {

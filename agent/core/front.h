@@ -115,6 +115,9 @@ struct front_ask {
  */
 MUST int fronts_file(struct fronts *f, const struct identity *const *docs, size_t n, struct front_ask *a);
 
+/** front_file_check() - whether @fd holds @len bytes that nobody can change. Errors: -ERR_FORMAT. */
+MUST int front_file_check(int fd, uint32_t len);
+
 /** fronts_file_cancel() - nobody waits for it any more. */
 void fronts_file_cancel(struct front_ask *a);
 

@@ -86,12 +86,14 @@ static int find_ask(const struct front *fr, uint32_t order, struct front_ask **r
 }
 
 /* A memfd that nobody can change or shrink: what is read from it is what was given, and cannot block. */
-static bool is_sealed(int fd, uint32_t len)
+int front_file_check(int fd, uint32_t len)
 {
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
 
-	return seals >= 0 && (seals & SEALS) == SEALS && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= len;
+	if (len > LIM_TREE_FILE || seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -ERR_FORMAT;
+	return st.st_size >= len ? 0 : -ERR_FORMAT;
 }
 
 int front_file(struct chan *c, struct chan_msg *m)
@@ -103,8 +105,8 @@ int front_file(struct chan *c, struct chan_msg *m)
 
 	if (!err)
 		err = find_ask(fr, file.order, &a);
-	if (!err && (file.len > LIM_TREE_FILE || !is_sealed(m->fds[0], file.len)))
-		err = -ERR_FORMAT;
+	if (!err)
+		err = front_file_check(m->fds[0], file.len);
 	if (!err && a)
 		over(a, 0, m->fds[0], file.len);
 	return err;

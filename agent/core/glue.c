@@ -21,6 +21,7 @@ static void on_authority_changed(void *owner)
 		fronts_bind(c->fronts);
 		identities_ready(c->ids);
 		fronts_push(c->fronts, 0);
+		cloud_authority_changed(c->cloud);
 	}
 	/* What fronts hold stays good while svid-keys comes back: only callers that cannot be served yet wait. */
 	if (!err || err != -ERR_NOT_READY || !c->ready)
@@ -37,7 +38,17 @@ static void on_authority_issued(void *owner, uint32_t identity, enum svid_kind k
 
 static void on_authority_jwt_done(void *owner, uint32_t id, int err, const struct jwt_issued *jwt)
 {
-	jwt_done(owner, id, err, jwt);
+	struct core *c = owner;
+
+	if (!cloud_jwt_done(c->cloud, id, err, jwt))
+		jwt_done(c, id, err, jwt);
+}
+
+static void on_authority_sign_done(void *owner, uint32_t id, int err)
+{
+	struct core *c = owner;
+
+	cloud_sign_done(c->cloud, id, err);
 }
 
 static void on_authority_lost(void *owner)
@@ -47,6 +58,7 @@ static void on_authority_lost(void *owner)
 	fronts_keys_lost(c->fronts);
 	identities_lost(c->ids);
 	jwts_lost(c);
+	cloud_keys_lost(c->cloud);
 }
 
 static void on_authority_kill(void *owner)
@@ -58,6 +70,7 @@ static const struct authority_ops authority_ops = {
 	.changed = on_authority_changed,
 	.issued = on_authority_issued,
 	.jwt_done = on_authority_jwt_done,
+	.sign_done = on_authority_sign_done,
 	.lost = on_authority_lost,
 	.kill = on_authority_kill,
 };
@@ -180,6 +193,8 @@ int core_make_parts(struct core *c)
 		err = docs_new(c->state, &c->docs);
 	if (!err)
 		err = conns_new(c);
+	if (!err)
+		err = cloud_new(c, &c->cloud);
 	decisions_init(&c->decisions);
 	if (!err)
 		err = nobodies_init(c);

@@ -39,12 +39,18 @@ static bool is_listed(const struct identity *doc, struct slice audience)
 	return false;
 }
 
-/* Without a list any audience may be asked for; with one, all of them have to be on it. */
-static bool allowed(const struct identity *doc, struct slice audiences)
+/*
+ * With a list, all audiences have to be on it. Without one any may be asked for but those of a cloud: its tokens are made for a
+ * WorkloadCredential and for nobody else (DESIGN.md 4).
+ */
+static bool allowed(const struct core *c, const struct identity *doc, struct slice audiences)
 {
-	while (doc->n_jwt_audiences && audiences.len)
-		if (!is_listed(doc, list_get_str(&audiences, LIM_AUDIENCE)))
+	while (audiences.len) {
+		struct slice audience = list_get_str(&audiences, LIM_AUDIENCE);
+
+		if (doc->n_jwt_audiences ? !is_listed(doc, audience) : cloud_docs_has_audience(docs_clouds(c->docs), audience))
 			return false;
+	}
 	return true;
 }
 
@@ -60,7 +66,7 @@ static int judge(const struct core *c, const struct conn *conn, const struct ide
 		return -ERR_CHANGED;
 	if (!doc || conn->leave_err)
 		return -ERR_IDENTITIES;
-	if (!allowed(doc, ask->audiences))
+	if (!allowed(c, doc, ask->audiences))
 		return -ERR_AUDIENCE;
 	return authority_err(c->auth);
 }

@@ -160,6 +160,8 @@ static int take_peer(struct core *c, uint32_t role, uint32_t index, int fd)
 		return compiler_peer(c, fd);
 	case ROLE_UNDERTAKER:
 		return bury_peer(&c->bury, index, fd);
+	case ROLE_CLOUD:
+		return cloud_peer(c->cloud, fd);
 	default:
 		close(fd);
 		return -ERR_FORMAT;

@@ -31,6 +31,7 @@ struct facts {
 };
 
 struct rules;
+struct cloud_doc;
 
 /* One WorkloadIdentity document that is in force. Owned by struct policy. */
 struct identity {
@@ -52,6 +53,8 @@ struct identity {
 	char **sds_peers;     /* SPIFFE IDs, "prefix:" in front of some; none: all */
 	size_t n_sds_peers;
 	bool stale; /* last good version of a document that does not validate now */
+	const struct cloud_doc *const *clouds; /* its WorkloadCredentials, by name; of the same generation */
+	size_t n_clouds;
 	struct rules *rules; /* policy_build.h */
 };
 

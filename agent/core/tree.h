@@ -15,6 +15,7 @@
 #ifndef CORE_TREE_H
 #define CORE_TREE_H
 
+#include "agent/base/buf.h"
 #include "agent/base/loop.h"
 #include "agent/base/slice.h"
 #include "agent/core/ask.h"
@@ -38,6 +39,8 @@ struct tree_source {
 	void (*get)(struct tree *t, struct tree_read *r);
 	/* Nobody waits for it any more: tree_content() must not follow. */
 	void (*cancel)(struct tree *t, struct tree_read *r);
+	/* NULL, or whether file @what holds no secret: under <uuid>/ everybody may read it. */
+	bool (*is_public)(uint32_t what);
 };
 
 /* A directory or a file. Only tree*.c make and end them; backends look at what is said to be theirs to see. */
@@ -146,6 +149,9 @@ const struct tree_node *tree_find(const struct tree *t, uint64_t id);
 
 /** tree_lookup() - what is called @name in directory @dir; NULL when there is none. */
 const struct tree_node *tree_lookup(const struct tree *t, const struct tree_node *dir, struct slice name);
+
+/** tree_put_place() - where people find the directory of @credential of an identity: "/run/svid/credentials/<uuid>/name". */
+void tree_put_place(const char *root, const char *spiffe_id, const char *credential, struct buf *out);
 
 /** tree_path() - from the root, without a leading '/', cut where there is no room. Returns its length. */
 size_t tree_path(const struct tree_node *n, char path[static TREE_PATH_MAX]);

@@ -49,7 +49,7 @@ struct tree {
 
 /** tree_sources - where content comes from, NULL at the end. */
 extern const struct tree_source *const tree_sources[];
-extern const struct tree_source tree_svid;
+extern const struct tree_source tree_svid, tree_cloud;
 
 /** tree_node_make() - the file or directory @name in @dir, which is there already or new. NULL: no memory, or a collision. */
 struct tree_node *tree_node_make(struct tree *t, struct tree_node *dir, struct slice name, bool is_file);

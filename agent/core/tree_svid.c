@@ -75,4 +75,4 @@ static void cancel(struct tree *t, struct tree_read *r)
 
 const struct tree_source tree_svid = { .name = "svid", .names = names, .get = get, .cancel = cancel };
 
-const struct tree_source *const tree_sources[] = { &tree_svid, NULL };
+const struct tree_source *const tree_sources[] = { &tree_svid, &tree_cloud, NULL };

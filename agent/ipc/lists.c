@@ -149,7 +149,7 @@ const char *role_name_of(unsigned int role)
 	static const char *const names[ROLE_COUNT] = {
 		[ROLE_CORE] = "svid-core",   [ROLE_KEYS] = "svid-keys",	 [ROLE_ATTEST] = "svid-attest",
 		[ROLE_FRONT] = "svid-front", [ROLE_POLICY] = "svid-policy",
-		[ROLE_UNDERTAKER] = "svid-undertaker",
+		[ROLE_UNDERTAKER] = "svid-undertaker", [ROLE_CLOUD] = "svid-cloud",
 	};
 
 	return role < ROLE_COUNT ? names[role] : "?";

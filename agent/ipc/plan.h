@@ -16,6 +16,7 @@ enum role_id {
 	ROLE_FRONT,  /* index = front number */
 	ROLE_POLICY, /* svid compile, runs and ends */
 	ROLE_UNDERTAKER, /* index 0 .. LIM_UNDERTAKERS - 1 */
+	ROLE_CLOUD, /* once svid-core said C_CLOUD */
 	ROLE_COUNT,
 };
 
@@ -189,7 +190,7 @@ enum admin_what {
 	ADMIN_POLICY,
 	ADMIN_RELOAD,
 	ADMIN_BUNDLES, /* foreign bundles */
-	ADMIN_CREDENTIALS,
+	ADMIN_CREDENTIALS, /* arg: 0, or a binding to be exchanged now */
 };
 
 #endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cloud_docs.h - WorkloadCredentials in force, each with its CredentialSource: what svid-cloud is told of them, and what
+ * svid-core itself must know to answer for a JWT-SVID. Made by docs_apply.c, used by cloud.c. svid-core.
+ */
+#ifndef CORE_CLOUD_DOCS_H
+#define CORE_CLOUD_DOCS_H
+
+#include "agent/core/policy.h"
+
+struct build_why;
+
+/* One binding: a credential of one identity from one source. Owned by struct cloud_docs. */
+struct cloud_doc {
+	uint32_t binding;  /* stable while name, source and SPIFFE ID stay; never another's in this process */
+	uint32_t identity; /* number of the identity in force that it is for */
+	enum cloud_kind kind;
+	char *name, *source; /* of the documents */
+	char *spiffe_id;
+	char *source_json, *json; /* specs, normal form */
+	char **audiences;	  /* of its JWT-SVIDs */
+	size_t n_audiences;
+	uint32_t jwt_ttl; /* seconds, of the JWT-SVID of an exchange */
+	uint32_t file_ttl; /* seconds, of one that is shown as a file */
+	char *claims;	  /* JSON members to be added, each with a comma before it */
+	bool source_identity; /* AWS: the session's name is a claim too */
+	char **helpers;	      /* paths of executables that may read for the process that started them */
+	size_t n_helpers;
+	bool stale;
+};
+
+struct cloud_docs {
+	struct cloud_doc **v;	      /* sorted by name */
+	const struct cloud_doc **own; /* the same, sorted by identity */
+	size_t n;
+};
+
+/**
+ * cloud_doc_new() - a binding without numbers.
+ * @json, @source_json: specs in normal form, what the compiler sends.
+ * Errors: -ERR_POLICY (@ret_why), -ERR_FORMAT (not a normal form: the compiler is broken), -ENOMEM.
+ */
+MUST int cloud_doc_new(const char *name, const char *json, const char *source, const char *source_json,
+		       const char *trust_domain, struct build_why *ret_why, struct cloud_doc **ret_doc);
+
+/** cloud_doc_free() - NULL is fine. */
+void cloud_doc_free(struct cloud_doc *d);
+
+/** cloud_doc_source_name() - the CredentialSource that @json names, a copy. Errors: -ERR_FORMAT, -ENOMEM. */
+MUST int cloud_doc_source_name(const char *json, char **ret_name);
+
+/** cloud_source_check() - whether @json is a CredentialSource's normal form. Errors: -ERR_FORMAT, -ENOMEM. */
+MUST int cloud_source_check(const char *json);
+
+/**
+ * cloud_docs_join() - each identity of @p knows its bindings from now on; those whose identity is not there go.
+ * Errors: -ENOMEM.
+ */
+MUST int cloud_docs_join(struct cloud_docs *d, const struct policy *p);
+
+/** cloud_docs_done() - release all; an empty one is fine. */
+void cloud_docs_done(struct cloud_docs *d);
+
+/** cloud_docs_find() - the binding of this name, source and SPIFFE ID; NULL when there is none. */
+const struct cloud_doc *cloud_docs_find(const struct cloud_docs *d, const struct cloud_doc *like);
+
+/** cloud_docs_at() - the binding with this number; NULL when there is none. */
+const struct cloud_doc *cloud_docs_at(const struct cloud_docs *d, uint32_t binding);
+
+/** cloud_docs_has_audience() - whether a binding's token has this audience: nobody else is given it by default. */
+bool cloud_docs_has_audience(const struct cloud_docs *d, struct slice audience);
+
+#endif

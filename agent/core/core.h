@@ -19,6 +19,7 @@
 #include "agent/core/jwt.h"
 #include "agent/core/nobody.h"
 #include "agent/core/provider.h"
+#include "agent/core/tree.h"
 
 /* A channel that came before P_GO. */
 struct plan_peer {
@@ -36,6 +37,7 @@ struct plan {
 	char *tree_notes; /* why not, or why not by the better way */
 	int listen_public, listen_admin, state_dir, audit, policy_dir;
 	int tree, fuse; /* one at most: the module's tree file; /dev/fuse, mounted at tree_path */
+	int fuse_state; /* with fuse; -1: not kept over restarts */
 	struct provider_fds fds;
 };
 
@@ -74,12 +76,15 @@ struct core {
 	struct canary *canary;
 	struct compiler *compiler;
 	struct admin *admin;
+	struct tree *tree;
+	int tree_err; /* why its backend does not work */
 
 	int holds[HOLD_COUNT]; /* 0 or -ERR_x */
 	bool ready;	       /* served once: C_READY was sent */
 	uint64_t started;      /* CLOCK_BOOTTIME ns */
 	enum log_level log_level; /* svidd's; the Agent document may say another */
 	unsigned int attestation_seen; /* of the first Agent document */
+	unsigned int delivery_seen;
 	struct loop_timer start_hold;
 	struct loop_timer ready_late;
 	struct loop_timer alive;

@@ -41,6 +41,9 @@ static int take_fd(struct plan *p, struct chan_msg *m)
 	case FD_KIND_FUSE:
 		to = &p->fuse;
 		break;
+	case FD_KIND_FUSE_STATE:
+		to = &p->fuse_state;
+		break;
 	case FD_KIND_MODULE:
 		to = &p->fds.module;
 		break;
@@ -125,7 +128,7 @@ int parent_receive_plan(int fd, struct plan *ret_plan)
 {
 	AUTO(buf) struct buf scratch = BUF_INIT(LIM_IPC_BODY);
 	struct plan p = { .listen_public = -1, .listen_admin = -1, .state_dir = -1, .audit = -1, .policy_dir = -1,
-			  .tree = -1, .fuse = -1, .fds.module = -1 };
+			  .tree = -1, .fuse = -1, .fuse_state = -1, .fds.module = -1 };
 	struct chan_msg m = { .type = 0 };
 	int err = 0;
 

@@ -67,7 +67,8 @@ static struct svid_area *area_make(void)
 /* What is mapped without write stays so: neither mprotect() nor a debugger gets it. */
 static int map(struct vm_area_struct *vma, void *memory, bool writable)
 {
-	if (!(vma->vm_flags & VM_SHARED))
+	/* of a file opened for reading VM_SHARED is gone by now */
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_WRITE) {
 		if (!writable)
@@ -354,6 +355,22 @@ static long reader(struct file *file, void __user *arg)
 	return err;
 }
 
+/* Another core begins: slots that the one before gave to holders, and what was to be told to it, mean nothing to this one. */
+static long forget(struct file *file, void __user *arg)
+{
+	struct svid_file *f = file->private_data;
+
+	svid_holds_forget(f);
+	/* an event is taken in two steps with this held: see event_peek() */
+	if (mutex_lock_killable(&f->reading))
+		return -EINTR;
+	raw_spin_lock_irq(&f->lock);
+	WRITE_ONCE(f->waiting, 0);
+	raw_spin_unlock_irq(&f->lock);
+	mutex_unlock(&f->reading);
+	return 0;
+}
+
 static const struct svid_request requests[] = {
 	{ SVID_IOC_WORDS, words_open },
 	{ SVID_IOC_LISTEN, listen_request },
@@ -362,6 +379,7 @@ static const struct svid_request requests[] = {
 	{ SVID_IOC_UNHOLD, unhold },
 	{ SVID_IOC_IMAGE, image },
 	{ SVID_IOC_READER, reader },
+	{ SVID_IOC_FORGET, forget },
 	{ 0, NULL },
 };
 

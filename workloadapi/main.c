@@ -80,5 +80,5 @@ int main(int argc, char **argv)
 		log_fatal("loop", err);
 	front_free(front);
 	loop_free(loop);
-	return 0;
+	return role_end(0);
 }

@@ -65,6 +65,8 @@ const struct sandbox_plan hasher_plan = {
 
 int leave_file_system(void)
 {
+	if (sandbox_is_off())
+		return 0;
 	if (chroot("/proc/self/fd") < 0 || chdir("/") < 0)
 		return -errno;
 	return 0;

@@ -178,5 +178,5 @@ int compile_main(int argc, char **argv)
 	err = is_boot ? boot() : run();
 	if (err)
 		log_fatal("policy compiler", err);
-	return 0;
+	return role_end(0);
 }

@@ -220,5 +220,5 @@ int main(int argc, char **argv)
 	tear_down(&k);
 	if (err)
 		log_fatal("a sibling broke the rules", err);
-	return 0;
+	return role_end(0);
 }

@@ -9,6 +9,8 @@
 #include <sanitizer/lsan_interface.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/log.h"
@@ -21,7 +23,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uintptr_t slots[SLOTS]; /* complements, so that the table keeps nothing alive for LeakSanitizer */
 static size_t n_alive;
-static void *kept;
+static void *volatile kept;
 
 static uintptr_t *find(uintptr_t what, uintptr_t hidden)
 {
@@ -63,11 +65,23 @@ void leak_freed(const void *p)
 	pthread_mutex_unlock(&lock);
 }
 
-void leak_one(const char *how)
+const char *leak_arg(const char *program)
 {
-	void *block = mem_calloc(1, 77);
+	const char *wanted = getenv("SVID_LEAK");
+	size_t n = strlen(program);
+	static char arg[32];
 
-	if (strcmp(how, "kept") == 0)
+	if (!wanted || strncmp(wanted, program, n) != 0 || wanted[n] != ':')
+		return NULL;
+	snprintf(arg, sizeof(arg), "--leak=%s", wanted + n + 1);
+	return arg;
+}
+
+void leak_one(const char *arg)
+{
+	void *block = arg ? mem_calloc(1, 77) : NULL;
+
+	if (arg && strcmp(arg, "--leak=kept") == 0)
 		kept = block;
 }
 

@@ -16,8 +16,14 @@ void leak_made(const void *p);
 /** leak_freed() - mem.c has got it back; NULL is fine. */
 void leak_freed(const void *p);
 
-/** leak_one() - for the test of the check: lose a block ("lost"), or keep one to the end ("kept"). */
-void leak_one(const char *how);
+/**
+ * leak_arg() - for the test of the check: "--leak=HOW" where the environment has SVID_LEAK=PROGRAM:HOW, else NULL.
+ * The programs below svidd have no environment of their own.
+ */
+const char *leak_arg(const char *program);
+
+/** leak_one() - what that asks for: lose a block ("--leak=lost"), or keep one to the end ("--leak=kept"). NULL is fine. */
+void leak_one(const char *arg);
 
 /** leak_check() - say on the log what is left, where it was allocated on standard error; 0 when it is nothing. */
 int leak_check(void);
@@ -32,6 +38,17 @@ static inline void leak_made(const void *p)
 static inline void leak_freed(const void *p)
 {
 	(void)p;
+}
+
+static inline const char *leak_arg(const char *program)
+{
+	(void)program;
+	return 0;
+}
+
+static inline void leak_one(const char *arg)
+{
+	(void)arg;
 }
 
 static inline int leak_check(void)

@@ -91,6 +91,7 @@ struct core {
 	struct loop_timer creds_poll;
 	struct loop_timer drain;
 	unsigned int drain_steps;
+	bool drained;
 	struct loop_watch ring;
 	struct loop_watch accept;
 	struct loop_timer accept_retry;

@@ -195,6 +195,7 @@ static void tear_down(struct keys *k)
 	keystore_free(k->store);
 	loop_free(k->loop);
 	secbytes_done(&k->seal_key);
+	OPENSSL_cleanup(); /* its tables are on our heap (heap.c) */
 }
 
 int main(int argc, char **argv)

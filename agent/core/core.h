@@ -84,6 +84,7 @@ struct core {
 	uint64_t started;      /* CLOCK_BOOTTIME ns */
 	enum log_level log_level; /* svidd's; the Agent document may say another */
 	unsigned int attestation_seen; /* of the first Agent document */
+	unsigned int delivery_seen;
 	struct loop_timer start_hold;
 	struct loop_timer ready_late;
 	struct loop_timer alive;

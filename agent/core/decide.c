@@ -257,6 +257,15 @@ static void find_cgroup(struct decision *d)
 	d->cgroup_err = buf_ok(&d->cgroup);
 }
 
+/* A caller outside of our pid namespace has no number here: svid-attest has nothing to look at, and would call 0 malformed. */
+static void nobody_to_ask(struct decision *d)
+{
+	d->path_err = d->names_err = -ESRCH;
+	d->hashed = true;
+	d->sha256_why = digest_why(-ESRCH);
+	complete(d);
+}
+
 static struct decision *decision_new(struct core *c, const struct svid_conn *record, pid_t pid)
 {
 	struct decision *d = mem_new(struct decision);
@@ -310,7 +319,7 @@ int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_
 		if (!d)
 			return -ENOMEM;
 		find_cgroup(d);
-		err = ask(d);
+		err = pid > 0 ? ask(d) : 0;
 	}
 	if (err) {
 		decision_free(d);
@@ -321,6 +330,8 @@ int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_
 	list_add_tail(&d->askers, &a->in_decision);
 	if (d->done)
 		a->ops->decided(a);
+	else if (pid <= 0)
+		nobody_to_ask(d);
 	return 0;
 }
 

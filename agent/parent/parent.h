@@ -16,6 +16,7 @@
 #include "agent/base/loop.h"
 #include "agent/ipc/chan.h"
 #include "agent/ipc/plan.h"
+#include "agent/parent/delivery.h"
 #include "agent/parent/evidence.h"
 #include "agent/parent/launch.h"
 #include "agent/parent/notify.h"
@@ -57,6 +58,7 @@ struct svidd {
 	int exec_fds[ROLE_COUNT];
 	struct things t;
 	struct evidence *evidence;
+	struct delivery_point delivery;
 	struct child core;
 	struct child keys;
 	struct child attest[LIM_ATTEST_WORKERS];
@@ -133,8 +135,8 @@ void requests_exit(struct child *c, int status);
 
 /* boot.c */
 
-/** boot_tier() - run `svid compile --boot` and take its one message. Errors: -ERR_x, -errno; logged. */
-MUST int boot_tier(struct svidd *d, unsigned int *ret_tier);
+/** boot_ask() - run `svid compile --boot`; its answer: enum svid_tier, enum delivery. Errors: -ERR_x, -errno; logged. */
+MUST int boot_ask(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery);
 
 /** boot_policy_fds() - the policy directory and svid.yaml, freshly opened. Errors: -errno; logged. */
 MUST int boot_policy_fds(const struct options *o, int *ret_dir, int *ret_file);

@@ -18,6 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 import digest_scenarios as d  # noqa: E402
+import process_scenarios as p  # noqa: E402
 import scenarios as s  # noqa: E402
 import table  # noqa: E402
 from product import SLOW, Failed, Product, Skipped  # noqa: E402
@@ -99,6 +100,11 @@ def thin(runs):
     return runs[:1], runs[1:]
 
 
+def thin_pair(runs):
+    """In emulation the first and the last: one of each origin."""
+    return [runs[0], runs[-1]], runs[1:-1]
+
+
 def obtained_all(ways):
     """Every way with every origin of the descriptor; the first of them covers each way once."""
     once = [form(s.a3, OBTAINED[i % 3], way) for i, way in enumerate(ways)]
@@ -168,6 +174,8 @@ def a12_cases():
                {}, "SVID stolen: not seen")
     yield Case("A12", "trusted started by ld.so --preload", ([form(s.a12_library, "LD_PRELOAD", "loader")], []), {},
                "no identity", "the executable is ld.so")
+    yield Case("A12", "trusted started below a seccomp listener, which gives it a library", ([s.a12_listener], []),
+               {}, "SVID stolen: not seen")
     for variant, text in (("", "ptrace, let go"), ("mem", "/proc/PID/mem"), ("writev", "process_vm_writev")):
         yield Case("A12", f"trusted after {text}", ([form(s.a12_trace, variant)], []), unseen, "SVID stolen: not seen")
     yield Case("A12", "trusted started under ptrace, let go", ([s.a12_start], []),
@@ -197,6 +205,53 @@ def digest_cases():
     yield Case("A8", "24 callers with 8 executables of 900 MB to be hashed", ([d.a8_huge], []), safe,
                "hashes each time, for each caller (W9)")
     yield Case("A8", "executables whose file system never answers the hasher", ([d.a8_hanging], []), safe, "not tested")
+
+
+def process_cases():
+    """Processes that are one in some things and two in others."""
+    late_mark = {"bpf-lsm": "refused", "else": "read then cut"}
+    send_mark = {"bpf-lsm": "refused", "else": "safe"}
+    served = {"socket": "served", "else": "served"}
+    others = [form(s.a3, o, w) for o in ("inflight", "files") for w in ("read", "uring-recv", "peek")]
+    yield Case("A2", "the same with vfork, agent late", ([p.a2_vfork_late], []), {}, "SVID stolen (W2)")
+    yield Case("A2", "CLONE_FILES: child asks and execs trusted, parent reads", ([p.a2_files], []), {}, "SVID stolen (W2)")
+    yield Case("A2", "the parent execs a set-uid program, agent late", ([p.a2_setuid], []), {}, "SVID stolen (W2)")
+    yield Case("A3", "read of a queued answer: in flight as its sender exits; CLONE_FILES", thin_pair(others), late_mark,
+               "SVID stolen (W3)")
+    yield Case("A3", "send: in flight as its sender exits; CLONE_FILES",
+               thin_pair([form(s.a3, o, w) for o in ("inflight", "files") for w in ("write", "uring-send")]), send_mark,
+               "SVID stolen (W3)", "the stamp is another pid's")
+    yield Case("A3", "fixed file of a ring that a child inherits: read", ([form(p.a3_ring, "recv")], []), late_mark, "SVID stolen (W3)")
+    yield Case("A3", "the same: send", ([form(p.a3_ring, "send")], []), send_mark, "SVID stolen (W3)", "the stamp is another pid's")
+    yield Case("A4", "stream: its process exits, the descriptor in flight", ([form(p.a4_shared, "inflight")], []),
+               {"else": "closed"}, "keeps receiving (W4)")
+    yield Case("A4", "stream: its process exits, CLONE_FILES", ([form(p.a4_shared, "files")], []), {"else": "closed"},
+               "keeps receiving (W4)")
+    yield Case("A5", "trusted asks, a thread of it execs evil", ([p.a5_thread], []), {}, "answer goes to evil")
+    yield Case("A5", "trusted asks, execs a set-uid program", ([p.a5_setuid], []), {}, "answer goes to evil")
+    yield Case("A7", "caller executed by a thread, also of a dead leader", ([form(p.honest_thread, v) for v in ("", "leaderless")], []),
+               served, "served")
+    yield Case("A7", "caller whose first thread has ended", ([p.leaderless], []), {"socket": "any", "else": "any"}, "no identity")
+    yield Case("A7", "set-uid caller: recorded as its owner", ([p.honest_setuid], []), served, "served")
+
+
+def namespace_cases():
+    translated = "the kernel translates pids; a caller without one is 0"
+    yield Case("A1", "evil has trusted's number in its own pid namespace", ([p.a1_namesake], []), {}, "no identity", translated)
+    yield Case("A1", "agent in a pid namespace, caller outside of it", ([p.k18_outside], []), {}, "no identity", translated)
+    yield Case("A10", "evil over trusted by its own overlayfs", ([p.a10_overlay], []), {}, "SVID stolen (W12)")
+    yield Case("A10", "evil's library mounted over trusted's, own namespaces", ([p.a10_library], []), {}, "SVID stolen: not seen")
+    yield Case("A12", "set-uid program started under ptrace, let go", ([p.setuid_traced], []), {}, "SVID stolen: not seen")
+
+
+def overlay_cases():
+    """As container engines mount it; the layers are writable by the attacker."""
+    yield Case("A19", "by digest from a layer of an overlayfs: served", ([p.honest_overlay], []),
+               {"socket": "served", "else": "served"}, "served")
+    yield Case("A19", "overlayfs: pinned is hashed, rewritten below it", ([form(p.a19_overlay, w) for w in ("lower", "upper")], []),
+               {}, "no identity: remembers nothing", "nothing is remembered without the kernel's record")
+    yield Case("A19", "overlayfs: evil runs, pinned is written over it", ([p.a19_copied_up], []), {}, "no identity",
+               "the running file is another inode or cannot be written")
 
 
 def cases():
@@ -249,6 +304,9 @@ def cases():
     yield Case("A16", "trusted's connection, ucred forged by root of a userns", ([form(s.a16, "")], []), {},
                "SVID stolen: not looked at")
     yield Case("A16", "A2 with a forged ucred", ([form(s.a16, "exec")], []), {}, "SVID stolen (W2)")
+    yield from process_cases()
+    yield from namespace_cases()
+    yield from overlay_cases()
     yield from digest_cases()
     modes = ("inline", "worker", "sqpoll", "threads")
     yield Case("A17", "honest caller by io_uring x3, by threads", ([form(s.a17_honest, m) for m in modes], []),

@@ -15,7 +15,7 @@ static const struct command *const families[] = {
 	stream_commands,     tracing_commands,	 namespace_commands,   spoof_exe_commands,
 	ucred_commands,	     io_uring_commands,	 rights_flood_commands,
 	borrowed_commands,   fuse_commands,	 rewrite_commands,
-	flood_commands,
+	flood_commands,	     supervise_commands, sharing_commands,
 };
 
 static const struct command *find(const char *name)

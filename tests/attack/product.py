@@ -172,7 +172,7 @@ class Product:
         for name in PROGRAMS:
             if not os.path.exists(os.path.join(self.sbin, name)):
                 shutil.copy(os.path.join(BIN, name), self.sbin)
-        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped"):
+        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped", "raised"):
             if not os.path.exists(self.path(name)):
                 shutil.copy(os.path.join(BIN, "svid-attack"), self.path(name))
                 os.chmod(self.path(name), 0o755)
@@ -195,6 +195,7 @@ class Product:
         args = self.path("args")
         self.document("trusted", f"unix:path: {self.trusted}")
         self.document("revoked", f"unix:path: {self.path('revoked')}")
+        self.document("raised", f"unix:path: {self.path('raised')}")
         self.document("swap", f"unix:path: {self.top}/loose/app")
         self.document("args", f"{{'unix:path': {args}, 'process:cmdline': '{args} serve --production'}}")
         with open(self.path("pinned"), "rb") as f:
@@ -206,14 +207,18 @@ class Product:
         self.document("strict", f"unix:path: {self.path('strict')}", "  require:\n    - not-traced\n")
 
     def start(self, served=True):
+        """And wait until trusted is served; False: or is refused; None: for nothing."""
         argv = [os.path.join(self.sbin, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
                 "--run-dir", self.top + "/run", "--state-dir", self.top + "/state", "--audit", self.top + "/audit.log",
-                "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier]
+                "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier,
+                "--delivery", "none"]
         if self.tier == "socket":
             argv.append("--allow-socket-attestation")
         self.log = open(os.path.join(self.top, "log"), "ab")  # pylint: disable=consider-using-with
         self.process = subprocess.Popen([*self.wrap, *argv], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, cwd="/", start_new_session=True)
+        if served is None:
+            return
         if served:
             self.await_served(20 * SLOW)
             return

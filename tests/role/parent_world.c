@@ -127,7 +127,8 @@ static NORETURN void exec_svidd(const struct world *w, const char *extra)
 	char config[128], policy[128], run[128], state[128], audit[128], bin[128], notify_path[128];
 	const char *argv[] = { "svidd", "--config", config, "--policy-dir", policy, "--run-dir", run, "--state-dir", state,
 			       "--audit", audit, "--bin-dir", bin, "--ids", IDS_ARG, "--instance", "parent-test",
-			       "--log-level", "debug", extra, extra ? "socket" : NULL, NULL };
+			       "--log-level", "debug", "--delivery", w->delivery ? w->delivery : "none", extra,
+			       extra ? "socket" : NULL, NULL };
 
 	world_path(w, "svid.yaml", config);
 	world_path(w, "policy.d", policy);

@@ -14,6 +14,7 @@ struct world {
 	char dir[64];
 	pid_t svidd;
 	int log;
+	const char *delivery; /* NULL: none, so that nothing is mounted */
 	int notify;    /* -1: this svidd was not started by systemd */
 	int stored[2]; /* what it gave systemd: public, admin */
 };

@@ -97,6 +97,12 @@ static void log_exit(const struct child *c, int status)
 	       KV("lived_ms", V_U((clock_boot_ns() - c->started) / NS_PER_MS)));
 }
 
+/* Whoever debugs may be slow, and so is a role that looks for leaks at its end. */
+static uint64_t patience(const struct svidd *d, uint64_t ns)
+{
+	return d->o.debug_sandbox ? 20 * ns : ns;
+}
+
 /* Fronts see their channel to svid-core close and end; one that does not is ended (A22). */
 static void core_gone(struct svidd *d)
 {
@@ -107,7 +113,7 @@ static void core_gone(struct svidd *d)
 	loop_timer_stop(&d->core_silent);
 	super_kill(&d->policy);
 	d->compile_again = false;
-	if (loop_timer_in(d->loop, &d->stale_fronts, STALE_NS))
+	if (loop_timer_in(d->loop, &d->stale_fronts, patience(d, STALE_NS)))
 		log_fatal("timer", -ENOMEM);
 }
 
@@ -401,7 +407,7 @@ static bool any_alive(const struct svidd *d)
 
 static void stop_in(struct svidd *d, uint64_t ns)
 {
-	if (loop_timer_in(d->loop, &d->stop_timer, ns))
+	if (loop_timer_in(d->loop, &d->stop_timer, patience(d, ns)))
 		log_fatal("stop timer", -ENOMEM);
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each attack of DESIGN.md section 3, against `attestation: socket` and against the tier named by TIER.
 
-TIER=bpf-tp|bpf-lsm|bpf-fentry (default: what svidd's `auto` takes, here bpf-tp)   T=A3: only these
+TIER=bpf-tp|bpf-lsm|bpf-fentry|kmod (default: what svidd's `auto` takes, here bpf-tp)   T=A3: only these
 SOCKET=no: not against socket    THIN=1: one form of each (in emulation)    RESULTS=1: a line per result for the VM's
 parent. An attack that a tier stops must fail there; one that the reference stops nowhere must succeed in socket.
 """
@@ -22,7 +22,7 @@ import process_scenarios as p  # noqa: E402
 import scenarios as s  # noqa: E402
 import table  # noqa: E402
 import tree_scenarios as t  # noqa: E402
-from product import SLOW, Failed, Product, Skipped  # noqa: E402
+from product import SLOW, Failed, Product, Skipped, load_module  # noqa: E402
 
 DELIVERY = os.environ.get("DELIVERY", "none")  # of the credential tree: sysfs, fuse
 SAFE = ("no identity", "cut", "refused", "no answer")
@@ -489,6 +489,8 @@ def wanted(case):
 def main():
     tier = os.environ.get("TIER") or strongest()
     label = f"{tier} {os.environ['VM']}" if os.environ.get("VM") else tier
+    if tier == "kmod" or DELIVERY == "sysfs":
+        load_module()
     top = tempfile.mkdtemp(prefix="svid-attack-")
     labs = [Product(name, top, delivery=DELIVERY) for name in
             (["socket"] if os.environ.get("SOCKET") != "no" else []) + [tier] if os.environ.get("ONLY", name) == name]

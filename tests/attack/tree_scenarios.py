@@ -183,7 +183,7 @@ def waiting(lab, p):
     p.until("at: reading")
     fronts = lab.signal_all("svid-front", signal.SIGSTOP)
     p.go_on()
-    time.sleep(0.5 * SLOW)
+    time.sleep(min(0.5 * SLOW, 1.5))
     return fronts
 
 

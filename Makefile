@@ -254,7 +254,15 @@ man: $(MAN) # manual pages and shell completion, into build/man
 endif
 .PHONY: man
 
-install: all man # programs, unit, users and the example below DESTDIR
+# svid.ko is built where it runs: kmod/INSTALL.md.
+KMOD_INSTALL = $(DESTDIR)$(PREFIX)/src/svid-$(VERSION)
+install-kmod: # the module's source for dkms, into /usr/src below DESTDIR
+	install -d $(KMOD_INSTALL)/uapi
+	install -m 0644 kmod/dkms.conf kmod/svid.modules-load kmod/INSTALL.md $(filter-out kmod/uapi/%,$(KMOD_SRC)) $(KMOD_INSTALL)/
+	install -m 0644 $(filter kmod/uapi/%,$(KMOD_SRC)) $(KMOD_INSTALL)/uapi/
+.PHONY: install-kmod
+
+install: all man install-kmod # programs, unit, users and the example below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/svid $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(O)/bin/svid $(DESTDIR)$(PREFIX)/bin/svid
 	install -m 0755 $(O)/bin/svidd $(DESTDIR)$(PREFIX)/sbin/svidd

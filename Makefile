@@ -41,6 +41,7 @@ LDFLAGS = -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(FUZZFLAGS)
 objs    = $(patsubst %.c,$(O)/%.o,$(sort $(wildcard $(1)/*.c)))
 BASE    = $(call objs,agent/base) $(call objs,agent/ipc)
 SANDBOX = $(call objs,agent/sandbox)
+DB      = $(call objs,agent/db)
 PROTOS  = $(wildcard workloadapi/*.proto) workloadapi/google/protobuf/struct.proto
 # Read and written by hand, for their bytes are keys; here for server reflection.
 ENVOY_PROTOS = $(sort $(wildcard workloadapi/envoy/*/*/*.proto workloadapi/envoy/*/*/*/*.proto workloadapi/envoy/*/*/*/*/*.proto)) \
@@ -50,7 +51,7 @@ PB      = $(PROTOS:workloadapi/%.proto=$(O)/gen/%.pb-c.o)
 PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
 svidd_LIBS       = -lbpf
-svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(SANDBOX)
+svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(DB) $(SANDBOX)
 svid-core_LIBS   = -lbpf -lsqlite3 -ljansson -lseccomp
 svid-attest_OBJS = $(call objs,agent/attest) $(BASE) $(SANDBOX)
 svid-attest_LIBS = -lcrypto -lseccomp

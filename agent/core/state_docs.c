@@ -4,12 +4,12 @@
 
 int state_begin(struct state *st)
 {
-	return state_exec(st, "BEGIN IMMEDIATE");
+	return db_exec(&st->db, "BEGIN IMMEDIATE");
 }
 
 int state_commit(struct state *st)
 {
-	int err = state_exec(st, "COMMIT");
+	int err = db_exec(&st->db, "COMMIT");
 
 	if (err)
 		state_rollback(st);
@@ -18,59 +18,52 @@ int state_commit(struct state *st)
 
 void state_rollback(struct state *st)
 {
-	(void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+	(void)sqlite3_exec(st->db.sql, "ROLLBACK", NULL, NULL, NULL);
 }
 
 int state_put_doc(struct state *st, const struct state_doc *doc)
 {
-	const struct state_bind binds[] = {
+	const struct db_bind binds[] = {
 		BIND_TEXT(doc->kind),	BIND_TEXT(doc->name), BIND_TEXT(doc->file),
 		BIND_NUMBER(doc->line), BIND_BLOB(doc->json),
 	};
 
-	return state_step(st, "INSERT OR REPLACE INTO docs (kind, name, file, line, json) VALUES (?, ?, ?, ?, ?)",
+	return db_step(&st->db, "INSERT OR REPLACE INTO docs (kind, name, file, line, json) VALUES (?, ?, ?, ?, ?)",
 			  binds, ARRAY_SIZE(binds));
 }
 
 int state_del_doc(struct state *st, struct slice kind, struct slice name)
 {
-	const struct state_bind binds[] = { BIND_TEXT(kind), BIND_TEXT(name) };
+	const struct db_bind binds[] = { BIND_TEXT(kind), BIND_TEXT(name) };
 
-	return state_step(st, "DELETE FROM docs WHERE kind = ? AND name = ?", binds, ARRAY_SIZE(binds));
+	return db_step(&st->db, "DELETE FROM docs WHERE kind = ? AND name = ?", binds, ARRAY_SIZE(binds));
 }
 
 int state_clear_docs(struct state *st)
 {
-	return state_exec(st, "DELETE FROM docs");
-}
-
-struct slice state_column(sqlite3_stmt *q, int at)
-{
-	const void *p = sqlite3_column_blob(q, at);
-
-	return slice_of(p, p ? (size_t)sqlite3_column_bytes(q, at) : 0);
+	return db_exec(&st->db, "DELETE FROM docs");
 }
 
 int state_each_doc(struct state *st, int (*each)(void *arg, const struct state_doc *doc), void *arg)
 {
 	sqlite3_stmt *q = NULL;
-	int rc = sqlite3_prepare_v2(st->db, "SELECT kind, name, file, line, json FROM docs ORDER BY kind, name", -1, &q,
+	int rc = sqlite3_prepare_v2(st->db.sql, "SELECT kind, name, file, line, json FROM docs ORDER BY kind, name", -1, &q,
 				    NULL);
-	int err = rc == SQLITE_OK ? 0 : state_failed(st, "read documents");
+	int err = rc == SQLITE_OK ? 0 : db_failed(&st->db, "read documents");
 
 	while (!err && (rc = sqlite3_step(q)) == SQLITE_ROW) {
 		const struct state_doc doc = {
-			.kind = state_column(q, 0),
-			.name = state_column(q, 1),
-			.file = state_column(q, 2),
+			.kind = db_column(q, 0),
+			.name = db_column(q, 1),
+			.file = db_column(q, 2),
 			.line = (uint32_t)sqlite3_column_int64(q, 3),
-			.json = state_column(q, 4),
+			.json = db_column(q, 4),
 		};
 
 		err = each(arg, &doc);
 	}
 	if (!err && rc != SQLITE_DONE)
-		err = state_failed(st, "read documents");
+		err = db_failed(&st->db, "read documents");
 	sqlite3_finalize(q);
 	return err;
 }

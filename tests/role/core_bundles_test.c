@@ -1,4 +1,4 @@
-/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_fronts.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c agent/core/state.c agent/core/state_docs.c agent/core/state_bundles.c */
+/* links: tests/role/core_world.c tests/role/core_clients.c tests/role/core_fronts.c tests/role/core_case.c agent/parent/spawn.c agent/parent/roles.c agent/core/state.c agent/db agent/core/state_docs.c agent/core/state_bundles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * core_bundles_test.c - what fronts are told beside SVIDs: own JWT and WIT keys as they rotate, bundles of foreign

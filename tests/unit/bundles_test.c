@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bundles_test.c - bundles of foreign trust domains: order, sequence, limits, and what a broken disk changes.
- * links: agent/core/bundles.c agent/core/state.c agent/core/state_docs.c agent/core/state_bundles.c */
+ * links: agent/core/bundles.c agent/core/state.c agent/db agent/core/state_docs.c agent/core/state_bundles.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

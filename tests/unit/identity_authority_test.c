@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity_authority_test.c - what svid-core believes of svid-keys, stores of it and shows of it.
- * links: tests/lib/identity_rig.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
+ * links: tests/lib/identity_rig.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/db agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 #include "agent/base/clock.h"
 #include "tests/lib/identity_rig.h"
 
@@ -127,12 +127,12 @@ static void a_rotation_that_cannot_be_stored_waits_and_what_was_goes_on(void **s
 	stored();
 	say_rotated("{1}", "");
 	before = stored();
-	assert_int_equal(state_exec(st, "CREATE TEMP TRIGGER full BEFORE INSERT ON kv BEGIN SELECT RAISE(FAIL, 'full'); END"), 0);
+	assert_int_equal(db_exec(&st->db, "CREATE TEMP TRIGGER full BEFORE INSERT ON kv BEGIN SELECT RAISE(FAIL, 'full'); END"), 0);
 	say_rotated("{2}", "second");
 	assert_int_equal(authority_err(auth), 0); /* the keys of before go on */
 	assert_true(nothing_said());
 	assert_true(slice_eq_str(authority_jwks(auth), "{1}"));
-	assert_int_equal(state_exec(st, "DROP TRIGGER full"), 0);
+	assert_int_equal(db_exec(&st->db, "DROP TRIGGER full"), 0);
 	for (int i = 0; i < 700 && slice_eq_str(authority_jwks(auth), "{1}"); i++)
 		assert_int_equal(loop_once(loop, 10), 0);
 	assert_int_equal(stored(), before + 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* state_test.c - state.db: what survives, what is set aside, what is refused.
- * links: agent/core/state.c agent/core/state_docs.c agent/core/state_bundles.c */
+ * links: agent/core/state.c agent/db agent/core/state_docs.c agent/core/state_bundles.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

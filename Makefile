@@ -48,7 +48,7 @@ ENVOY_PROTOS = $(sort $(wildcard workloadapi/envoy/*/*/*.proto workloadapi/envoy
 	workloadapi/google/protobuf/any.proto workloadapi/google/rpc/status.proto
 PB      = $(PROTOS:workloadapi/%.proto=$(O)/gen/%.pb-c.o)
 
-PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
+PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid-cloud svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
 svidd_LIBS       = -lbpf
 svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(DB) $(SANDBOX)
@@ -64,6 +64,8 @@ svid-front_LINK  = $(if $(SAN),-pie,-static-pie)
 svid-undertaker_OBJS = $(call objs,agent/undertaker) $(BASE) $(SANDBOX)
 svid-undertaker_LIBS = -lseccomp
 svid-undertaker_LINK = $(svid-front_LINK)
+svid-cloud_OBJS  = $(call objs,federation) $(call objs,agent/oidc) $(BASE) $(DB) $(SANDBOX)
+svid-cloud_LIBS  = -lcurl -lexpat -lcrypto -lsqlite3 -ljansson -lseccomp
 svid_OBJS        = $(call objs,agent/cli) $(PB) $(BASE) $(SANDBOX)
 svid_LIBS        = -lyaml -ljansson -lnghttp2 -lprotobuf-c -lcrypto -lseccomp
 BINS             = $(PROGRAMS:%=$(O)/bin/%)

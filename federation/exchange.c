@@ -15,12 +15,18 @@ static const struct cloud_ops *const clouds[CLOUD_KIND_COUNT] = {
 
 static const struct buf no_secret = BUF_INIT_SECRET(LIM_CLOUD_SECRET);
 
+void exchange_session(enum cloud_kind kind, struct slice spiffe_id, struct slice node,
+		      char ret_name[static EXCHANGE_SESSION + 1])
+{
+	ret_name[0] = 0;
+	if (kind == CLOUD_AWS || kind == CLOUD_AWS_ROLES_ANYWHERE)
+		session_name(spiffe_id, node, ret_name);
+}
+
 void exchange_init(struct exchange *x)
 {
 	x->step = 0;
-	x->session[0] = 0;
-	if (x->kind == CLOUD_AWS || x->kind == CLOUD_AWS_ROLES_ANYWHERE)
-		session_name(x->spiffe_id, x->node, x->session);
+	exchange_session(x->kind, x->spiffe_id, x->node, x->session);
 	x->bearer = no_secret;
 	x->got = (struct credential){ .key_id = no_secret, .secret_key = no_secret, .session_token = no_secret,
 				      .access_token = no_secret, .id_token = no_secret };

@@ -86,6 +86,10 @@ struct exchange {
 /** exchange_init() - @x starts anew: nothing was asked or given yet; the session name is known afterwards. */
 void exchange_init(struct exchange *x);
 
+/** exchange_session() - the name of the session that a cloud of @kind is asked for; "" where there is none. */
+void exchange_session(enum cloud_kind kind, struct slice spiffe_id, struct slice node,
+		      char ret_name[static EXCHANGE_SESSION + 1]);
+
 /** exchange_done() - wipe what was given. */
 void exchange_done(struct exchange *x);
 

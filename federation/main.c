@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * main.c - svid-cloud: JWT-SVIDs become short-lived cloud credentials, kept sealed in cache.db and handed out as sealed memfds. Own
+ * user, no capability, the network outbound; no private key is ever here. Started by svidd. Next: cloud.h.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/base/mem.h"
+#include "agent/sandbox/sandbox.h"
+#include "federation/cloud.h"
+
+#define N_FDS (FD_CLOUD_OIDC - FD_CHANNEL + 1)
+#define HEAD 16 /* bytes in front of a block that knows its length */
+
+/* What libraries keep may be a secret: their memory is wiped when it is released. */
+static void *wiped_alloc(size_t len)
+{
+	size_t *p = len < SIZE_MAX - HEAD ? mem_calloc(1, len + HEAD) : NULL;
+
+	if (!p)
+		return NULL;
+	*p = len;
+	return (char *)p + HEAD;
+}
+
+static void wiped_free(void *block)
+{
+	size_t *p = block ? (size_t *)((char *)block - HEAD) : NULL;
+
+	if (p)
+		mem_wipe(p, *p + HEAD);
+	mem_free(p);
+}
+
+static void *wiped_realloc(void *block, size_t len)
+{
+	size_t old = block ? *(size_t *)((char *)block - HEAD) : 0;
+	void *to = wiped_alloc(len);
+
+	if (!to)
+		return NULL;
+	if (old)
+		memcpy(to, block, old < len ? old : len);
+	wiped_free(block);
+	return to;
+}
+
+static void *wiped_calloc(size_t n, size_t size)
+{
+	size_t len;
+
+	return __builtin_mul_overflow(n, size, &len) ? NULL : wiped_alloc(len); /* zeroed in any case */
+}
+
+static char *wiped_strdup(const char *s)
+{
+	size_t len = strlen(s) + 1;
+	char *copy = wiped_alloc(len);
+
+	return copy ? memcpy(copy, s, len) : NULL;
+}
+
+static const struct sandbox_call calls[] = {
+	SANDBOX_BASE,
+	SANDBOX_LOOP,
+	/* outbound connections, and the listener of the OIDC documents */
+	CALL("socket"), CALL("socketpair"), CALL("connect"), CALL("getsockopt"), CALL("setsockopt"), CALL("getsockname"),
+	CALL("getpeername"), CALL("bind"), CALL("sendto"), CALL("recvfrom"), CALL("sendmmsg"), CALL("poll"), CALL("ppoll"),
+	CALL("accept4"), CALL("ioctl"), CALL("eventfd2"), CALL("pipe2"), CALL("uname"),
+	/* the resolver runs in a thread of libcurl's */
+	CALL("clone"), CALL("clone3"), CALL("set_robust_list"), CALL("rseq"), CALL("rt_sigprocmask"), CALL("rt_sigaction"),
+	CALL("gettid"), CALL("sched_yield"), CALL("sched_getaffinity"), CALL("prctl"),
+	/* cache.db, certificates, resolver's files */
+	CALL("openat"), CALL("newfstatat"), CALL("getdents64"), CALL("lseek"), CALL("pread64"), CALL("pwrite64"), CALL("fsync"),
+	CALL("fdatasync"), CALL("ftruncate"), CALL("unlink"), CALL("unlinkat"), CALL("access"), CALL("faccessat"),
+	CALL("faccessat2"), CALL("stat"), CALL("lstat"), CALL("readlink"), CALL("readlinkat"), CALL("getcwd"), CALL("geteuid"),
+	CALL("getuid"), CALL("rename"), CALL("renameat2"), CALL("statx"), CALL("fchmod"), CALL("fchown"), CALL("fallocate"),
+	CALL_IF("fcntl", 1, SB_INT, 5 /* F_GETLK */), CALL_IF("fcntl", 1, SB_INT, 6 /* F_SETLK */),
+	CALL_IF("fcntl", 1, SB_INT, 7 /* F_SETLKW */), CALL_IF("fcntl", 1, SB_INT, 1033 /* F_ADD_SEALS */),
+	CALL("clock_nanosleep"), CALL("nanosleep"),
+};
+
+static int enter_sandbox(void)
+{
+	const struct sandbox_path paths[] = {
+		{ .fd = FD_CLOUD_STATE, .access = SANDBOX_READ | SANDBOX_WRITE },
+		{ .path = "/etc/ssl", .access = SANDBOX_READ },	    { .path = "/usr/share/ca-certificates", .access = SANDBOX_READ },
+		{ .path = "/usr/lib/ssl", .access = SANDBOX_READ }, { .path = "/etc/resolv.conf", .access = SANDBOX_READ },
+		{ .path = "/etc/hosts", .access = SANDBOX_READ },   { .path = "/etc/nsswitch.conf", .access = SANDBOX_READ },
+		{ .path = "/etc/host.conf", .access = SANDBOX_READ }, { .path = "/etc/gai.conf", .access = SANDBOX_READ },
+		{ .path = "/etc/services", .access = SANDBOX_READ }, { .path = "/run/systemd/resolve", .access = SANDBOX_READ },
+		{ .path = "/proc/self", .access = SANDBOX_READ },
+	};
+	static const struct sandbox_limit limits[] = { { RLIMIT_CORE, 0 } };
+	const struct sandbox_plan plan = {
+		.calls = calls, .n_calls = ARRAY_SIZE(calls), .paths = paths, .n_paths = ARRAY_SIZE(paths),
+		.limits = limits, .n_limits = ARRAY_SIZE(limits),
+	};
+
+	return sandbox_enter(&plan);
+}
+
+uint32_t cloud_order(struct cloud *c)
+{
+	return ++c->last_order ? c->last_order : ++c->last_order;
+}
+
+void cloud_told(struct cloud *c, int err)
+{
+	if (!err)
+		return;
+	log_error(EV_IPC, KV("what", V_S("a sibling cannot be told")), KV("err", V_S(err_name(err))));
+	loop_stop(c->loop);
+}
+
+static bool is_listener(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
+
+static int start(struct cloud *c)
+{
+	char dir[32];
+	int err;
+
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", FD_CLOUD_STATE);
+	cache_open(c, dir);
+	err = enter_sandbox();
+	if (!err)
+		err = http_new(c->loop, &c->http);
+	if (!err && is_listener(FD_CLOUD_OIDC))
+		err = oidc_start(c, FD_CLOUD_OIDC);
+	if (!err)
+		err = keys_start(c, FD_CLOUD_KEYS);
+	if (!err)
+		err = core_start(c, FD_CHANNEL);
+	return err ? err : chan_put(c->core, CR_READY, 0);
+}
+
+static void free_one(struct binding *b, void *arg)
+{
+	(void)arg;
+	binding_free(b);
+}
+
+static void tear_down(struct cloud *c)
+{
+	bindings_each(c, free_one, NULL);
+	oidc_free(c->oidc);
+	http_free(c->http);
+	chan_free(c->core);
+	chan_free(c->keys);
+	db_close(&c->db);
+	buf_done(&c->jwks);
+	mem_free(c->trust_domain);
+	mem_free(c->issuer);
+	mem_free(c->node);
+	loop_free(c->loop);
+}
+
+int main(int argc, char **argv)
+{
+	static struct cloud cloud = { .jwks = BUF_INIT(LIM_JWKS) };
+	int err;
+
+	(void)role_start(argc, argv, "svid-cloud", N_FDS);
+	json_set_alloc_funcs(wiped_alloc, wiped_free);
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
+		log_fatal("start", -ENOMEM);
+	list_init(&cloud.queue);
+	list_init(&cloud.fetches);
+	for (size_t i = 0; i < BINDING_BUCKETS; i++)
+		list_init(&cloud.bindings[i]);
+	err = loop_new(&cloud.loop);
+	if (!err)
+		err = start(&cloud);
+	if (err)
+		log_fatal("start", err);
+	err = loop_run(cloud.loop);
+	if (err)
+		log_fatal("loop", err);
+	tear_down(&cloud);
+	curl_global_cleanup();
+	return role_end(0);
+}

@@ -105,11 +105,6 @@ static int load_module(const struct svidd *d, int dev, struct evidence *e, char 
 	err = module_evidence(dev, kept, &e->module, &e->words_front, why);
 	if (err)
 		return err;
-	err = module_listen(e->module, d->t.listen_public, LISTENER_TAG);
-	if (err) {
-		(void)snprintf(why, MODULE_WHY, "svid.ko does not take the listener: %s", err_name(err));
-		return err;
-	}
 	e->tier = TIER_KMOD;
 	(void)store_put(STORED_MODULE, e->module);
 	if (bpf_unpin(d->o.instance))
@@ -214,6 +209,16 @@ int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **re
 		store_forget(STORED_MODULE);
 	*ret_e = e;
 	return 0;
+}
+
+/* A listener that systemd kept is known already. BPF tags it before it listens. */
+int evidence_listening(const struct evidence *e, int listener)
+{
+	int err = e->module < 0 ? 0 : module_listen(e->module, listener, LISTENER_TAG);
+
+	if (err)
+		log_error(EV_PROVIDER, KV("what", V_S("svid.ko does not take the listener")), KV("err", V_S(err_name(err))));
+	return err;
 }
 
 static int send_one(struct chan *core, enum fd_kind kind, uint32_t arg, int fd)

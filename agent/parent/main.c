@@ -103,6 +103,8 @@ static int prepare(struct svidd *d)
 	if (!err)
 		err = setup_listen(&d->t);
 	if (!err)
+		err = evidence_listening(d->evidence, d->t.listen_public);
+	if (!err)
 		err = watch_signals(d);
 	return err;
 }

@@ -120,7 +120,7 @@ extern struct pid_namespace *svid_tree_pid_ns;	/* of the agent's file; there whi
 extern struct wait_queue_head svid_tree_agent;	/* woken when svid_tree_pending() becomes true */
 
 void svid_tree_wake(struct svid_tree_entry *entry, int err);	/* all that wait on @entry return @err */
-void svid_tree_ask(struct svid_tree_entry *entry);		/* @entry was added in this round: its readers may be asked about */
+void svid_tree_ask(struct svid_tree_entry *entry);		/* it was added in this round: its readers are asked about */
 void svid_tree_hold(void);					/* nobody is asked about until svid_tree_ask() */
 
 /* The reading of an attribute of sysfs. */

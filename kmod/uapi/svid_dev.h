@@ -47,7 +47,7 @@
 #define SVID_TREE_CONTENT	(1 << 20)	/* bytes of one file */
 #define SVID_TREE_WAIT_MS	5000	/* a reader waits, killable; then ETIMEDOUT */
 #define SVID_TREE_WAITING	1024	/* readers that wait at once; beyond it EAGAIN */
-#define SVID_TREE_WAITING_UID	64	/* likewise, of one uid that is not 0; in user namespaces: of the outermost one's maker */
+#define SVID_TREE_WAITING_UID	64	/* of one uid that is not 0; in user namespaces: of the outermost one's maker */
 #define SVID_TREE_SNAPSHOTS_UID	64
 #define SVID_TREE_SNAPSHOT_MS	10000
 

@@ -242,7 +242,8 @@ static void many_entries(void **state)
 static void sizes_are_checked(void **state)
 {
 	static const unsigned long requests[] = { SVID_IOC_TREE_ADD, SVID_IOC_TREE_DEL, SVID_IOC_TREE_ANSWER };
-	static const uint32_t sizes[] = { sizeof(struct svid_tree_path), sizeof(struct svid_tree_path), sizeof(struct svid_tree_answer) };
+	static const uint32_t sizes[] = { sizeof(struct svid_tree_path), sizeof(struct svid_tree_path),
+					  sizeof(struct svid_tree_answer) };
 	uint32_t *msg = mmap(NULL, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint32_t bad[] = { 0, 1, 4, 0, 8192, UINT32_MAX };
 

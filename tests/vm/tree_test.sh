@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The credential tree of svid.ko on stock Debian kernels: build/tests/vm/tree_test and tree_stress_test, which play the agent
-# and its readers. A warning in the kernel log, or a slab found written after its end, ends the VM and fails the test.
+# The credential tree of svid.ko on stock Debian kernels: the programs below, which play the agent and its
+# readers. A warning in the kernel log, or a slab found written after its end, ends the VM and fails the test.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-PROGRAMS="tree_test tree_stress_test"
+PROGRAMS="tree_test tree_reader_test tree_stress_test"
 KERNELS="6.1 6.12"
 
 if ! command -v qemu-system-x86_64 >/dev/null; then
@@ -28,7 +28,7 @@ passed=0 failed=0
 for kernel in $KERNELS; do
 	log=build/check/vm-tree-$kernel.log
 	# A VM that broke before all programs ended has failed.
-	[ "$(grep -c '^\[==========\] .* run\.' "$log")" -eq 2 ] || failed=$((failed + 1))
+	[ "$(grep -c '^\[==========\] .* run\.' "$log")" -eq 3 ] || failed=$((failed + 1))
 	passed=$((passed + $(grep -c '^\[       OK \]' "$log")))
 	failed=$((failed + $(grep -c '^\[  FAILED  \] [a-z_]*.\?$' "$log")))
 	grep -qE '^\[  FAILED|^vm tree' "$log" && tail -n 60 "$log"

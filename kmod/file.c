@@ -67,7 +67,8 @@ static struct svid_area *area_make(void)
 /* What is mapped without write stays so: neither mprotect() nor a debugger gets it. */
 static int map(struct vm_area_struct *vma, void *memory, bool writable)
 {
-	if (!(vma->vm_flags & VM_SHARED))
+	/* of a file opened for reading VM_SHARED is gone by now */
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (vma->vm_flags & VM_WRITE) {
 		if (!writable)

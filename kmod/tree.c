@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#define BIN_CONST
+#include "compat.h"
 
 struct svid_tree_dir {
 	struct svid_tree_node node;

@@ -45,6 +45,6 @@ void is_asked(const struct reader *who, struct reader_call call);
 
 /** tree_main() - load the module, run the tests, unload it. For main(). */
 #define tree_main(argc, argv, tests) \
-	(reader_main(argc, argv) ? 0 : rig_load() ? 1 : cmocka_run_group_tests(tests, NULL, NULL) || rig_unload())
+	(reader_main(argc, argv) ? 0 : rig_load() ? 1 : !!cmocka_run_group_tests(tests, NULL, NULL) | !!rig_unload())
 
 #endif

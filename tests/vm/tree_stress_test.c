@@ -61,14 +61,17 @@ struct flood {
 };
 
 static int *counts_of_flood;
+static pthread_barrier_t all_there;
 
 static void *flood_main(void *arg)
 {
 	char data[64];
 	int fd = open(tree_path(ENTRY), O_RDONLY | O_CLOEXEC);
-	ssize_t n = pread(fd, data, sizeof(data), 0);
+	ssize_t n;
 
 	(void)arg;
+	pthread_barrier_wait(&all_there);
+	n = pread(fd, data, sizeof(data), 0);
 	__atomic_add_fetch(&counts_of_flood[n < 0 ? errno : 0], 1, __ATOMIC_RELAXED);
 	return NULL;
 }
@@ -80,6 +83,7 @@ static void flood_run(uid_t uid, int n)
 
 	close(tree);
 	tree_path(ENTRY);
+	pthread_barrier_init(&all_there, NULL, (unsigned int)n);
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 65536);
 	if (setresuid(uid, uid, uid))
@@ -541,12 +545,10 @@ int main(int argc, char **argv)
 		TEST(the_module_leaves_under_readers),
 		TEST(a_read_costs),
 	};
-	int failed;
 
 	if (reader_main(argc, argv))
 		return 0;
 	if (rig_load())
 		return 1;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	return failed || rig_unload();
+	return !!cmocka_run_group_tests(tests, NULL, NULL) | !!rig_unload();
 }

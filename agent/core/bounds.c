@@ -29,7 +29,8 @@ const char *bound_name(enum bound_kind kind)
 	static const char *const names[] = {
 		[BOUND_UID] = "uid", [BOUND_CGROUP] = "cgroup", [BOUND_USERNS] = "user namespaces of uid",
 		[BOUND_NOBODY_UID] = "without identity, uid", [BOUND_NOBODY_CGROUP] = "without identity, cgroup",
-		[BOUND_NOBODY_USERNS] = "without identity, user namespaces of uid",
+		[BOUND_NOBODY_USERNS] = "without identity, user namespaces of uid", [BOUND_READ_UID] = "reads of uid",
+		[BOUND_READ_USERNS] = "reads, user namespaces of uid",
 	};
 
 	return names[kind];
@@ -40,7 +41,8 @@ void bounds_init(struct bounds *b)
 	*b = (struct bounds){
 		.max = { [BOUND_UID] = LIM_CONNS_PER_UID, [BOUND_CGROUP] = LIM_CONNS_PER_CGROUP,
 			 [BOUND_USERNS] = LIM_CONNS_PER_USERNS, [BOUND_NOBODY_UID] = LIM_CONNS_ANON_EACH,
-			 [BOUND_NOBODY_CGROUP] = LIM_CONNS_ANON_EACH, [BOUND_NOBODY_USERNS] = LIM_CONNS_ANON_EACH },
+			 [BOUND_NOBODY_CGROUP] = LIM_CONNS_ANON_EACH, [BOUND_NOBODY_USERNS] = LIM_CONNS_ANON_EACH,
+			 [BOUND_READ_UID] = LIM_TREE_READS_UID, [BOUND_READ_USERNS] = LIM_TREE_READS_UID },
 		.now = clock_boot_ns,
 	};
 	list_init(&b->idle);

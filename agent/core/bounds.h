@@ -21,6 +21,8 @@ enum bound_kind {
 	BOUND_NOBODY_UID,    /* callers without identity, as above */
 	BOUND_NOBODY_CGROUP,
 	BOUND_NOBODY_USERNS,
+	BOUND_READ_UID,	     /* reads in the credential tree that wait */
+	BOUND_READ_USERNS,
 	BOUND_KINDS,
 };
 

@@ -43,6 +43,7 @@ static void documents_changed(struct compiler *k)
 	if (*s->trust_domain)
 		settings_apply(c, s);
 	revoke_policy(c);
+	tree_outdated(c->tree);
 	k->revoking = k->applying = true;
 	k->applied = 0;
 	hold_set(c, HOLD_DOCUMENTS, usable ? 0 : -ERR_NOT_READY);

@@ -19,6 +19,7 @@
 #include "agent/core/jwt.h"
 #include "agent/core/nobody.h"
 #include "agent/core/provider.h"
+#include "agent/core/tree.h"
 
 /* A channel that came before P_GO. */
 struct plan_peer {
@@ -75,6 +76,8 @@ struct core {
 	struct canary *canary;
 	struct compiler *compiler;
 	struct admin *admin;
+	struct tree *tree;
+	int tree_err; /* why its backend does not work */
 
 	int holds[HOLD_COUNT]; /* 0 or -ERR_x */
 	bool ready;	       /* served once: C_READY was sent */

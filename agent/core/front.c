@@ -148,6 +148,11 @@ static void spare_wanted(struct fronts *f)
 		log_warn(EV_FRONT, KV("what", V_S("no spare")));
 }
 
+static bool is_used(const struct idset *set)
+{
+	return !list_empty(&set->conns) || !list_empty(&set->asks) || set == set->table->empty;
+}
+
 static void set_front_failed(struct idset *set, bool young)
 {
 	uint64_t ms = FIRST_BACKOFF_MS;
@@ -195,7 +200,8 @@ void front_dead(struct front *fr, int err)
 	list_for_each_safe(c, tmp, &set->conns, in_set)
 		if (c->state != CONN_QUEUED)
 			f->ops->lost(f->owner, c);
-	if (!list_empty(&set->conns) || set == f->empty)
+	front_files_lost(set);
+	if (is_used(set))
 		idset_need_front(set);
 }
 
@@ -250,7 +256,7 @@ static void on_backoff_over(struct loop_timer *t)
 {
 	struct idset *set = container_of(t, struct idset, backoff);
 
-	if (!list_empty(&set->conns) || set == set->table->empty)
+	if (is_used(set))
 		idset_need_front(set);
 }
 
@@ -307,6 +313,7 @@ static int make_set(struct fronts *f, const struct identity *const *docs, const 
 	set->told = (struct buf)BUF_INIT(TOLD_MAX);
 	bucket_init(&set->jwts, LIM_JWT_RATE, LIM_JWT_BURST);
 	list_init(&set->conns);
+	list_init(&set->asks);
 	list_init(&set->node);
 	list_add_tail(&f->sets[hash_ids(ids, n)], &set->node);
 	f->stats.sets++;
@@ -382,6 +389,14 @@ void fronts_overdue(struct conn *conn)
 	front_kill(fr);
 }
 
+void idset_rest(struct idset *set)
+{
+	if (is_used(set))
+		return;
+	if (loop_timer_in(set->table->loop, &set->idle, LIM_FRONT_IDLE_MS * NS_PER_MS))
+		log_error(EV_FRONT, KV("err", V_S("ENOMEM")));
+}
+
 void fronts_remove(struct conn *conn)
 {
 	struct idset *set = conn->set;
@@ -391,10 +406,7 @@ void fronts_remove(struct conn *conn)
 	list_del(&conn->in_set);
 	conn->set = NULL;
 	set->n_conns--;
-	if (set->n_conns || set == set->table->empty)
-		return;
-	if (loop_timer_in(set->table->loop, &set->idle, LIM_FRONT_IDLE_MS * NS_PER_MS))
-		log_error(EV_FRONT, KV("err", V_S("ENOMEM")));
+	idset_rest(set);
 }
 
 void fronts_free(struct fronts *f)

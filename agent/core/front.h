@@ -97,6 +97,27 @@ void fronts_overdue(struct conn *conn);
 /** fronts_remove() - @conn is gone. */
 void fronts_remove(struct conn *conn);
 
+/* One file of the credential tree that the front of a set makes; embedded in its owner, who sets identity, what and done. */
+struct front_ask {
+	struct list in_set;
+	struct idset *set;
+	uint32_t order; /* 0: its front has not got it yet */
+	uint32_t identity;
+	uint32_t what; /* enum svid_file */
+	/* Once, from the loop, and not after fronts_file_cancel(): the first @len bytes of the sealed @fd (borrowed), or an error. */
+	void (*done)(struct front_ask *a, int err, int fd, uint32_t len);
+};
+
+/**
+ * fronts_file() - have @a made by the front of the set of these identities, as in fronts_set(), as soon as it serves one
+ * state. When that front dies, the next one is asked.
+ * Errors: -ERR_LIMIT (LIM_FRONTS), -ENOMEM. Then done() is not called.
+ */
+MUST int fronts_file(struct fronts *f, const struct identity *const *docs, size_t n, struct front_ask *a);
+
+/** fronts_file_cancel() - nobody waits for it any more. */
+void fronts_file_cancel(struct front_ask *a);
+
 /**
  * fronts_set_state() - 0: serve; else fronts end their streams with @err until 0 comes.
  * @nobody: the same for the front of the empty set alone, where callers go that could not be decided.

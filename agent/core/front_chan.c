@@ -69,6 +69,8 @@ static int on_set(struct chan *c, struct chan_msg *m)
 		return -ERR_FORMAT;
 	if (!set.err) {
 		fr->set->acknowledged = set.version;
+		fr->serves = true;
+		front_files(fr);
 		return 0;
 	}
 	if (lacks_key(set.err)) {
@@ -106,6 +108,8 @@ static const struct chan_rule rules[] = {
 	{ MSG_FR_SET, 1u << F_SERVING, on_set },
 	{ MSG_FR_WHOAMI, 1u << F_SERVING, on_whoami },
 	{ MSG_FR_JWT, 1u << F_SERVING, front_jwt },
+	{ MSG_FR_FILE, 1u << F_SERVING, front_file },
+	{ MSG_FR_NOFILE, 1u << F_SERVING, front_nofile },
 };
 
 static const struct chan_ops chan_ops = {

@@ -24,6 +24,8 @@ struct front {
 	bool ending;
 	bool killed;
 	bool bound; /* svid-keys knows its set */
+	bool serves; /* it has encoded a state of its set */
+	uint32_t last_file; /* number of the last F_FILE */
 	int state;  /* what F_STATE said last */
 	uint32_t orders[LIM_JWT_ORDERS]; /* JWT-SVIDs without an answer */
 	size_t n_orders;
@@ -38,6 +40,7 @@ struct idset {
 	struct front *front; /* NULL: none now */
 	struct list conns;
 	size_t n_conns;
+	struct list asks; /* files, struct front_ask */
 	struct loop_timer idle;
 	struct loop_timer backoff;
 	unsigned int failures;
@@ -94,11 +97,24 @@ void front_tell_state(struct front *fr);
 /** front_push() - the whole state of @set to its front, unless it has just that already. */
 void front_push(struct idset *set);
 
+/** front_files() - @fr serves a state: what waits for files of its set is asked of it. */
+void front_files(struct front *fr);
+
+/** front_files_lost() - @set has no front any more: all is to be asked again. */
+void front_files_lost(struct idset *set);
+
+/** front_file() / front_nofile() - FR_FILE, FR_NOFILE: handlers of its channel. Errors: those that condemn the front. */
+MUST int front_file(struct chan *c, struct chan_msg *m);
+MUST int front_nofile(struct chan *c, struct chan_msg *m);
+
 /** front_jwt() - FR_JWT: handler of its channel. Errors: those that condemn the front. */
 MUST int front_jwt(struct chan *c, struct chan_msg *m);
 
 /** idset_holds() - whether identity @number is one of it. */
 bool idset_holds(const struct idset *set, uint32_t number);
+
+/** idset_rest() - something that used @set is over: with the last, it has LIM_FRONT_IDLE_MS left. */
+void idset_rest(struct idset *set);
 
 /** idset_need_front() - get the set a process unless it has one or has to wait. */
 void idset_need_front(struct idset *set);

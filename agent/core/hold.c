@@ -122,6 +122,7 @@ static void all_clear(struct core *c)
 	loop_timer_stop(&c->start_hold);
 	say_ready(c);
 	let_go_on(c);
+	tree_go_on(c->tree);
 }
 
 void hold_set(struct core *c, enum hold h, int why)

@@ -51,6 +51,8 @@ static int start(struct core *c)
 	if (!err)
 		err = core_make_parts(c);
 	if (!err)
+		err = tree_start(c);
+	if (!err)
 		err = parent_start(c, FD_CHANNEL);
 	if (!err)
 		err = hold_start(c);

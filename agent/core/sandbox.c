@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "agent/core/core.h"
+#include "kmod/uapi/svid_dev.h"
 #include "agent/sandbox/sandbox.h"
 
 /* Clients, fronts, channels, and what waits for a front that hangs. */
@@ -19,6 +20,10 @@ static const struct sandbox_call calls[] = {
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_LOOKUP_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_UPDATE_ELEM),
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_DELETE_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_GET_NEXT_KEY),
 	CALL_IF("bpf", 0, SB_INT, BPF_ITER_CREATE),
+	/* the credential tree in sysfs */
+	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_BEGIN), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_ADD),
+	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_DEL), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_SWEEP),
+	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_ANSWER),
 	/* state.db, the cgroup tree, /proc/PID/cgroup */
 	CALL("openat"), CALL("newfstatat"), CALL("getdents64"), CALL("lseek"), CALL("pread64"), CALL("pwrite64"),
 	CALL("fsync"), CALL("fdatasync"), CALL("ftruncate"), CALL("unlink"), CALL("unlinkat"), CALL("access"),

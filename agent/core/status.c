@@ -250,6 +250,31 @@ static void put_digests(struct json *j, const struct core *c)
 	json_close(j, '}');
 }
 
+/* Where SVIDs can be read as files, by which way, and why not by a better one. */
+static void put_tree(struct json *j, const struct core *c)
+{
+	struct tree_stats s;
+
+	tree_get_stats(c->tree, &s);
+	json_open(j, "tree", '{');
+	json_str(j, "delivery", tree_backend_name(c->tree));
+	json_str(j, "path", c->plan.tree_path);
+	put_lines(j, "notes", c->plan.tree_notes);
+	if (c->tree_err)
+		json_str(j, "err", err_text(c->tree_err));
+	json_bool(j, "complete", s.complete);
+	json_u64(j, "files", s.files);
+	json_u64(j, "identities", s.identities);
+	json_u64(j, "not_shown", s.not_shown);
+	json_u64(j, "identities_left_out", s.left_out);
+	json_u64(j, "reads", s.reads);
+	json_u64(j, "given", s.given);
+	json_u64(j, "refused", s.refused);
+	json_u64(j, "failed", s.failed);
+	json_u64(j, "waiting", s.waiting);
+	json_close(j, '}');
+}
+
 static void put_audit(struct json *j, const struct core *c)
 {
 	json_open(j, "audit", '{');
@@ -297,5 +322,6 @@ void status_put(struct core *c, struct buf *out)
 	put_audit(&j, c);
 	put_workers(&j, c);
 	put_digests(&j, c);
+	put_tree(&j, c);
 	json_close(&j, '}');
 }

@@ -16,6 +16,7 @@
 #define CORE_TREE_H
 
 #include "agent/base/loop.h"
+#include "agent/base/slice.h"
 #include "agent/core/ask.h"
 #include "agent/core/provider.h"
 
@@ -24,12 +25,15 @@
 #define TREE_PATH_MAX 512  /* with its NUL; SVID_TREE_PATH_MAX */
 
 struct core;
+struct identity;
 struct tree;
 struct tree_read;
 
 /* Where content comes from. */
 struct tree_source {
 	const char *name;
+	/* Say add(@arg, "svid/cert.pem", what) for each file that @doc has. */
+	void (*names)(const struct identity *doc, void (*add)(void *arg, const char *path, uint32_t what), void *arg);
 	/* Make the content of @r->file for the identity @r->identity; tree_content() follows, maybe before this returns. */
 	void (*get)(struct tree *t, struct tree_read *r);
 	/* Nobody waits for it any more: tree_content() must not follow. */
@@ -47,6 +51,8 @@ struct tree_node {
 	uint32_t what;	   /* the source's name of it: svid/ has enum svid_file */
 	uint32_t identity; /* whose it is; 0: self/ and all that is in it, and the root */
 	uint32_t uses;	   /* of a file in self/: how many identities have it */
+	uint32_t readers;  /* reads that wait and mean this file, or its like in self/ */
+	uint64_t seen;	   /* generation of the documents that last had it */
 	bool shown;	   /* the backend took it */
 	size_t n_children;
 	char name[];
@@ -74,6 +80,7 @@ enum tree_read_state {
 struct tree_read {
 	uint64_t node;	     /* id of a file */
 	pid_t tid;	     /* the thread that waits, in our pid namespace; 0 (another namespace) is refused */
+	pid_t tgid;	     /* its process, likewise; 0: not known */
 	uid_t uid;	     /* as the kernel says it; who it is counted for */
 	struct svid_key key; /* its process; start 0: not known */
 	/*
@@ -87,6 +94,7 @@ struct tree_read {
 	struct tree *tree;
 	struct list in_all, in_wait;
 	enum tree_read_state state;
+	bool counted; /* by uid */
 	struct asker asker; /* of a decision */
 	struct loop_timer deadline;
 	uint64_t change;
@@ -95,7 +103,8 @@ struct tree_read {
 	uint32_t userns_owner;
 	bool in_userns;
 	unsigned int rounds;
-	const struct tree_node *file; /* under <uuid>/, also when self/ was read */
+	struct tree_node *asked; /* what was read, NULL while it is not known */
+	struct tree_node *file;	 /* under <uuid>/, also when self/ was read; NULL before it is decided */
 	uint32_t identity;
 	void *content; /* the source's */
 };
@@ -103,12 +112,17 @@ struct tree_read {
 struct tree_stats {
 	uint64_t reads, given, refused, failed; /* since start */
 	unsigned int waiting;
-	size_t files, identities, not_shown;
+	size_t files, identities;
+	size_t not_shown; /* files that the backend did not take yet */
+	size_t left_out;  /* identities without files: LIM_TREE_ENTRIES, or no memory */
 	bool complete; /* names are those of the documents in force */
 };
 
 /** tree_new() - an empty tree without a backend: nobody sees it, and it stays empty. Errors: -ENOMEM. */
 MUST int tree_new(struct core *c, struct tree **ret_tree);
+
+/** tree_start() - a tree for @c, with the backend that svidd's plan says. A backend that fails is no error: status says so. */
+MUST int tree_start(struct core *c);
 
 /** tree_free() - reads that wait are forgotten. NULL is fine. */
 void tree_free(struct tree *t);
@@ -119,13 +133,16 @@ void tree_set_backend(struct tree *t, const struct tree_backend *b, void *owner)
 /** tree_core() - whose it is. */
 struct core *tree_core(const struct tree *t);
 
+/** tree_root() - the directory of all, which is always there. */
+const struct tree_node *tree_root(const struct tree *t);
+
 /** tree_find() - the node with this id; NULL when there is none (any more). Good until the loop goes on. */
 const struct tree_node *tree_find(const struct tree *t, uint64_t id);
 
 /** tree_lookup() - what is called @name in directory @dir; NULL when there is none. */
 const struct tree_node *tree_lookup(const struct tree *t, const struct tree_node *dir, struct slice name);
 
-/** tree_path() - from the root, without a leading '/'. Returns its length. */
+/** tree_path() - from the root, without a leading '/', cut where there is no room. Returns its length. */
 size_t tree_path(const struct tree_node *n, char path[static TREE_PATH_MAX]);
 
 /** tree_is_complete() - whether the first names were made: before that, what is not found may still come. */
@@ -149,11 +166,8 @@ void tree_content(struct tree_read *r, int err, int fd, uint32_t len);
 /** tree_go_on() - no hold is on any more: reads that wait are decided. */
 void tree_go_on(struct tree *t);
 
-/** tree_outdated() - other documents are in force; tree_step() follows them, first those that are gone. */
+/** tree_outdated() - other documents are in force: names follow in the turns after this one, first those that are gone. */
 void tree_outdated(struct tree *t);
-
-/** tree_step() - go on with that as far as @b reaches; true when all names are there. */
-bool tree_step(struct tree *t, struct budget *b);
 
 /** tree_get_stats() - for status. */
 void tree_get_stats(const struct tree *t, struct tree_stats *ret_stats);

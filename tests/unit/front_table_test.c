@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* front_table_test.c - which process serves which set; with this test as svidd and as the fronts.
- * links: agent/core/front.c agent/core/front_chan.c agent/core/front_set.c agent/core/front_jwt.c agent/core/bundles.c agent/core/state_bundles.c agent/core/frontlog.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
+ * links: agent/core/front.c agent/core/front_chan.c agent/core/front_set.c agent/core/front_jwt.c agent/core/front_file.c agent/core/bundles.c agent/core/state_bundles.c agent/core/frontlog.c agent/core/identity.c agent/core/authority.c agent/core/audit.c agent/core/json.c agent/core/state.c agent/core/state_docs.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -6,6 +6,9 @@
 #ifndef CORE_TREE_FUSE_H
 #define CORE_TREE_FUSE_H
 
+#define FUSE_USE_VERSION 35
+
+#include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
 
 #include "agent/base/limits.h"
@@ -105,5 +108,31 @@ uint32_t handle_len(uint64_t handle);
  * Errors: -ENOENT (nobody waits any more), -EIO and others (nothing was sent).
  */
 MUST int opened_send(struct openeds *o, const struct opened *s, int dev, uint64_t unique, uint64_t off, size_t len);
+
+struct fuse_tree {
+	struct tree *tree;
+	struct fuse_session *session;
+	struct loop *loop;
+	struct loop_watch dev;
+	struct loop_timer patience;
+	struct kept *kept;
+	struct openeds *openeds;
+	struct kept_slot *now; /* being taken apart; NULL once somebody else has it */
+	struct list asks;
+	struct kept_slot *held[LIM_TREE_READS]; /* names may still come */
+	size_t n_held;
+	bool patient; /* names may still come */
+	int64_t since;
+};
+
+/* tree_fuse_ops.c */
+extern const struct fuse_lowlevel_ops fuse_ops; /* of a session whose user data is a struct fuse_tree */
+
+/** fuse_interrupt() - a signal for whoever waits for the request @unique: an answer, if it is going to die. */
+void fuse_interrupt(struct fuse_tree *f, uint64_t unique);
+
+/* tree_fuse.c */
+/** fuse_refuse_slot() - answer @s without libfuse, which has nothing of it any more; it is given back. */
+void fuse_refuse_slot(struct fuse_tree *f, struct kept_slot *s, int err);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/err.h"
 #include "agent/base/mem.h"
 #include "agent/core/tree_fuse.h"
 

@@ -6,7 +6,7 @@
  * Every file that the module makes holds a reference on it (file_operations.owner), so at exit none is open, nobody
  * listens, and there are no records of connections. What is left are images of processes, and hooks that may be running.
  */
-#include "module.h"
+#include "evidence.h"
 
 #include <linux/capability.h>
 #include <linux/miscdevice.h>
@@ -23,7 +23,7 @@ static long hello(struct file *file, void __user *arg)
 	msg.version = SVID_DEV_VERSION;
 	msg.abi = SVID_ABI_VERSION;
 	msg.schema = SVID_SCHEMA_VERSION;
-	msg.conn_flags = SVID_CONN_SEES_TRACE | SVID_CONN_SEES_CRED | SVID_CONN_SEES_SPLICE;
+	msg.conn_flags = SVID_KMOD_CONN_FLAGS;
 	msg.ready = 1;	/* the device is the last thing that init makes */
 	return svid_copy_out(arg, &msg, sizeof(msg));
 }
@@ -64,13 +64,57 @@ static struct miscdevice device = {
 	.mode = 0600,
 };
 
+static int __init evidence_init(void)
+{
+	int err;
+
+	err = svid_task_init();
+	if (err)
+		return err;
+	err = svid_exe_init();
+	if (err)
+		return err;
+	err = svid_images_init();
+	if (err)
+		goto no_images;
+	err = svid_records_init();
+	if (err)
+		goto no_records;
+	err = svid_hooks_on();
+	if (err)
+		goto no_hooks;
+	svid_images_scan();
+	return 0;
+
+no_hooks:
+	svid_records_exit();
+no_records:
+	svid_images_exit();
+no_images:
+	svid_exe_exit();
+	return err;
+}
+
+/* Hooks first: nothing comes in any more. Then what they filled. */
+static void evidence_exit(void)
+{
+	svid_files_exit();
+	svid_hooks_off();
+	svid_records_exit();
+	svid_images_exit();
+	svid_exe_exit();
+}
+
 static int __init svid_init(void)
 {
 	int err;
 
-	err = svid_tree_init();
+	err = evidence_init();
 	if (err)
 		return err;
+	err = svid_tree_init();
+	if (err)
+		goto no_tree;
 	err = misc_register(&device);
 	if (err)
 		goto no_device;
@@ -78,6 +122,8 @@ static int __init svid_init(void)
 
 no_device:
 	svid_tree_exit();
+no_tree:
+	evidence_exit();
 	return err;
 }
 
@@ -85,6 +131,7 @@ static void __exit svid_exit(void)
 {
 	misc_deregister(&device);
 	svid_tree_exit();
+	evidence_exit();
 }
 
 module_init(svid_init);

@@ -47,6 +47,7 @@ int MUST svid_copy_out(void __user *arg, const void *from, size_t known);
 
 /* file.c: evidence files. */
 int MUST svid_file_open(void);	/* a new evidence file: its descriptor or -errno */
+void svid_files_exit(void);
 
 /* tree.c: the credential tree. init and exit are called once each, and no tree file is open at exit. */
 int MUST svid_tree_init(void);

@@ -150,7 +150,8 @@ static int boot(void)
 	files_compile_fd(&c, FD_POLICY_AGENT, AGENT_NAME, AGENT_MUST, TRUST_STRICT);
 	if (c.no_memory)
 		return -ENOMEM;
-	return ipc_put(FD_CHANNEL, PC_BOOT, 0, .attestation = c.attestation, .errors = boot_errors(&c));
+	return ipc_put(FD_CHANNEL, PC_BOOT, 0, .attestation = c.attestation, .delivery = c.delivery,
+		       .errors = boot_errors(&c));
 }
 
 /* Take "--boot" out of @argv, which the rest of the roles does not know. */
@@ -178,5 +179,5 @@ int compile_main(int argc, char **argv)
 	err = is_boot ? boot() : run();
 	if (err)
 		log_fatal("policy compiler", err);
-	return 0;
+	return role_end(0);
 }

@@ -214,6 +214,11 @@ static void use_agent(struct ctx *x, json_t *spec)
 	for (unsigned int t = 0; t < TIER_COUNT; t++)
 		if (slice_eq_str(word, tier_name(t)))
 			x->c->attestation = t;
+	word = slice_str(json_string_value(json_object_get(spec, "delivery")));
+	x->c->delivery = DELIVERY_AUTO;
+	for (unsigned int v = 0; v < DELIVERY_COUNT; v++)
+		if (slice_eq_str(word, delivery_name(v)))
+			x->c->delivery = v;
 }
 
 static char *identity_id(struct ctx *x, json_t *spec)

@@ -40,6 +40,7 @@ struct compiler {
 	bool have_agent;
 	char *trust_domain;	  /* NULL until a good Agent document was seen */
 	unsigned int attestation; /* enum svid_tier */
+	unsigned int delivery;	  /* enum delivery */
 	bool no_memory;		  /* everything after it is worthless */
 };
 

@@ -66,6 +66,8 @@ static const struct option_row agent_rows[] = {
 	{ .path = "spec.attestation", .type = OPT_WORD, .fallback = "auto",
 	  .words = "auto|bpf-lsm|bpf-fentry|kmod|bpf-tp|socket",
 	  .help = "how callers are identified; socket is for development only" },
+	{ .path = "spec.delivery", .type = OPT_WORD, .fallback = "auto", .words = "auto|sysfs|fuse|none",
+	  .help = "where the credential tree is shown: by the kernel module, by FUSE, or not at all" },
 	{ .path = "spec.audit", .type = OPT_WORD, .fallback = "best-effort", .words = "required|best-effort",
 	  .reloadable = true, .help = "required: no audit record, no identity" },
 	{ .path = "spec.logLevel", .type = OPT_WORD, .words = "error|warn|info|debug",

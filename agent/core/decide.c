@@ -145,10 +145,12 @@ static void rest(struct decision *d)
 {
 	if (!list_empty(&d->askers) || !d->done || d->busy)
 		return; /* an unfinished one goes when its answer comes */
-	if (!d->shared || d->expires <= clock_boot_ns())
+	if (!d->shared || d->expires <= clock_boot_ns()) {
 		decision_free(d);
-	else
-		list_add_tail(&d->core->decisions.lru, &d->in_lru);
+		return;
+	}
+	list_del(&d->in_lru); /* it rests already, and was compared with other documents */
+	list_add_tail(&d->core->decisions.lru, &d->in_lru);
 }
 
 static void settle(struct decision *d)
@@ -257,6 +259,15 @@ static void find_cgroup(struct decision *d)
 	d->cgroup_err = buf_ok(&d->cgroup);
 }
 
+/* A caller outside of our pid namespace has no number here: svid-attest has nothing to look at, and would call 0 malformed. */
+static void nobody_to_ask(struct decision *d)
+{
+	d->path_err = d->names_err = -ESRCH;
+	d->hashed = true;
+	d->sha256_why = digest_why(-ESRCH);
+	complete(d);
+}
+
 static struct decision *decision_new(struct core *c, const struct svid_conn *record, pid_t pid)
 {
 	struct decision *d = mem_new(struct decision);
@@ -310,7 +321,7 @@ int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_
 		if (!d)
 			return -ENOMEM;
 		find_cgroup(d);
-		err = ask(d);
+		err = pid > 0 ? ask(d) : 0;
 	}
 	if (err) {
 		decision_free(d);
@@ -321,6 +332,8 @@ int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_
 	list_add_tail(&d->askers, &a->in_decision);
 	if (d->done)
 		a->ops->decided(a);
+	else if (pid <= 0)
+		nobody_to_ask(d);
 	return 0;
 }
 

@@ -42,6 +42,7 @@ struct settings *settings_default(void)
 	if (!s->trust_domain || !s->jwt_issuer)
 		return NULL;
 	s->attestation = TIER_AUTO;
+	s->delivery = DELIVERY_AUTO;
 	s->x509_ttl = X509_TTL;
 	s->ca_ttl = CA_TTL;
 	s->jwt_ttl = JWT_TTL;
@@ -59,12 +60,17 @@ static int get_words(json_t *form, struct settings *s)
 		[TIER_AUTO] = "auto", [TIER_BPF_LSM] = "bpf-lsm", [TIER_BPF_FENTRY] = "bpf-fentry",
 		[TIER_KMOD] = "kmod", [TIER_BPF_TP] = "bpf-tp",	  [TIER_SOCKET] = "socket",
 	};
+	static const char *const deliveries[DELIVERY_COUNT] = {
+		[DELIVERY_AUTO] = "auto", [DELIVERY_SYSFS] = "sysfs", [DELIVERY_FUSE] = "fuse", [DELIVERY_NONE] = "none",
+	};
 	static const char *const audits[] = { "best-effort", "required" };
 	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	static const char *const switches[] = { "false", "true" };
 	unsigned int audit = s->audit_required, wit = s->wit;
 	int err = form_word(form, "attestation", tiers, ARRAY_SIZE(tiers), &s->attestation);
 
+	if (!err)
+		err = form_word(form, "delivery", deliveries, ARRAY_SIZE(deliveries), &s->delivery);
 	if (!err)
 		err = form_word(form, "audit", audits, ARRAY_SIZE(audits), &audit);
 	if (!err)

@@ -104,7 +104,7 @@ struct front_ask {
 	uint32_t order; /* 0: its front has not got it yet */
 	uint32_t identity;
 	uint32_t what; /* enum svid_file */
-	/* Once, from the loop, and not after fronts_file_cancel(): the first @len bytes of the sealed @fd (borrowed), or an error. */
+	/* Once, from the loop, not after fronts_file_cancel(): the first @len bytes of the sealed @fd (borrowed), or an error. */
 	void (*done)(struct front_ask *a, int err, int fd, uint32_t len);
 };
 

@@ -52,6 +52,8 @@ void provider_free(struct provider *p)
 	for (size_t i = 0; i < SVID_ITER_COUNT; i++)
 		if (p->fds.iters[i] >= 0)
 			close(p->fds.iters[i]);
+	if (p->fds.module >= 0)
+		close(p->fds.module);
 	mem_free(p->free_slots);
 	mem_free(p);
 }
@@ -63,7 +65,20 @@ static void provider_abandon(struct provider *p)
 		p->fds.maps[i] = -1;
 	for (size_t i = 0; i < SVID_ITER_COUNT; i++)
 		p->fds.iters[i] = -1;
+	p->fds.module = -1;
 	provider_free(p);
+}
+
+static int open_tier(struct provider *p)
+{
+	switch (p->fds.tier) {
+	case SVID_TIER_SOCKET:
+		return provider_socket_open(p);
+	case SVID_TIER_KMOD:
+		return provider_kmod_open(p);
+	default:
+		return provider_bpf_open(p);
+	}
 }
 
 int provider_open(const struct provider_fds *fds, struct provider **ret)
@@ -74,10 +89,13 @@ int provider_open(const struct provider_fds *fds, struct provider **ret)
 	if (!p)
 		return -ENOMEM;
 	p->fds = *fds;
+	p->events_fd = -1;
+	if (fds->tier != SVID_TIER_KMOD)
+		p->fds.module = -1;
 	p->free_slots = mem_calloc(SVID_WORDS, sizeof(*p->free_slots));
 	p->held = mem_calloc(PROVIDER_BUCKETS, sizeof(struct provider_held *));
 	if (p->free_slots && p->held)
-		err = fds->tier == SVID_TIER_SOCKET ? provider_socket_open(p) : provider_bpf_open(p);
+		err = open_tier(p);
 	if (err) {
 		if (p->own_words)
 			close(p->fds.maps[SVID_MAP_WORDS]);
@@ -97,7 +115,7 @@ uint32_t provider_tier(const struct provider *p)
 
 int provider_words_fd(const struct provider *p)
 {
-	return p->fds.maps[SVID_MAP_WORDS];
+	return p->fds.tier == SVID_TIER_KMOD ? p->fds.module : p->fds.maps[SVID_MAP_WORDS];
 }
 
 uint32_t provider_word(const struct provider *p, uint32_t slot)
@@ -222,6 +240,16 @@ bool provider_valid(const struct provider *p, const struct provider_ticket *tick
 {
 	return provider_word(p, ticket->conn_slot) == ticket->conn_word &&
 	       provider_word(p, ticket->holder_slot) == ticket->holder_word;
+}
+
+int provider_events_fd(const struct provider *p)
+{
+	return p->events_fd;
+}
+
+int provider_events(struct provider *p, void (*cb)(void *ctx, const struct svid_event *e), void *ctx)
+{
+	return p->ops->events ? p->ops->events(p, cb, ctx) : 0;
 }
 
 bool provider_needs_poll(const struct provider *p)

@@ -199,18 +199,6 @@ static int bpf_reader(struct provider *p, uint32_t tid, struct svid_conn *conn)
 	return 0;
 }
 
-static const struct provider_ops bpf_ops = {
-	.record = bpf_record,
-	.hold = bpf_hold,
-	.unhold = bpf_unhold,
-	.reader = bpf_reader,
-	.image = bpf_image,
-	.key_of = bpf_key_of,
-	.poll = bpf_poll,
-	.leave = bpf_leave,
-	.door = bpf_door,
-};
-
 static int on_event(void *ctx, void *data, size_t size)
 {
 	struct provider *p = ctx;
@@ -220,23 +208,29 @@ static int on_event(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-int provider_events_fd(const struct provider *p)
-{
-	return p->ring ? ring_buffer__epoll_fd(p->ring) : -1;
-}
-
-int provider_events(struct provider *p, void (*cb)(void *ctx, const struct svid_event *e), void *ctx)
+static int bpf_events(struct provider *p, void (*cb)(void *ctx, const struct svid_event *e), void *ctx)
 {
 	int n;
 
-	if (!p->ring)
-		return 0;
 	p->event_cb = cb;
 	p->event_ctx = ctx;
 	n = ring_buffer__consume(p->ring);
 	p->event_cb = NULL;
 	return n;
 }
+
+static const struct provider_ops bpf_ops = {
+	.record = bpf_record,
+	.hold = bpf_hold,
+	.unhold = bpf_unhold,
+	.reader = bpf_reader,
+	.image = bpf_image,
+	.key_of = bpf_key_of,
+	.poll = bpf_poll,
+	.events = bpf_events,
+	.leave = bpf_leave,
+	.door = bpf_door,
+};
 
 static int maps_check(const struct provider *p)
 {
@@ -282,7 +276,10 @@ int provider_bpf_open(struct provider *p)
 	p->mailbox->op = SVID_OP_NONE;
 	p->request = p->mailbox->request;
 	p->ring = ring_buffer__new(maps[SVID_MAP_RING], on_event, p, NULL);
-	return p->ring ? 0 : -errno;
+	if (!p->ring)
+		return -errno;
+	p->events_fd = ring_buffer__epoll_fd(p->ring);
+	return 0;
 }
 
 void provider_bpf_done(struct provider *p)

@@ -35,6 +35,8 @@ struct provider_ops {
 	int (*image)(struct provider *p, const struct svid_key *key, struct svid_image *ret);
 	int (*key_of)(struct provider *p, uint32_t tgid, struct svid_key *ret);
 	int (*poll)(struct provider *p);
+	/* NULL where there are none */
+	int (*events)(struct provider *p, void (*cb)(void *ctx, const struct svid_event *e), void *ctx);
 	/* NULL where connect() cannot be refused */
 	void (*leave)(struct provider *p, int fd);
 	void (*door)(struct provider *p, const struct svid_who *who, uint64_t until);
@@ -47,6 +49,7 @@ struct provider {
 	struct svid_mailbox *mailbox;	/* NULL in socket mode */
 	const struct svid_stats *stats; /* NULL in socket mode */
 	struct svid_stats base;		/* counters that provider_health() starts from */
+	int events_fd;			/* -1: no events */
 	struct ring_buffer *ring;
 	void (*event_cb)(void *ctx, const struct svid_event *e);
 	void *event_ctx;
@@ -70,6 +73,9 @@ MUST int provider_bpf_open(struct provider *p);
 
 /** provider_socket_open() - set up @p without the kernel's help, on svidd's memfd or one of its own. Errors: -errno. */
 MUST int provider_socket_open(struct provider *p);
+
+/** provider_kmod_open() - set up @p for p->fds.module. Errors: -ERR_PROVIDER (not an evidence file of this version), -errno. */
+MUST int provider_kmod_open(struct provider *p);
 
 /** provider_bpf_done() - unmap and close what provider_bpf_open() made; half-made is fine. */
 void provider_bpf_done(struct provider *p);

@@ -20,6 +20,10 @@ static const struct sandbox_call calls[] = {
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_LOOKUP_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_UPDATE_ELEM),
 	CALL_IF("bpf", 0, SB_INT, BPF_MAP_DELETE_ELEM), CALL_IF("bpf", 0, SB_INT, BPF_MAP_GET_NEXT_KEY),
 	CALL_IF("bpf", 0, SB_INT, BPF_ITER_CREATE),
+	/* the same of the kernel module */
+	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_ASK), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_HOLD),
+	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_UNHOLD), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_IMAGE),
+	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_READER),
 	/* the credential tree in sysfs */
 	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_BEGIN), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_ADD),
 	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_DEL), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_SWEEP),

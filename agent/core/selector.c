@@ -182,7 +182,7 @@ static struct sel_result not_traced(bool is_default, const struct facts *f)
 	bool blind = f->tier == TIER_BPF_TP || facts_are_socket(f);
 
 	if ((f->conn->image.flags & SVID_IMG_TRACED) || (f->conn->creds.flags & SVID_CRED_TRACED_NOW))
-		return refused("it was traced, or its memory was opened, since exec");
+		return refused("it was traced, or its memory was opened, since exec, or a seccomp listener was there at exec");
 	if (blind || !(f->conn->flags & SVID_CONN_SEES_TRACE)) {
 		if (blind && is_default)
 			return waived();

@@ -14,7 +14,7 @@ struct pending {
 	char running[32], configured[32];
 };
 
-#define PENDING_MAX 4
+#define PENDING_MAX 5
 
 static void add(struct pending *p, size_t *n, const char *setting, const char *running, const char *configured)
 {
@@ -43,6 +43,18 @@ static bool other_attestation(const struct core *c, const struct settings *s)
 	return s->attestation != c->plan.tier;
 }
 
+static unsigned int delivery_of(const struct core *c)
+{
+	return c->plan.tree >= 0 ? DELIVERY_SYSFS : c->plan.fuse >= 0 ? DELIVERY_FUSE : DELIVERY_NONE;
+}
+
+static bool other_delivery(const struct core *c, const struct settings *s)
+{
+	if (s->delivery == DELIVERY_AUTO)
+		return c->delivery_seen != DELIVERY_AUTO;
+	return s->delivery != delivery_of(c);
+}
+
 static size_t find_pending(const struct core *c, const struct settings *s, struct pending p[static PENDING_MAX])
 {
 	struct authority_config running = authority_config_of(c->auth);
@@ -52,6 +64,8 @@ static size_t find_pending(const struct core *c, const struct settings *s, struc
 		return 0;
 	if (other_attestation(c, s))
 		add(p, &n, "attestation", tier_name(c->plan.tier), tier_name(s->attestation));
+	if (other_delivery(c, s))
+		add(p, &n, "delivery", delivery_name(delivery_of(c)), delivery_name(s->delivery));
 	compare_seconds(p, &n, "x509.caTTL", running.ca_ttl, s->ca_ttl);
 	compare_seconds(p, &n, "jwt.keyTTL", running.jwt_key_ttl, s->jwt_key_ttl);
 	if (running.wit != s->wit)
@@ -74,8 +88,10 @@ void settings_apply(struct core *c, const struct settings *s)
 	const struct authority_config config = { s->trust_domain, s->ca_ttl, s->jwt_key_ttl, s->wit };
 	uint32_t most = LIM_CONNS - LIM_CONNS_RESERVE;
 
-	if (!*authority_trust_domain(c->auth))
+	if (!*authority_trust_domain(c->auth)) {
 		c->attestation_seen = s->attestation;
+		c->delivery_seen = s->delivery;
+	}
 	c->audit.mode = s->audit_required ? AUDIT_REQUIRED : AUDIT_BEST_EFFORT;
 	c->max_conns = s->max_conns < most ? s->max_conns : most;
 	c->bounds.max[BOUND_UID] = s->max_conns_per_uid;

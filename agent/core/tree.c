@@ -192,6 +192,8 @@ void tree_free(struct tree *t)
 	tree_reads_done(t);
 	tree_sync_done(t);
 	tree_audit_done(&t->audit);
+	if (t->backend && t->backend->end)
+		t->backend->end(t->backend_owner);
 	for (size_t i = 0; i < TREE_BUCKETS; i++)
 		list_for_each_safe(n, tmp, &t->nodes[i], in_hash)
 			mem_free(n);

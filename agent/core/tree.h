@@ -67,6 +67,8 @@ struct tree_backend {
 	void (*del)(void *owner, const struct tree_node *n);
 	/* All that there is was added once since the start. May be NULL. */
 	void (*complete)(void *owner);
+	/* tree_free(): after its reads were forgotten. May be NULL. */
+	void (*end)(void *owner);
 };
 
 enum tree_read_state {
@@ -121,7 +123,10 @@ struct tree_stats {
 /** tree_new() - an empty tree without a backend: nobody sees it, and it stays empty. Errors: -ENOMEM. */
 MUST int tree_new(struct core *c, struct tree **ret_tree);
 
-/** tree_start() - a tree for @c, with the backend that svidd's plan says. A backend that fails is no error: status says so. */
+/**
+ * tree_start() - a tree for @c, with the backend that svidd's plan says. A backend that fails is no error: status says so.
+ * Errors: -ENOMEM.
+ */
 MUST int tree_start(struct core *c);
 
 /** tree_free() - reads that wait are forgotten. NULL is fine. */

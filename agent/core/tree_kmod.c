@@ -24,11 +24,13 @@ struct kmod {
 	struct tree *tree;
 	const struct tree_kmod_calls *calls;
 	struct loop_watch watch;
+	struct list reads;
 };
 
 /* Somebody in the kernel who waits. */
 struct kmod_read {
 	struct tree_read read;
+	struct list node;
 	struct kmod *kmod;
 	uint64_t id;
 };
@@ -72,7 +74,18 @@ static void complete(void *owner)
 		log_warn(EV_TREE, KV("what", V_S("old names stay in sysfs")), KV("err", V_S(err_name(err))));
 }
 
-static const struct tree_backend backend = { .name = "sysfs", .add = add, .del = del, .complete = complete };
+static void end(void *owner)
+{
+	struct kmod *k = owner;
+	struct kmod_read *kr, *tmp;
+
+	list_for_each_safe(kr, tmp, &k->reads, node)
+		mem_free(kr);
+	loop_del(&k->watch);
+	mem_free(k);
+}
+
+static const struct tree_backend backend = { .name = "sysfs", .add = add, .del = del, .complete = complete, .end = end };
 
 /* ---- reads ---- */
 
@@ -101,6 +114,7 @@ static void on_done(struct tree_read *r, int err, int fd, uint32_t len)
 	struct kmod_read *kr = container_of(r, struct kmod_read, read);
 
 	put_answer(kr->kmod, kr->id, err, fd, len);
+	list_del(&kr->node);
 	mem_free(kr);
 }
 
@@ -112,6 +126,8 @@ static void take_request(struct kmod *k, const struct svid_tree_request *q)
 		put_answer(k, q->id, -EAGAIN, -1, 0);
 		return;
 	}
+	list_init(&kr->node);
+	list_add_tail(&k->reads, &kr->node);
 	kr->kmod = k;
 	kr->id = q->id;
 	kr->read.node = q->cookie;
@@ -159,6 +175,7 @@ int tree_kmod_start_with(struct tree *t, int fd, const struct tree_kmod_calls *c
 	if (!k)
 		return -ENOMEM;
 	*k = (struct kmod){ .tree = t, .calls = calls, .watch = { .fd = fd, .cb = on_readable } };
+	list_init(&k->reads);
 	err = fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : call(k, SVID_IOC_TREE_BEGIN, NULL);
 	if (!err)
 		err = loop_add(tree_core(t)->loop, &k->watch, EPOLLIN);

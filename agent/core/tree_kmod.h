@@ -14,7 +14,7 @@ struct tree_kmod_calls {
 	int (*ioctl)(int fd, unsigned long request, void *arg); /* ioctl(2) */
 };
 
-/** tree_kmod_start_with() - as tree_kmod_start(), with other calls. */
+/** tree_kmod_start_with() - as tree_kmod_start(), with other calls. Errors: -errno, -ENOMEM. */
 MUST int tree_kmod_start_with(struct tree *t, int fd, const struct tree_kmod_calls *calls);
 
 #endif

@@ -74,3 +74,5 @@ static void cancel(struct tree *t, struct tree_read *r)
 }
 
 const struct tree_source tree_svid = { .name = "svid", .names = names, .get = get, .cancel = cancel };
+
+const struct tree_source *const tree_sources[] = { &tree_svid, NULL };

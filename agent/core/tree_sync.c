@@ -17,8 +17,6 @@
 #define SHOW_AGAIN_NS NS_PER_S
 #define FILES_AT_MOST 64      /* of one identity */
 
-const struct tree_source *const tree_sources[] = { &tree_svid, NULL };
-
 static void work_on(struct tree *t)
 {
 	if (loop_timer_in(t->core->loop, &t->work, 0))
@@ -328,7 +326,7 @@ static void on_show(struct loop_timer *timer)
 
 void tree_outdated(struct tree *t)
 {
-	if (!t->backend)
+	if (!t || !t->backend)
 		return;
 	begin(t, TREE_PASS_GONE);
 	work_on(t);

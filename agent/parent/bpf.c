@@ -147,10 +147,17 @@ static int config_finish(struct bpf *b, const char *listener)
 	return config_write(b, &cfg);
 }
 
+static bool is_asked_for(const struct bpf_options *opt, uint32_t tier)
+{
+	if (opt->tier != SVID_TIER_NONE)
+		return opt->tier == tier;
+	return opt->weakest == SVID_TIER_NONE || tier <= opt->weakest;
+}
+
 /* The same programs with the same settings run already. */
 static int reuse(struct bpf *b, const struct bpf_options *opt, const char *dir, const struct svid_config *cfg)
 {
-	if (!cfg->ready || (opt->tier != SVID_TIER_NONE && opt->tier != cfg->tier))
+	if (!cfg->ready || !is_asked_for(opt, cfg->tier))
 		return -ENOENT;
 	if (cfg->build != bpf_tier_build(cfg->tier, opt->listener))
 		return -ENOENT;
@@ -191,7 +198,7 @@ static void note_better(const struct bpf *b, const struct bpf_options *opt, stru
 static int start(struct bpf *b, const struct bpf_options *opt, const char *dir, struct bpf_report *report)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		if (opt->tier != SVID_TIER_NONE && opt->tier != order[i])
+		if (!is_asked_for(opt, order[i]))
 			continue;
 		b->tier = order[i];
 		if (start_tier(b, opt, dir, report) == 0)

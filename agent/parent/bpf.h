@@ -20,6 +20,7 @@ struct bpf_options {
 	const char *instance; /* names the pin directory; letters, digits, '-', '_'; at most 64 */
 	const char *listener; /* path of the public socket; bpf-tp knows connections to it by the last component */
 	uint32_t tier;	      /* SVID_TIER_*; SVID_TIER_NONE takes the strongest BPF tier that works */
+	uint32_t weakest;     /* with SVID_TIER_NONE: none that is weaker than this one; SVID_TIER_NONE: any */
 	bool pin;	      /* false: everything ends with this process (tests) */
 };
 

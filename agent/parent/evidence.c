@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * evidence.c - the provider that this svidd runs with, as the rest of svidd sees it: a tier, its
- * descriptors, and who may read. BPF is in bpf.c; `attestation: socket` is a memfd and nothing else.
+ * descriptors, and who may read. BPF is in bpf.c, the kernel module in module.c; `attestation: socket` is a memfd and
+ * nothing else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,17 +15,21 @@
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "agent/parent/bpf.h"
+#include "agent/parent/module.h"
 #include "agent/parent/parent.h"
+#include "agent/parent/store.h"
 
 #define NOTES_MAX 8192 /* bytes; P_GO's field */
 #define LISTENER_TAG 1 /* the only listener so far */
 #define WATCH_NS NS_PER_S
+#define STORED_MODULE "module"
 
 struct evidence {
 	unsigned int tier;
-	struct bpf *bpf;  /* NULL: attestation: socket */
+	struct bpf *bpf;  /* NULL: kmod, or attestation: socket */
+	int module;	  /* kmod: the evidence file */
 	int words;	  /* socket: validity words that svid-core writes */
-	int words_front;  /* socket: the same, not writable */
+	int words_front;  /* kmod, socket: the same, not writable */
 	struct buf notes; /* what evidence_notes() shows */
 	struct loop_timer watch;
 };
@@ -72,12 +77,89 @@ static void put_notes(struct evidence *e, const struct bpf_report *r)
 		}
 }
 
-static int load_bpf(const struct svidd *d, unsigned int tier, struct evidence *e)
+/* @report gathers the reasons of several attempts. */
+static int load_bpf(const struct svidd *d, unsigned int tier, unsigned int weakest, struct evidence *e,
+		    struct bpf_report *report)
 {
 	struct bpf_options opt = { .instance = d->o.instance, .listener = d->t.public_path,
-				   .tier = tier, .pin = true };
+				   .tier = tier, .weakest = weakest, .pin = true };
+	struct bpf_report now;
+	int err = bpf_open(&opt, &now, &e->bpf);
+
+	for (size_t k = 0; k < SVID_TIER_COUNT; k++)
+		if (now.why[k][0])
+			memcpy(report->why[k], now.why[k], sizeof(now.why[k]));
+	report->reused = now.reused;
+	if (err)
+		return err;
+	e->tier = bpf_tier(e->bpf);
+	return bpf_tag_listener(e->bpf, d->t.listen_public, LISTENER_TAG);
+}
+
+/* BPF programs of an earlier start would do the same work for nobody. */
+static int load_module(const struct svidd *d, int dev, struct evidence *e, char *why)
+{
+	int kept = -1, err;
+
+	(void)store_take_file(STORED_MODULE, &kept);
+	err = module_evidence(dev, kept, &e->module, &e->words_front, why);
+	if (err)
+		return err;
+	e->tier = TIER_KMOD;
+	(void)store_put(STORED_MODULE, e->module);
+	if (bpf_unpin(d->o.instance))
+		log_warn(EV_PROVIDER, KV("what", V_S("pins not removed")), KV("instance", V_S(d->o.instance)));
+	return 0;
+}
+
+static void close_module(struct evidence *e)
+{
+	if (e->module >= 0)
+		close(e->module);
+	if (e->words_front >= 0)
+		close(e->words_front);
+	e->module = e->words_front = -1;
+}
+
+/* With a module there are two kinds of makers, and BPF's weakest tier comes after it. */
+static int load_with_module(const struct svidd *d, unsigned int tier, int dev, struct evidence *e,
+			    struct bpf_report *report)
+{
+	int err = -ERR_PROVIDER;
+
+	if (tier == TIER_AUTO)
+		err = load_bpf(d, TIER_AUTO, TIER_BPF_FENTRY, e, report);
+	if (err)
+		err = load_module(d, dev, e, report->why[TIER_KMOD]);
+	if (!err)
+		return 0;
+	close_module(e);
+	return tier == TIER_AUTO ? load_bpf(d, TIER_BPF_TP, 0, e, report) : err;
+}
+
+static int load_kernel(const struct svidd *d, unsigned int tier, struct evidence *e, struct bpf_report *report)
+{
+	char why[MODULE_WHY];
+	int dev, err = -ENOENT;
+
+	if (tier == TIER_AUTO || tier == TIER_KMOD)
+		err = module_open(&dev, why);
+	if (!err) {
+		err = load_with_module(d, tier, dev, e, report);
+		close(dev);
+		return err;
+	}
+	if (tier != TIER_KMOD)
+		err = load_bpf(d, tier, 0, e, report);
+	if (tier == TIER_KMOD || (tier == TIER_AUTO && (err || e->tier > TIER_KMOD)))
+		(void)snprintf(report->why[TIER_KMOD], sizeof(report->why[0]), "%s", why);
+	return err;
+}
+
+static int load_tier(const struct svidd *d, unsigned int tier, struct evidence *e)
+{
 	struct bpf_report report = { .reused = false };
-	int err = bpf_open(&opt, &report, &e->bpf);
+	int err = load_kernel(d, tier, e, &report);
 
 	put_notes(e, &report);
 	if (err) {
@@ -85,9 +167,8 @@ static int load_bpf(const struct svidd *d, unsigned int tier, struct evidence *e
 			  KV("hint", V_S("svid doctor")));
 		return err;
 	}
-	e->tier = bpf_tier(e->bpf);
 	log_info(EV_PROVIDER, KV("tier", V_S(tier_name(e->tier))), KV("reused", V_U(report.reused)));
-	return bpf_tag_listener(e->bpf, d->t.listen_public, LISTENER_TAG);
+	return 0;
 }
 
 /* What the kernel left out by itself becomes a loss that svid-core sees. */
@@ -115,17 +196,29 @@ int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **re
 
 	if (!e)
 		return -ENOMEM;
-	e->words = e->words_front = -1;
+	e->module = e->words = e->words_front = -1;
 	e->notes = (struct buf)BUF_INIT(NOTES_MAX);
-	err = tier == TIER_SOCKET ? load_socket(e) : load_bpf(d, tier, e);
+	err = tier == TIER_SOCKET ? load_socket(e) : load_tier(d, tier, e);
 	if (!err)
 		err = start_watch(d->loop, e);
 	if (err) {
 		evidence_free(e);
 		return err;
 	}
+	if (e->tier != TIER_KMOD)
+		store_forget(STORED_MODULE);
 	*ret_e = e;
 	return 0;
+}
+
+/* A listener that systemd kept is known already. BPF tags it before it listens. */
+int evidence_listening(const struct evidence *e, int listener)
+{
+	int err = e->module < 0 ? 0 : module_listen(e->module, listener, LISTENER_TAG);
+
+	if (err)
+		log_error(EV_PROVIDER, KV("what", V_S("svid.ko does not take the listener")), KV("err", V_S(err_name(err))));
+	return err;
 }
 
 static int send_one(struct chan *core, enum fd_kind kind, uint32_t arg, int fd)
@@ -138,7 +231,8 @@ int evidence_send(const struct evidence *e, struct chan *core)
 	int err = 0;
 
 	if (!e->bpf)
-		return send_one(core, FD_KIND_MAP, SVID_MAP_WORDS, e->words);
+		return e->module < 0 ? send_one(core, FD_KIND_MAP, SVID_MAP_WORDS, e->words) :
+				       send_one(core, FD_KIND_MODULE, 0, e->module);
 	for (uint32_t i = 0; i < SVID_MAP_COUNT && !err; i++)
 		err = send_one(core, FD_KIND_MAP, i, bpf_map_fd(e->bpf, (enum svid_map)i));
 	for (uint32_t i = 0; i < SVID_ITER_COUNT && !err; i++)
@@ -175,8 +269,7 @@ void evidence_free(struct evidence *e)
 	bpf_free(e->bpf);
 	if (e->words >= 0)
 		close(e->words);
-	if (e->words_front >= 0)
-		close(e->words_front);
+	close_module(e);
 	buf_done(&e->notes);
 	mem_free(e);
 }

@@ -11,6 +11,9 @@ struct evidence;
 /** evidence_load() - load and attach @tier (TIER_AUTO: the strongest that works). Errors: -ERR_PROVIDER, -errno; logged. */
 MUST int evidence_load(const struct svidd *d, unsigned int tier, struct evidence **ret_e);
 
+/** evidence_listening() - @listener listens from now on; connections from before have no record. Errors: -errno; logged. */
+MUST int evidence_listening(const struct evidence *e, int listener);
+
 /** evidence_send() - P_FD of every descriptor that svid-core reads evidence with. Errors: as chan_send(). */
 MUST int evidence_send(const struct evidence *e, struct chan *core);
 

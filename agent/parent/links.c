@@ -118,16 +118,20 @@ static int send_things(struct svidd *d)
 		err = send_fd(core, FD_KIND_STATE_DIR, d->t.state_dir);
 	if (!err)
 		err = send_fd(core, FD_KIND_AUDIT, d->t.audit);
+	if (!err)
+		err = delivery_send(&d->delivery, core);
 	return err ? err : evidence_send(d->evidence, core);
 }
 
-static int send_go(const struct svidd *d)
+static int send_go(struct svidd *d)
 {
 	return chan_put(d->core.chan, P_GO, 0, .tier = evidence_tier(d->evidence),
 			.instance = slice_str(d->o.instance), .public_path = slice_str(d->t.public_path),
 			.admin_path = slice_str(d->t.admin_path), .config_path = slice_str(d->o.config_path),
 			.policy_path = slice_str(d->o.policy_dir), .state_path = slice_str(d->o.state_dir),
-			.tier_notes = slice_str(evidence_notes(d->evidence)));
+			.tier_notes = slice_str(evidence_notes(d->evidence)),
+			.tree_path = slice_str(d->delivery.path),
+			.tree_notes = slice_str(buf_cstr(&d->delivery.notes)));
 }
 
 int links_core(struct svidd *d)

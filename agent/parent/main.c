@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/base/err.h"
+#include "agent/base/leak.h"
 #include "agent/base/mem.h"
 #include "agent/parent/parent.h"
 #include "agent/parent/store.h"
@@ -66,10 +67,10 @@ static void clean_process(void)
 	(void)setrlimit(RLIMIT_NOFILE, &nofile);
 }
 
-static int choose_tier(struct svidd *d, unsigned int *ret_tier)
+static int choose(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery)
 {
-	unsigned int tier;
-	int err = boot_tier(d, &tier);
+	unsigned int tier, delivery;
+	int err = boot_ask(d, &tier, &delivery);
 
 	if (err)
 		return err;
@@ -79,12 +80,13 @@ static int choose_tier(struct svidd *d, unsigned int *ret_tier)
 		return -ERR_PROVIDER;
 	}
 	*ret_tier = d->o.tier == TIER_AUTO ? tier : d->o.tier;
+	*ret_delivery = d->o.delivery == DELIVERY_AUTO ? delivery : d->o.delivery;
 	return 0;
 }
 
 static int prepare(struct svidd *d)
 {
-	unsigned int tier;
+	unsigned int tier, delivery;
 	int err = loop_new(&d->loop);
 
 	if (!err)
@@ -94,11 +96,15 @@ static int prepare(struct svidd *d)
 	if (!err)
 		err = setup_things(&d->o, d->who[ROLE_CORE], &d->t);
 	if (!err)
-		err = choose_tier(d, &tier);
+		err = choose(d, &tier, &delivery);
 	if (!err)
 		err = evidence_load(d, tier, &d->evidence);
 	if (!err)
+		err = delivery_open(d, delivery);
+	if (!err)
 		err = setup_listen(&d->t);
+	if (!err)
+		err = evidence_listening(d->evidence, d->t.listen_public);
 	if (!err)
 		err = watch_signals(d);
 	return err;
@@ -107,9 +113,14 @@ static int prepare(struct svidd *d)
 static int finish(struct svidd *d, int err)
 {
 	evidence_free(d->evidence);
+	delivery_end(&d->delivery);
 	setup_remove(&d->t);
 	if (d->o.remove_pins_at_exit && evidence_unpin(d->o.instance))
 		log_warn(EV_PROVIDER, KV("what", V_S("pins not removed")), KV("instance", V_S(d->o.instance)));
+	super_free(d);
+	loop_free(d->loop);
+	if (d->o.debug_sandbox && leak_check())
+		d->exit_code = 1;
 	return err ? 1 : d->exit_code;
 }
 
@@ -117,8 +128,10 @@ static int run(struct svidd *d)
 {
 	int err = prepare(d);
 
-	if (err)
+	if (err) {
+		delivery_end(&d->delivery);
 		log_fatal("svidd cannot start", err);
+	}
 	log_info(EV_START, KV("tier", V_S(tier_name(evidence_tier(d->evidence)))), KV("instance", V_S(d->o.instance)));
 	mem_trim(); /* reading the kernel's types took 10 MB */
 	super_start(d);
@@ -127,7 +140,7 @@ static int run(struct svidd *d)
 
 int main(int argc, char **argv)
 {
-	static struct svidd d;
+	static struct svidd d = { .delivery = DELIVERY_INIT };
 
 	if (options_parse(argc, argv, &d.o))
 		return 2;
@@ -136,6 +149,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_init("svidd", (enum log_level)d.o.log_level);
+	leak_one(leak_arg("svidd"));
 	if (geteuid() != 0)
 		log_fatal("svidd must be started as root", -EPERM);
 	if (d.o.remove_pins) {

@@ -10,6 +10,7 @@ enum kind {
 	NUMBER,
 	FLAG,
 	TIER,
+	DELIVERY,
 	LEVEL,
 };
 
@@ -33,6 +34,8 @@ static const struct row rows[] = {
 	ROW("--attestation", TIER, tier, "TIER   overrides the agent document: auto, bpf-lsm, bpf-fentry, ..."),
 	ROW("--allow-socket-attestation", FLAG, allow_socket,
 	    "accept `attestation: socket` of the agent document: DEVELOPMENT ONLY"),
+	ROW("--delivery", DELIVERY, delivery, "HOW    overrides the agent document: auto, sysfs, fuse or none"),
+	ROW("--tree-dir", STRING, tree_dir, "DIR    where FUSE shows the credential tree (RUN-DIR/credentials)"),
 	ROW("--log-level", LEVEL, log_level, "LEVEL  error, warn, info or debug (info)"),
 	ROW("--debug-sandbox", FLAG, debug_sandbox, "forbidden system calls are logged, not fatal"),
 	ROW("--remove-pins", FLAG, remove_pins, "remove this instance's BPF pins and end"),
@@ -91,6 +94,8 @@ static int set(struct options *o, const struct row *row, const char *value)
 		return number(value, field);
 	case TIER:
 		return name_in(value, tier_name, TIER_COUNT, field);
+	case DELIVERY:
+		return name_in(value, delivery_name, DELIVERY_COUNT, field);
 	case LEVEL:
 		return name_in(value, level_name, LOG_DEBUG + 1, field);
 	}

@@ -18,6 +18,8 @@ struct options {
 	const char *bin_dir; /* NULL: where svidd itself is */
 	unsigned int ids;    /* first of the numeric users; 0: names from /etc/passwd */
 	unsigned int tier;   /* enum svid_tier; TIER_AUTO: svid.yaml decides */
+	const char *tree_dir;  /* NULL: in the run directory */
+	unsigned int delivery; /* enum delivery; DELIVERY_AUTO: svid.yaml decides */
 	unsigned int log_level;
 	bool allow_socket;
 	bool debug_sandbox;

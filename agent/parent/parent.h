@@ -16,6 +16,7 @@
 #include "agent/base/loop.h"
 #include "agent/ipc/chan.h"
 #include "agent/ipc/plan.h"
+#include "agent/parent/delivery.h"
 #include "agent/parent/evidence.h"
 #include "agent/parent/launch.h"
 #include "agent/parent/notify.h"
@@ -46,7 +47,7 @@ struct child {
 enum phase {
 	PHASE_RUN,
 	PHASE_DRAIN,	 /* svid-core finishes what it holds */
-	PHASE_STOP_CORE, /* SIGTERM sent to svid-core */
+	PHASE_STOP_CORE, /* svid-core is to end now */
 	PHASE_STOP_REST,
 };
 
@@ -57,6 +58,7 @@ struct svidd {
 	int exec_fds[ROLE_COUNT];
 	struct things t;
 	struct evidence *evidence;
+	struct delivery_point delivery;
 	struct child core;
 	struct child keys;
 	struct child attest[LIM_ATTEST_WORKERS];
@@ -85,6 +87,9 @@ MUST int super_launch(struct svidd *d, struct launch *l, pid_t *ret_pid);
 
 /** super_stop() - draining stop; at once when called again or with @hard. */
 void super_stop(struct svidd *d, bool hard);
+
+/** super_free() - after the last child: what is kept of them. */
+void super_free(struct svidd *d);
 
 /** super_drained() - svid-core has finished (or had its time): on with the stop. */
 void super_drained(struct svidd *d);
@@ -130,8 +135,8 @@ void requests_exit(struct child *c, int status);
 
 /* boot.c */
 
-/** boot_tier() - run `svid compile --boot` and take its one message. Errors: -ERR_x, -errno; logged. */
-MUST int boot_tier(struct svidd *d, unsigned int *ret_tier);
+/** boot_ask() - run `svid compile --boot`; its answer: enum svid_tier, enum delivery. Errors: -ERR_x, -errno; logged. */
+MUST int boot_ask(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery);
 
 /** boot_policy_fds() - the policy directory and svid.yaml, freshly opened. Errors: -errno; logged. */
 MUST int boot_policy_fds(const struct options *o, int *ret_dir, int *ret_file);

@@ -25,8 +25,8 @@ static int say(const char *path, int err)
 	return err;
 }
 
-/* Make or take over a directory. One that another user owns is a trap and is refused. */
-static int open_dir(const char *path, mode_t mode, gid_t gid, int *ret_fd)
+/* One that another user owns is a trap and is refused. */
+int setup_dir(const char *path, mode_t mode, gid_t gid, int *ret_fd)
 {
 	struct stat st;
 	int fd, err = 0;
@@ -53,7 +53,7 @@ static int open_dir(const char *path, mode_t mode, gid_t gid, int *ret_fd)
 static int make_dir(const char *path, mode_t mode)
 {
 	int fd = -1;
-	int err = open_dir(path, mode, 0, &fd);
+	int err = setup_dir(path, mode, 0, &fd);
 
 	if (!err)
 		close(fd);
@@ -195,7 +195,7 @@ int setup_things(const struct options *o, struct identity core, struct things *r
 
 	/* svid-core may make files here (group, write), but sticky: it can neither remove nor replace root's key. */
 	if (!err)
-		err = say(o->state_dir, open_dir(o->state_dir, 01770, core.gid, &t.state_dir));
+		err = say(o->state_dir, setup_dir(o->state_dir, 01770, core.gid, &t.state_dir));
 	if (!err)
 		err = say(o->state_dir, setup_sealing_key(t.state_dir, &t.sealing_key));
 	if (!err)

@@ -19,6 +19,9 @@ struct things {
 	char admin_path[108];
 };
 
+/** setup_dir() - make or take over a directory of root's own; an error is not logged. Errors: -EPERM (another's), -errno. */
+MUST int setup_dir(const char *path, mode_t mode, gid_t gid, int *ret_fd);
+
 /** setup_audit() - open or make the audit log. Logs what failed. Errors: -errno, -EPERM (not root's own plain file). */
 MUST int setup_audit(const char *path, int *ret_fd);
 

@@ -69,20 +69,51 @@ static bool is_bound_to(int fd, const char *path)
 	       stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-bool store_take(const char *name, const char *path, int *ret_fd)
+bool store_take_file(const char *name, int *ret_fd)
 {
 	for (unsigned int i = 0; i < n_stored; i++) {
 		if (stored[i].fd < 0 || !slice_eq_str(stored[i].name, name))
 			continue;
-		if (is_bound_to(stored[i].fd, path)) {
-			*ret_fd = stored[i].fd;
-			stored[i].fd = -1;
-			return true;
-		}
-		close(stored[i].fd);
+		*ret_fd = stored[i].fd;
 		stored[i].fd = -1;
+		return true;
 	}
 	return false;
+}
+
+bool store_take(const char *name, const char *path, int *ret_fd)
+{
+	int fd;
+
+	while (store_take_file(name, &fd)) {
+		if (is_bound_to(fd, path)) {
+			*ret_fd = fd;
+			return true;
+		}
+		close(fd);
+	}
+	return false;
+}
+
+static void drop(const char *name)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	notify(text);
+}
+
+void store_forget(const char *name)
+{
+	bool any = false;
+	int fd;
+
+	while (store_take_file(name, &fd)) {
+		close(fd);
+		any = true;
+	}
+	if (any)
+		drop(name);
 }
 
 bool store_put(const char *name, int fd)
@@ -90,8 +121,7 @@ bool store_put(const char *name, int fd)
 	char text[64];
 
 	/* A second descriptor of that name would be a second listener after the next restart. */
-	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	notify(text);
+	drop(name);
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
 	return notify_fd(text, fd);
 }

@@ -1,59 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The search for loader variables in a new program's environment. Above exe.h, below image.h.
+ * The search for loader variables in a new program's environment. Above exe.h, below image.h; their names are in facts.h.
  * It runs in every exec of the machine, so it counts instructions: about two for each byte.
  */
 #ifndef SVID_ENV_H
 #define SVID_ENV_H
-
-/* Eight bytes of a name as they lie in memory, and how many of them count. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define BYTE_AT(s, i)	((__u64)(__u8)(s)[i] << (8 * (i)))
-#define FIRST(n)	(~0ULL >> (64 - 8 * (n)))
-#else
-#define BYTE_AT(s, i)	((__u64)(__u8)(s)[i] << (56 - 8 * (i)))
-#define FIRST(n)	(~0ULL << (64 - 8 * (n)))
-#endif
-#define WORD_OF(s) (BYTE_AT(s, 0) | BYTE_AT(s, 1) | BYTE_AT(s, 2) | BYTE_AT(s, 3) | BYTE_AT(s, 4) | BYTE_AT(s, 5) | \
-		    BYTE_AT(s, 6) | BYTE_AT(s, 7))
-#define STARTS(word, s, n) (((word) & FIRST(n)) == (WORD_OF(s "\0\0\0\0\0\0\0\0") & FIRST(n)))
-
-/* Most names are none of ours by their first letter; this is the test that runs for every variable of every exec. */
-#define LETTER(c)	(1u << ((c) - '@'))
-#define OUR_LETTERS	(LETTER('L') | LETTER('G') | LETTER('P') | LETTER('R') | LETTER('N') | LETTER('J') | LETTER('_') | \
-			 LETTER('B') | LETTER('C') | LETTER('D') | LETTER('E') | LETTER('K') | LETTER('O') | LETTER('Q') | \
-			 LETTER('S'))
-
-static __always_inline int may_be_ours(__u8 first)
-{
-	return first >= '@' && first <= '_' && (OUR_LETTERS >> (first - '@') & 1);
-}
-
-/* SVID_IMG_* of a variable whose name starts with these eight bytes (kernel.md K22, and what else loads foreign code). */
-static __always_inline __u32 name_flags(__u64 w)
-{
-	if (STARTS(w, "LD_", 3)) {
-		if (STARTS(w, "LD_PRELO", 8))
-			return SVID_IMG_LD_PRELOAD;
-		if (STARTS(w, "LD_AUDIT", 8))
-			return SVID_IMG_LD_AUDIT;
-		if (STARTS(w, "LD_LIBRA", 8))
-			return SVID_IMG_LD_LIBRARY_PATH;
-		return SVID_IMG_ENV_OTHER;
-	}
-	if (STARTS(w, "GLIBC_TU", 8) || STARTS(w, "GCONV_PA", 8) || STARTS(w, "PYTHON", 6) || STARTS(w, "PERL", 4) ||
-	    STARTS(w, "RUBY", 4) || STARTS(w, "NODE_OPT", 8) || STARTS(w, "NODE_PAT", 8) || STARTS(w, "JAVA_TOO", 8) ||
-	    STARTS(w, "JDK_JAVA", 8) || STARTS(w, "_JAVA_OP", 8) || STARTS(w, "CLASSPAT", 8) ||
-	    STARTS(w, "BASH_ENV", 8) || STARTS(w, "BASH_FUN", 8) || STARTS(w, "SHELLOPT", 8) || STARTS(w, "PS4=", 4) ||
-	    STARTS(w, "LUA_", 4) || STARTS(w, "PHPRC=", 6) || STARTS(w, "PHP_INI_", 8) || STARTS(w, "ERL_", 4) ||
-	    STARTS(w, "DOTNET_S", 8) || STARTS(w, "CORECLR_", 8))
-		return SVID_IMG_ENV_OTHER;
-	/* of libraries that load plugins by them: libcrypto, libkrb5, GLib, GTK, Qt */
-	if (STARTS(w, "OPENSSL_", 8) || STARTS(w, "KRB5_CON", 8) || STARTS(w, "GIO_", 4) || STARTS(w, "GTK_", 4) ||
-	    STARTS(w, "QT_PLUGI", 8))
-		return SVID_IMG_ENV_OTHER;
-	return 0;
-}
 
 struct env_walk {
 	struct exec_work *c;

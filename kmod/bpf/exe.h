@@ -8,16 +8,7 @@
 #ifndef SVID_EXE_H
 #define SVID_EXE_H
 
-#define MAGIC_OVERLAY	0x794c7630
-#define MAGIC_FUSE	0x65735546
-#define MAGIC_NFS	0x6969
-#define MAGIC_CIFS	0xff534d42
-#define MAGIC_SMB2	0xfe534d42
-#define MAGIC_CEPH	0x00c36400
-#define MAGIC_AFS	0x5346414f
-#define MAGIC_V9FS	0x01021997
 #define CTIME_QUERIED (1u << 31)	/* I_CTIME_QUERIED since 6.13: somebody asked for this time */
-#define SB_KERNMOUNT_BIT (1u << 22)	/* mounted by the kernel for itself: memfd, shmem, hugetlb files */
 
 static __always_inline void exe_times(struct inode *inode, struct svid_exe *ret)
 {
@@ -45,23 +36,6 @@ static __always_inline void exe_times(struct inode *inode, struct svid_exe *ret)
 		ret->ctime_sec = spec->i_ctime.tv_sec;
 		ret->ctime_nsec = spec->i_ctime.tv_nsec;
 	}
-}
-
-static __always_inline __u32 fs_flags(struct super_block *sb)
-{
-	__u64 magic = sb->s_magic & 0xffffffff;
-	__u32 flags = 0;
-
-	if (sb->s_flags & SB_KERNMOUNT_BIT)
-		flags |= SVID_IMG_MEMFD;
-	if (magic == MAGIC_OVERLAY)
-		flags |= SVID_IMG_OVERLAY;
-	if (magic == MAGIC_FUSE || sb->s_user_ns->level != 0)
-		flags |= SVID_IMG_FS_UNPRIV;
-	if (magic == MAGIC_NFS || magic == MAGIC_CIFS || magic == MAGIC_SMB2 || magic == MAGIC_CEPH ||
-	    magic == MAGIC_AFS || magic == MAGIC_V9FS)
-		flags |= SVID_IMG_FS_REMOTE;
-	return flags;
 }
 
 /* Fills @ret and returns SVID_IMG_* flags. */

@@ -10,6 +10,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "kmod/uapi/svid.h"
+#include "kmod/facts.h"
 #include "kmod/bpf/maps.h"
 #include "kmod/bpf/flavors.h"
 #include "kmod/bpf/emit.h"

@@ -8,8 +8,6 @@
 #ifndef SVID_TASK_H
 #define SVID_TASK_H
 
-#define FNV_START	2166136261u
-#define FNV_PRIME	16777619u
 #define PFA_NO_NEW_PRIVS_BIT 1u	/* PFA_NO_NEW_PRIVS is bit 0 of atomic_flags; enum-less macro in the kernel */
 #define PF_KTHREAD_BIT	0x00200000u
 
@@ -80,19 +78,6 @@ static __always_inline __u32 groups_read(const struct cred *c, __u32 *ret)
 	return n;
 }
 
-static __always_inline __u32 groups_hash(const __u32 *groups, __u32 n)
-{
-	__u32 h = (FNV_START ^ n) * FNV_PRIME;
-	__u32 i;
-
-	for (i = 0; i < SVID_GROUPS_MAX; i++) {
-		if (i >= n)
-			break;
-		h = (h ^ groups[i]) * FNV_PRIME;
-	}
-	return h;
-}
-
 static __always_inline void ids_read(const struct cred *c, struct svid_ids *ret)
 {
 	ret->uid = c->uid.val;
@@ -149,21 +134,6 @@ static __always_inline void surroundings_read(struct task_struct *t, struct svid
 static __always_inline const struct cred *task_creds(struct task_struct *t)
 {
 	return t->real_cred;
-}
-
-#define USERNS_LEVELS 33	/* the kernel's own maximum is 32 */
-
-/*
- * Who made the outermost user namespace that @ns is in: a namespace in a namespace, made by one of the 65 536 users of the
- * first, counts for the user that got them (A14). @ns is not the initial one.
- */
-static __always_inline __u32 userns_maker(struct user_namespace *ns)
-{
-	int i;
-
-	for (i = 0; i < USERNS_LEVELS && ns->level > 1; i++)
-		ns = ns->parent;
-	return ns->owner.val;
 }
 
 /* @ret is zeroed by the caller. */

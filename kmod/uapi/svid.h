@@ -85,7 +85,8 @@ struct svid_key {
 
 /* svid_image.flags */
 #define SVID_IMG_SCANNED	(1U << 0)  /* older than the provider: argv and environment are of now, not of exec */
-#define SVID_IMG_TRACED		(1U << 1)  /* traced or memory-accessed since exec, or forked from one that was */
+#define SVID_IMG_TRACED		(1U << 1)  /* traced or memory-accessed since exec, or executed below a seccomp listener;
+					      or forked from one that was */
 #define SVID_IMG_MEMFD		(1U << 2)  /* executable was never in a file system (memfd, other shmem file) */
 #define SVID_IMG_DELETED	(1U << 3)  /* executable had no link at exec */
 #define SVID_IMG_OVERLAY	(1U << 4)  /* executable is on overlayfs: dev and ino are overlay's own */

@@ -20,6 +20,7 @@ struct options {
 	const char *evil;	/* path of the evil copy */
 	const char *variant;	/* which form of the attack; "" is the first */
 	const char *how;	/* a way of ways.h, a folder, or "" */
+	const char *file;	/* of the credential tree */
 	const char *who;	/* how the line with the outcome starts */
 	int fd;			/* an inherited descriptor, -1 when none */
 	int pid;		/* another process, 0 when none */
@@ -56,6 +57,9 @@ extern const struct command borrowed_commands[];
 extern const struct command fuse_commands[];
 extern const struct command rewrite_commands[];
 extern const struct command flood_commands[];
+extern const struct command supervise_commands[];
+extern const struct command sharing_commands[];
+extern const struct command tree_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));
@@ -89,6 +93,15 @@ const char *word_text(const char *key, const char *text);
 
 /** reap() - wait for that child to end. */
 void reap(pid_t pid);
+
+/** pass_fd() - send a descriptor as SCM_RIGHTS over a Unix socket; dies when that fails. */
+void pass_fd(int over, int fd);
+
+/** receive_fd() - the descriptor that pass_fd() sent; dies when there is none. */
+int receive_fd(int over);
+
+/** say_after() - "after: cut" or "after: open": was the connection ended, as others see it? poll() is no use of it. */
+void say_after(int fd, int wait_ms);
 
 /** keep_open() - let a descriptor survive exec. */
 void keep_open(int fd);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A3: the trusted program's connection in another program's hands: inherited, passed by SCM_RIGHTS, or stolen by
- * pidfd_getfd; used by every way of ways.c. Runs in svid-attack: "a3" as trusted, "a3-thief" as evil.
+ * A3: the trusted program's connection in another program's hands: inherited, passed by SCM_RIGHTS (taken out of the
+ * message when its sender is gone: inflight), stolen by pidfd_getfd, or in a table of descriptors that two processes
+ * share; used by every way of ways.c. Runs in svid-attack: "a3" as trusted, "a3-thief" as evil.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,7 +20,7 @@
 
 #define ANSWER_QUEUED_MS 300
 
-static void pass_fd(int over, int fd)
+void pass_fd(int over, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0}, byte = 'x';
 	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
@@ -33,7 +36,7 @@ static void pass_fd(int over, int fd)
 		die("SCM_RIGHTS");
 }
 
-static int receive_fd(int over)
+int receive_fd(int over)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0}, byte;
 	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
@@ -47,10 +50,26 @@ static int receive_fd(int over)
 	return fd;
 }
 
+static int a3_thief(const struct options *o);
+
+/* No exec: a process of its own, of the same program, with the very same descriptors. */
+static pid_t spawn_in_files(const struct options *o, int fd)
+{
+	pid_t pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	struct options child = *o;
+
+	child.fd = fd;
+	if (pid == 0)
+		_exit(a3_thief(&child));
+	if (pid < 0)
+		die("clone");
+	return pid;
+}
+
 /* The trusted side: connect, ask when the thief is only to read, and let the descriptor out. */
 static int a3(const struct options *o)
 {
-	bool thief_asks = way_find(o->how)->sends;
+	bool thief_asks = way_find(o->how)->sends, passes = is_variant(o, "passed") || is_variant(o, "inflight");
 	int fd = client_open(o->socket), pair[2] = {-1, -1};
 	struct request r;
 	struct answer a;
@@ -61,25 +80,43 @@ static int a3(const struct options *o)
 	request_build(&r);
 	if (!thief_asks)
 		client_send(fd, &a, r.bytes, r.len);
-	if (is_variant(o, "passed") && socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+	if (passes && socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		die("socketpair");
+	if (passes && fcntl(pair[0], F_SETFD, FD_CLOEXEC))
+		die("F_SETFD");
 	if (is_variant(o, "inherited"))
 		keep_open(fd);
-	pid = spawn_as(o->evil, "a3-thief", word_text("variant", o->variant), word_text("how", o->how),
-		       word("fd", is_variant(o, "passed") ? pair[1] : fd), word("wait", o->wait_ms), NULL);
-	if (is_variant(o, "passed"))
+	pid = is_variant(o, "files") ? spawn_in_files(o, fd) :
+	      spawn_as(o->evil, "a3-thief", word_text("variant", o->variant), word_text("how", o->how),
+		       word("fd", passes ? pair[1] : fd), word("wait", o->wait_ms), NULL);
+	if (passes)
 		pass_fd(pair[0], fd);
+	if (is_variant(o, "inflight")) {
+		sleep_ms(ANSWER_QUEUED_MS);
+		return 0;
+	}
 	reap(pid);
 	return 0;
+}
+
+/* Until nobody holds the other end of the pair. */
+static void await_end(int fd)
+{
+	struct pollfd p = {.fd = fd};
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
 }
 
 static int obtain(const struct options *o)
 {
 	int pidfd, fd;
 
-	if (is_variant(o, "passed"))
+	if (is_variant(o, "inflight"))
+		await_end(o->fd);
+	if (is_variant(o, "passed") || is_variant(o, "inflight"))
 		return receive_fd(o->fd);
-	if (is_variant(o, "inherited"))
+	if (is_variant(o, "inherited") || is_variant(o, "files"))
 		return o->fd;
 	pidfd = syscall(SYS_pidfd_open, getppid(), 0);
 	fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, o->fd, 0);
@@ -112,8 +149,7 @@ static void receive(const struct way *w, int fd, struct answer *a, int wait_ms)
 	}
 }
 
-/* Seen from outside: was the connection ended after what we did? poll() is no use of it. */
-static void say_after(int fd, int wait_ms)
+void say_after(int fd, int wait_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
 	int64_t start = now_us();
@@ -150,7 +186,7 @@ static int a3_thief(const struct options *o)
 }
 
 const struct command fd_pass_commands[] = {
-	{"a3", "trusted loses its descriptor; variant=inherited|passed|stolen how=WAY", a3},
+	{"a3", "trusted loses its descriptor; variant=inherited|passed|inflight|stolen|files how=WAY", a3},
 	{"a3-thief", "(second half of a3)", a3_thief},
 	{NULL, NULL, NULL},
 };

@@ -48,8 +48,8 @@ static void *exec_trusted(void *arg)
 static void vfork_child(const struct options *o, int fd)
 {
 	char fd_word[32], wait_word[32], delay_word[32];
-	char *argv[] = {(char *)o->evil, "ask-fd", fd_word, wait_word, delay_word,
-			client_asks_sds() ? "ask=sds" : NULL, NULL};
+	char *argv[] = {(char *)o->evil, is_how(o, "early") ? "read-fd-sync" : "ask-fd", fd_word, wait_word, delay_word,
+			client_asks_by() ? (char *)word_text("ask", client_asks_by()) : NULL, NULL};
 	char *env[] = {NULL};
 	pid_t pid;
 
@@ -97,12 +97,30 @@ static int connect_fork_exec(const struct options *o)
 	return 3;
 }
 
-/* A5: the trusted program asks, becomes another program, and that one collects. The test holds the front meanwhile. */
+struct becoming {
+	const struct options *o;
+	int fd;
+};
+
+static void *exec_reader(void *arg)
+{
+	const struct becoming *b = arg;
+
+	exec_as(b->o->evil, "read-fd-sync", word("fd", b->fd), word("wait", b->o->wait_ms), NULL);
+	return NULL;
+}
+
+/*
+ * A5: the trusted program asks, becomes another program, and that one collects. The test holds the front meanwhile.
+ * variant=thread: by a thread that is not the leader, whose id the new program gets.
+ */
 static int ask_exec(const struct options *o)
 {
 	struct request r;
 	struct answer a;
+	pthread_t thread;
 	int fd = client_open(o->socket);
+	struct becoming b = {.o = o, .fd = fd};
 
 	answer_init(&a);
 	request_build(&r);
@@ -111,13 +129,19 @@ static int ask_exec(const struct options *o)
 	client_send(fd, &a, r.bytes, r.len);
 	sleep_ms(EXEC_SETTLE_MS);
 	keep_open(fd);
-	exec_as(o->evil, "read-fd-sync", word("fd", fd), word("wait", o->wait_ms), NULL);
+	if (!is_variant(o, "thread"))
+		exec_reader(&b);
+	if (pthread_create(&thread, NULL, exec_reader, &b))
+		die("pthread_create");
+	pthread_join(thread, NULL);
+	return 3;
 }
 
 static int read_fd_sync(const struct options *o)
 {
 	struct answer a;
 
+	sleep_ms(o->delay_ms);
 	sync_point("replaced");
 	answer_init(&a);
 	client_read(o->fd, &a, o->wait_ms, true);

@@ -94,7 +94,11 @@ def a6_second(lab):
 
 def a3(lab, obtained, way):
     """What the thief got; 'then cut' or 'stays open' when it got something."""
-    with lab.play("trusted", "a3", variant=obtained, how=way) as p:
+    return read_then(lab, "a3", variant=obtained, how=way)
+
+
+def read_then(lab, command, **options):
+    with lab.play("trusted", command, **options) as p:
         got = thief(p)
         after = p.value("after: ")
     if got != "SVID stolen":
@@ -278,6 +282,19 @@ def a12_library(lab, variable, hidden=""):
         if line and "status" not in line and variable == "LD_LIBRARY_PATH" and "Unknown" in line:
             return "no identity"  # the stand-in library cannot read the status
         return word(line)
+
+
+def a12_listener(lab):
+    lib = fake_library("library-path")
+    mine = f"{lab.top}/loose/listener"
+    os.makedirs(mine, exist_ok=True)
+    shutil.copy(lib, mine)
+    with lab.play("evil", "a12-listener", how=mine + "/libnghttp2.so.14") as p:
+        line = p.until("caller: ")
+        if "injected: yes" not in p.lines:
+            raise Failed(f"the listener had no effect: {p.lines}")
+        # the stand-in library cannot read the status
+        return "no identity" if line and "Unknown" in line else word(line)
 
 
 def a12_trace(lab, variant, name="trusted"):

@@ -8,9 +8,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,7 +67,7 @@ static void act(const struct options *o)
 {
 	pthread_t thread;
 
-	if (is_variant(o, "exit"))
+	if (is_variant(o, "exit") || is_variant(o, "inflight"))
 		_exit(0);
 	if (is_variant(o, "exec"))
 		exec_thread((void *)o);
@@ -74,21 +76,55 @@ static void act(const struct options *o)
 	pthread_join(thread, NULL);
 }
 
+static void await_hangup(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 /* The owner goes away, or becomes another image; the watcher, a child, sees the pipe close at that moment. */
 static int a4_gone(const struct options *o)
 {
-	int fd = open_stream(o), gone[2];
-	char c;
+	int fd = open_stream(o), gone[2], pair[2];
+	bool in_flight = is_variant(o, "inflight");
 
-	if (pipe2(gone, O_CLOEXEC))
+	if (pipe2(gone, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		die("pipe");
 	if (fork()) {
+		if (in_flight)
+			pass_fd(pair[0], fd);
 		sync_point("streaming");
 		act(o);
 	}
 	close(gone[1]);
-	if (read(gone[0], &c, 1) < 0)
-		die("pipe");
+	if (in_flight)
+		close(fd);
+	await_hangup(gone[0]);
+	say("event-at: %lld", (long long)now_us());
+	if (in_flight) {
+		sleep_ms(20); /* it is in no process now */
+		fd = receive_fd(pair[1]);
+	}
+	watch(fd, o->wait_ms / 2);
+	collect(o, fd);
+	return 0;
+}
+
+/* The owner exits, and a process that shares its descriptors, which so stay as they are, watches. */
+static int a4_files(const struct options *o)
+{
+	int fd = open_stream(o), owner = syscall(SYS_pidfd_open, getpid(), 0);
+	pid_t pid = owner < 0 ? -1 : syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+
+	if (pid < 0)
+		die("clone");
+	if (pid) {
+		sync_point("streaming");
+		_exit(0);
+	}
+	await_hangup(owner);
 	say("event-at: %lld", (long long)now_us());
 	watch(fd, o->wait_ms / 2);
 	collect(o, fd);
@@ -132,7 +168,8 @@ static int noisy(const struct options *o)
 }
 
 const struct command stream_commands[] = {
-	{"a4-gone", "the stream's owner leaves; variant=exit|exec|thread-exec", a4_gone},
+	{"a4-gone", "the stream's owner leaves; variant=exit|inflight|exec|thread-exec", a4_gone},
+	{"a4-files", "the stream's owner leaves, who shares its descriptors stays", a4_files},
 	{"a4-changed", "the stream's owner changes; variant=setuid|userns|watch", a4_changed},
 	{"noisy", "a holder that causes count events; variant=ids: by its ids, else by execve", noisy},
 	{NULL, NULL, NULL},

@@ -2,7 +2,7 @@
 /*
  * core_fault_test.c - one caller after another while the nth allocation fails at each step of the way: nothing breaks,
  * nobody else is hurt, and the next caller is served. svid-core's loop runs in this process, its siblings are core_world.c.
- * links: agent/core agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c agent/parent/spawn.c agent/parent/roles.c */
+ * links: agent/core agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_inside.c tests/role/core_clients.c agent/parent/spawn.c agent/parent/roles.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,46 +20,19 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/core/core.h"
-#include "tests/role/core_world.h"
+#include "tests/role/core_inside.h"
 
 #define STEPS 12 /* turns of the loop from connect() to the end */
 #define ALLOCATIONS 40
 
 static struct world w;
-static struct core core = {
-	.holds = { [HOLD_EVIDENCE] = -ERR_NOT_READY, [HOLD_AUTHORITY] = -ERR_NOT_READY, [HOLD_DOCUMENTS] = -ERR_NOT_READY },
-};
-
-/* As main.c does it, without the sandbox. */
-static void start_core(int fd)
-{
-	char dir[80];
-
-	assert_int_equal(parent_receive_plan(fd, &core.plan), 0);
-	assert_int_equal(loop_new(&core.loop), 0);
-	audit_init(&core.audit, core.plan.audit, AUDIT_REQUIRED);
-	snprintf(dir, sizeof(dir), "%s/state", w.dir);
-	assert_int_equal(state_open(dir, &core.state), 0);
-	assert_int_equal(provider_open(&core.plan.fds, &core.provider), 0);
-	assert_int_equal(compiler_watch(&core), 0);
-	assert_int_equal(core_make_parts(&core), 0);
-	assert_int_equal(parent_start(&core, fd), 0);
-	assert_int_equal(hold_start(&core), 0);
-	assert_int_equal(fronts_start(core.fronts), 0);
-	assert_int_equal(compiler_start(&core), 0);
-	assert_int_equal(revoke_start(&core), 0);
-	assert_int_equal(canary_start(&core), 0);
-	assert_int_equal(admin_start(&core), 0);
-	assert_int_equal(server_start(&core), 0);
-}
-
 /* One turn of svid-core, in which allocation @nth fails (-1: none), then one of its siblings. */
 static bool turn(long nth)
 {
 	int hit;
 
 	mem_fail_after(nth);
-	assert_int_equal(loop_once(core.loop, 2), 0);
+	assert_int_equal(loop_once(inside.loop, 2), 0);
 	hit = mem_fail_after(-1);
 	world_step(&w, 0);
 	return hit;
@@ -108,7 +81,7 @@ static void end_all(void)
 			if (w.fronts[i].fd >= 0 && w.conns[k].front == w.fronts[i].number && w.conns[k].fd >= 0)
 				(void)!ipc_put(w.fronts[i].fd, FR_CLOSED, 0, .conn = w.conns[k].number);
 	forget_conns();
-	for (int i = 0; i < 50 && core.n_conns; i++)
+	for (int i = 0; i < 50 && inside.n_conns; i++)
 		turn(-1);
 }
 
@@ -139,7 +112,7 @@ static void callers_are_served_whatever_allocation_failed_before(void **state)
 			hits++;
 		}
 	assert_true(hits > 10);
-	assert_int_equal(core.n_conns, 0);
+	assert_int_equal(inside.n_conns, 0);
 }
 
 static void documents_come_into_force_whatever_allocation_failed_before(void **state)
@@ -150,16 +123,16 @@ static void documents_come_into_force_whatever_allocation_failed_before(void **s
 	for (long nth = 0; nth < 200; nth += 7) {
 		bool hit = false;
 
-		generation = docs_generation(core.docs);
-		compiler_run(&core);
-		for (int i = 0; i < 70 && docs_generation(core.docs) == generation; i++)
+		generation = docs_generation(inside.docs);
+		compiler_run(&inside);
+		for (int i = 0; i < 70 && docs_generation(inside.docs) == generation; i++)
 			hit |= turn(nth);
-		compiler_run(&core);
-		for (int i = 0; i < 400 && docs_generation(core.docs) == generation; i++)
+		compiler_run(&inside);
+		for (int i = 0; i < 400 && docs_generation(inside.docs) == generation; i++)
 			turn(-1);
 		for (int i = 0; i < 70; i++)
 			turn(-1);
-		assert_int_equal(policy_count(docs_policy(core.docs), &(size_t){ 0 }), 1);
+		assert_int_equal(policy_count(docs_policy(inside.docs), &(size_t){ 0 }), 1);
 		if (!hit)
 			break;
 	}
@@ -192,16 +165,16 @@ static void documents_that_change_end_a_few_callers_in_each_turn(void **state)
 		turn(-1);
 	assert_int_equal(w.n_conns, CROWD);
 	w.documents = "none {\"workloadID\":\"none\",\"selectors\":[{\"unix:uid\":[\"7\"]}]}";
-	compiler_run(&core);
-	for (uint64_t was = docs_generation(core.docs); docs_generation(core.docs) == was;)
+	compiler_run(&inside);
+	for (uint64_t was = docs_generation(inside.docs); docs_generation(inside.docs) == was;)
 		turn(-1);
 	for (bool over = false; !over; turns++) {
 		struct budget b = BUDGET_INIT(500);
-		size_t ended = core.revoked;
+		size_t ended = inside.revoked;
 
-		over = revoke_step(&core, &b);
+		over = revoke_step(&inside, &b);
 		assert_true(b.spent <= 1500);
-		assert_in_range(core.revoked - ended, 0, 3);
+		assert_in_range(inside.revoked - ended, 0, 3);
 	}
 	for (int i = 0; i < 200 && not_ended(); i++)
 		turn(-1);
@@ -209,24 +182,21 @@ static void documents_that_change_end_a_few_callers_in_each_turn(void **state)
 	for (size_t i = 0; i < CROWD; i++)
 		close(fds[i]);
 	w.documents = before;
-	compiler_run(&core);
-	for (uint64_t was = docs_generation(core.docs); docs_generation(core.docs) == was;)
+	compiler_run(&inside);
+	for (uint64_t was = docs_generation(inside.docs); docs_generation(inside.docs) == was;)
 		turn(-1);
 	end_all();
 }
 
 static int setup(void **state)
 {
-	int fd;
-
 	(void)state;
 	if (geteuid() != 0)
 		return -1;
 	log_init("test", LOG_ERROR + (getenv("VERBOSE") ? 2 : 0));
 	world_new(&w);
 	w.ways.restart = true;
-	world_begin(&w, NULL, &fd);
-	start_core(fd);
+	inside_start(&w);
 	for (int i = 0; i < 1000 && !w.ready; i++)
 		turn(-1);
 	return w.ready ? 0 : -1;

@@ -150,6 +150,7 @@ class Agent:
         self.endpoint = "unix://" + self.socket
         self.svidd = os.path.join(BIN, "svidd")
         self.extra = []
+        self.delivery = "none"  # nothing is mounted unless a test wants it
         self.process, self.players = None, []
         for d in (self.policy_dir, self.bin):
             os.mkdir(d)
@@ -191,7 +192,7 @@ class Agent:
     def command(self):
         argv = [self.svidd, "--bin-dir", BIN, "--config", self.config, "--policy-dir", self.policy_dir, "--run-dir",
                 self.run_dir, "--state-dir", self.state_dir, "--audit", self.audit, "--instance", self.instance,
-                "--ids", str(IDS_BASE), "--attestation", self.tier, *self.extra]
+                "--ids", str(IDS_BASE), "--attestation", self.tier, "--delivery", self.delivery, *self.extra]
         if self.tier == "socket":
             argv.append("--allow-socket-attestation")
         return argv

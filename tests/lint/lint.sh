@@ -23,7 +23,7 @@ mapfile -t all < <(git ls-files --cached --others --exclude-standard | while rea
 mapfile -t code < <(printf '%s\n' "${all[@]}" | grep -E '\.(c|h|def|sh|py|go|rs|proto|mk)$|(^|/)Makefile$|^\.ci/run$')
 mapfile -t scripts < <(printf '%s\n' "${all[@]}" | grep -E '\.sh$|^\.ci/run$')
 # Product code: what an operator runs. Tests and benches may use more of libc.
-mapfile -t product < <(printf '%s\n' "${ours[@]}" | grep -E '^(agent|workloadapi|kmod)/' | grep -v '^agent/base/mem\.c')
+mapfile -t product < <(printf '%s\n' "${ours[@]}" | grep -E '^(agent|workloadapi|federation|kmod)/' | grep -v '^agent/base/mem\.c')
 
 for f in "${code[@]}"; do head -n 3 "$f" | grep -q 'SPDX-License-Identifier' || echo "$f: no SPDX line"; done |
 	check "SPDX line in every source file"
@@ -47,8 +47,8 @@ fi
 
 # agent/base includes nothing of ours; no role includes another role's headers.
 grep -nE '#include "(agent/[^b]|agent/b[^a]|workloadapi|kmod|gen)' agent/base/*.[ch] | check "agent/base stands alone"
-for role in agent/parent agent/core agent/attest agent/keys agent/cli workloadapi; do
-	grep -nE '#include "(agent/(parent|core|attest|keys|cli)|workloadapi)/' "$role"/*.[ch] 2>/dev/null | grep -v "#include \"$role/"
+for role in agent/parent agent/core agent/attest agent/keys agent/cli workloadapi federation; do
+	grep -nE '#include "(agent/(parent|core|attest|keys|cli)|workloadapi|federation)/' "$role"/*.[ch] 2>/dev/null | grep -v "#include \"$role/"
 done | check "no role includes another role's headers"
 
 awk -f tests/lint/docstring.awk "${h_files[@]}" | check "each prototype in a header has a comment, int ones say Errors:"
@@ -72,7 +72,7 @@ grep -oE '\bA[0-9]+\b' SECURITY.md | sort -u | while read -r row; do
 grep -nE '\b(TO''DO|FIX''ME|X''XX|HA''CK)\b' "${code[@]}" | check "no unfinished work marked in code"
 grep -nE '(^|[[:space:]"'"'"'=:(])/(root|home|work)/[a-z.]' "${code[@]}" | check "no path of a machine"
 
-for d in agent/base agent/ipc agent/sandbox agent/parent agent/core agent/attest agent/keys agent/cli workloadapi kmod \
+for d in agent/base agent/ipc agent/sandbox agent/parent agent/core agent/attest agent/keys agent/cli workloadapi federation kmod \
 	conformance tests; do
 	[ -f "$d/README.md" ] || echo "$d/README.md is missing"
 	[ ! -f "$d/README.md" ] || [ "$(wc -l <"$d/README.md")" -le 80 ] || echo "$d/README.md is longer than a page"

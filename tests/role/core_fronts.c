@@ -6,8 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "agent/ipc/lists.h"
 #include "tests/role/core_world.h"
@@ -118,6 +121,39 @@ static void on_nojwt(struct world_front *f, struct chan_msg *m)
 	f->nojwt_err = no.err;
 }
 
+static int make_file(const struct world_front *f, const struct msg_F_FILE *ask, bool seal)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char text[64];
+	int n = snprintf(text, sizeof(text), "front %u identity %u what %u", f->number, ask->identity, ask->what);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, (size_t)n), n);
+	if (seal)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	return fd;
+}
+
+void world_give_file(struct world_front *f, const struct msg_F_FILE *ask, enum world_file way)
+{
+	int fd = make_file(f, ask, way != FILE_NOT_SEALED);
+	uint32_t len = (uint32_t)lseek(fd, 0, SEEK_END) + (way == FILE_SHORT);
+
+	if (way == FILE_REFUSED)
+		front_answers(ipc_put(f->fd, FR_NOFILE, 0, .order = ask->order, .err = -ERR_NOT_FOUND));
+	else if (way != FILE_SILENT)
+		front_answers(ipc_put_fds(f->fd, FR_FILE, 0, &fd, 1, .order = ask->order + (way == FILE_OF_ANOTHER),
+					  .len = len));
+	close(fd);
+}
+
+static void on_file(struct world *w, struct world_front *f, struct chan_msg *m)
+{
+	assert_int_equal(msg_get_F_FILE(m->body, &f->last_file), 0);
+	f->files++;
+	world_give_file(f, &f->last_file, w->ways.front_file);
+}
+
 void world_on_front(struct world *w, struct world_front *f, struct chan_msg *m)
 {
 	struct msg_F_STATE state;
@@ -134,6 +170,9 @@ void world_on_front(struct world *w, struct world_front *f, struct chan_msg *m)
 		break;
 	case MSG_F_NOJWT:
 		on_nojwt(f, m);
+		break;
+	case MSG_F_FILE:
+		on_file(w, f, m);
 		break;
 	case MSG_F_END:
 		on_end(w, f, m);

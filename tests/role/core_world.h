@@ -39,6 +39,8 @@ struct world_front {
 	int nojwt_err;
 	int state;	  /* of the last F_STATE */
 	size_t conns;
+	unsigned int files; /* F_FILEs */
+	struct msg_F_FILE last_file;
 };
 
 struct world_conn {
@@ -58,6 +60,16 @@ struct world_jwt {
 	size_t audiences;
 };
 
+/* What a front does with F_FILE. */
+enum world_file {
+	FILE_MADE, /* "front N identity N what N" */
+	FILE_SILENT,
+	FILE_REFUSED,
+	FILE_NOT_SEALED,
+	FILE_SHORT, /* it says that there is more than there is */
+	FILE_OF_ANOTHER, /* that nobody asked for */
+};
+
 /* What to do instead of what is right; 0 is right. */
 struct world_ways {
 	bool front_never_ready;
@@ -72,6 +84,7 @@ struct world_ways {
 	int keys_wit_err;
 	int keys_jwt_err;
 	int front_set_err;
+	enum world_file front_file;
 	uint32_t svid_life; /* seconds; 0 = 3600 */
 };
 
@@ -176,6 +189,9 @@ void world_recompile(struct world *w);
 
 /** world_on_front() - @m came from svid-core to @f. */
 void world_on_front(struct world *w, struct world_front *f, struct chan_msg *m);
+
+/** world_give_file() - @f answers the order @ask, in one of the ways. */
+void world_give_file(struct world_front *f, const struct msg_F_FILE *ask, enum world_file way);
 
 /** world_close_fd() - close *@fd unless it is -1, which it is then. */
 void world_close_fd(int *fd);

@@ -77,7 +77,7 @@ static NORETURN void exec_svidd(void)
 	char config[128], policy[128], run[128], state[128], audit[128];
 	const char *argv[] = { "svidd", "--config", config, "--policy-dir", policy, "--run-dir", run, "--state-dir", state,
 			       "--audit", audit, "--ids", IDS_ARG, "--instance", "isolation-test",
-			       "--remove-pins-at-exit", "--attestation", "socket", NULL };
+			       "--remove-pins-at-exit", "--attestation", "socket", "--delivery", "none", NULL };
 
 	path_in("svid.yaml", config);
 	path_in("policy.d", policy);

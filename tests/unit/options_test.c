@@ -34,6 +34,8 @@ static void bad_command_lines_are_refused(void **state)
 		{ "--ids", "2147483647" }, /* no room for the other roles */
 		{ "--attestation", "best" },
 		{ "--attestation", "" },
+		{ "--delivery", "nfs" },
+		{ "--tree-dir", "" },
 		{ "--log-level", "loud" },
 		{ "--instance", "../x" },
 		{ "--instance", "a/b" },
@@ -65,7 +67,7 @@ static void defaults_are_those_an_operator_relies_on(void **state)
 	assert_false(o.debug_sandbox);
 }
 
-static void every_tier_can_be_named(void **state)
+static void every_tier_and_delivery_can_be_named(void **state)
 {
 	struct options o;
 
@@ -73,6 +75,10 @@ static void every_tier_can_be_named(void **state)
 	for (unsigned int tier = 0; tier < TIER_COUNT; tier++) {
 		assert_int_equal(parse("--attestation", tier_name(tier), &o), 0);
 		assert_int_equal(o.tier, tier);
+	}
+	for (unsigned int how = 0; how < DELIVERY_COUNT; how++) {
+		assert_int_equal(parse("--delivery", delivery_name(how), &o), 0);
+		assert_int_equal(o.delivery, how);
 	}
 }
 
@@ -111,7 +117,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(bad_command_lines_are_refused, quiet, loud),
 		cmocka_unit_test(defaults_are_those_an_operator_relies_on),
-		cmocka_unit_test(every_tier_can_be_named),
+		cmocka_unit_test(every_tier_and_delivery_can_be_named),
 		cmocka_unit_test(values_land_where_they_belong),
 	};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* links: agent/core/provider.c agent/core/provider_attach.c agent/core/provider_bpf.c agent/core/provider_socket.c tests/lib/evidence_caller.c */
+/* links: agent/core/provider.c agent/core/provider_attach.c agent/core/provider_bpf.c agent/core/provider_kmod.c agent/core/provider_socket.c tests/lib/evidence_caller.c */
 /* provider_socket_test.c - `attestation: socket`, and what needs no kernel evidence: slots, words, memory running out. */
 #include <stdarg.h>
 #include <stddef.h>

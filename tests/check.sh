@@ -15,8 +15,9 @@ mkdir -p "$LOGS"
 
 tier_lint() { tests/lint/lint.sh; }
 tier_build() {
-	$MAKE -s -j"$(nproc)" tests && $MAKE -s -j"$(nproc)" SAN=1 tests && $MAKE -s -j"$(nproc)" CC=clang all &&
-		echo "3 passed, 0 failed, 0 skipped"
+	$MAKE -s -j"$(nproc)" tests && $MAKE -s -j"$(nproc)" SAN=1 tests && $MAKE -s -j"$(nproc)" CC=clang all || return
+	[ -z "$ALL" ] || $MAKE -s -j"$(nproc)" YES=1 ARCH=arm64 cross || return
+	echo "$((3 + ${ALL:-0})) passed, 0 failed, 0 skipped"
 }
 tier_unit() { python3 tests/lib/programs.py build/tests/unit build/tests/fault; }
 tier_san() {
@@ -28,7 +29,7 @@ tier_e2e() { python3 tests/lib/programs.py tests/e2e; }
 tier_attack() { rm -f "$LOGS"/attack*.json "$LOGS"/attack-table.txt; python3 tests/lib/programs.py tests/attack; }
 tier_conformance() { python3 tests/lib/programs.py tests/conformance; }
 tier_fuzz() { $MAKE -s -j"$(nproc)" fuzz; }
-tier_vm() { python3 tests/lib/programs.py tests/vm; }
+tier_vm() { $MAKE -s module && python3 tests/lib/programs.py tests/vm; }
 
 # Prints "passed failed skipped" of the last summary line in a log.
 counts() {

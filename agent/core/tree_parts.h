@@ -42,6 +42,8 @@ struct tree {
 	struct loop_timer show; /* again, what was not taken */
 	struct list reads;
 	struct list waiting;
+	struct list going; /* what they waited for is over; a few in each turn */
+	struct loop_timer go;
 	struct loop_timer retry; /* for reads that wait for room */
 	struct tree_audit audit;
 	struct tree_stats stats;

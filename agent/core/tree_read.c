@@ -17,6 +17,7 @@
 #include "agent/base/mem.h"
 #include "agent/core/tree_parts.h"
 
+#define BATCH 32	    /* reads that go on in one turn */
 #define ROUNDS 16	    /* a process that changes all the time gets nothing */
 #define RETRY_NS (20 * NS_PER_MS) /* while svid-attest has no room */
 
@@ -381,23 +382,31 @@ void tree_reads_end(struct tree *t, const struct tree_node *n)
 			finish(r, -ENOENT, -1, 0);
 }
 
-/* Each goes on once: who waits again is at the end of a list of his own. */
-void tree_reads_go_on(struct tree *t)
+static void on_go(struct loop_timer *timer)
 {
-	struct list now = LIST_INIT(now);
+	struct tree *t = container_of(timer, struct tree, go);
 
-	while (!list_empty(&t->waiting)) {
-		struct list *first = t->waiting.next;
-
-		list_del(first);
-		list_add_tail(&now, first);
-	}
-	while (!list_empty(&now)) {
-		struct tree_read *r = list_entry(now.next, struct tree_read, in_wait);
+	for (size_t i = 0; i < BATCH && !list_empty(&t->going); i++) {
+		struct tree_read *r = list_entry(t->going.next, struct tree_read, in_wait);
 
 		list_del(&r->in_wait);
 		go(r);
 	}
+	if (!list_empty(&t->going) && loop_timer_in(t->core->loop, timer, 0))
+		log_error(EV_TREE, KV("err", V_S("ENOMEM"))); /* their deadlines come all the same */
+}
+
+/* Each goes on once: who has to wait again is in the other list. */
+void tree_reads_go_on(struct tree *t)
+{
+	while (!list_empty(&t->waiting)) {
+		struct list *first = t->waiting.next;
+
+		list_del(first);
+		list_add_tail(&t->going, first);
+	}
+	if (!loop_timer_armed(&t->go))
+		on_go(&t->go);
 }
 
 void tree_go_on(struct tree *t)
@@ -416,6 +425,8 @@ void tree_reads_init(struct tree *t)
 	t->retry.cb = on_retry;
 	list_init(&t->reads);
 	list_init(&t->waiting);
+	list_init(&t->going);
+	t->go.cb = on_go;
 }
 
 void tree_reads_done(struct tree *t)
@@ -423,6 +434,7 @@ void tree_reads_done(struct tree *t)
 	struct tree_read *r, *tmp;
 
 	loop_timer_stop(&t->retry);
+	loop_timer_stop(&t->go);
 	list_for_each_safe(r, tmp, &t->reads, in_all)
 		tree_read_cancel(r);
 }

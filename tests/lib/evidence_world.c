@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "agent/parent/module.h"
 
 struct evidence_world world;
 static uint32_t wanted;
@@ -31,6 +34,8 @@ static uint32_t tier_from_env(void)
 
 	if (!s)
 		return SVID_TIER_NONE;
+	if (strcmp(s, "kmod") == 0)
+		return SVID_TIER_KMOD;
 	return strcmp(s, "lsm") == 0 ? SVID_TIER_LSM : strcmp(s, "fentry") == 0 ? SVID_TIER_FENTRY : SVID_TIER_TP;
 }
 
@@ -43,8 +48,12 @@ struct bpf_options world_options(const char *instance, bool pin)
 
 struct provider_fds world_fds(const struct bpf *b)
 {
-	struct provider_fds f = { .tier = bpf_tier(b) };
+	struct provider_fds f = { .tier = b ? bpf_tier(b) : SVID_TIER_KMOD, .module = -1 };
 
+	if (!b) {
+		f.module = fcntl(world.module, F_DUPFD_CLOEXEC, 10);
+		return f;
+	}
 	for (int i = 0; i < SVID_MAP_COUNT; i++)
 		f.maps[i] = fcntl(bpf_map_fd(b, (enum svid_map)i), F_DUPFD_CLOEXEC, 10);
 	for (int i = 0; i < SVID_ITER_COUNT; i++)
@@ -64,13 +73,48 @@ int world_listen(const char *at)
 	return fd;
 }
 
+void world_set_core(pid_t pid)
+{
+	if (world.kernel)
+		assert_int_equal(bpf_set_core(world.kernel, pid), 0);
+}
+
+static int open_bpf(void)
+{
+	struct bpf_options opt = world_options("unit-test", false);
+	struct bpf_report report;
+
+	if (bpf_open(&opt, &report, &world.kernel) == 0)
+		return bpf_tag_listener(world.kernel, world.listener, 7);
+	for (int i = 0; i < SVID_TIER_COUNT; i++)
+		if (report.why[i][0])
+			print_message("skipped: tier %d: %s\n", i, report.why[i]);
+	return -1;
+}
+
+static int open_module(void)
+{
+	char why[MODULE_WHY] = "";
+	int dev, words, err = module_open(&dev, why);
+
+	if (!err) {
+		err = module_evidence(dev, -1, &world.module, &words, why);
+		close(dev);
+	}
+	if (err) {
+		print_message("skipped: %s\n", why);
+		return -1;
+	}
+	close(words);
+	return module_listen(world.module, world.listener, 7);
+}
+
 int world_up(void **state)
 {
-	struct bpf_report report;
-	struct bpf_options opt;
 	struct provider_fds fds;
 
 	(void)state;
+	world.module = -1;
 	wanted = tier_from_env();
 	(void)snprintf(world.dir, sizeof(world.dir), "/tmp/svid-provider-XXXXXX");
 	if (!mkdtemp(world.dir))
@@ -79,21 +123,16 @@ int world_up(void **state)
 	(void)snprintf(world.path, sizeof(world.path), "%s/t%d.sock", world.dir, (int)getpid());
 	world.listener = world_listen(world.path);
 	(void)chmod(world.path, 0777);
-	opt = world_options("unit-test", false);
 	if (geteuid() != 0) {
 		print_message("skipped: not root\n");
 		return 0;
 	}
-	if (bpf_open(&opt, &report, &world.kernel) != 0) {
-		for (int i = 0; i < SVID_TIER_COUNT; i++)
-			if (report.why[i][0])
-				print_message("skipped: tier %d: %s\n", i, report.why[i]);
+	if (wanted == SVID_TIER_KMOD ? open_module() : open_bpf())
 		return getenv("SVID_TEST_TIER") ? -1 : 0;
-	}
 	fds = world_fds(world.kernel);
-	if (provider_open(&fds, &world.p) != 0 || bpf_set_core(world.kernel, getpid()) != 0 ||
-	    bpf_tag_listener(world.kernel, world.listener, 7) != 0)
+	if (provider_open(&fds, &world.p) != 0)
 		return -1;
+	world_set_core(getpid());
 	print_message("tier %u\n", provider_tier(world.p));
 	return 0;
 }
@@ -103,6 +142,8 @@ int world_down(void **state)
 	(void)state;
 	provider_free(world.p);
 	bpf_free(world.kernel);
+	if (world.module >= 0)
+		close(world.module);
 	unlink(world.path);
 	rmdir(world.dir);
 	return 0;
@@ -146,4 +187,34 @@ void guest_close(struct guest *g)
 	close(g->fd);
 	provider_detach(world.p, &g->t);
 	world_drain();
+}
+
+bool world_cgroup2(char *ret, size_t size)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	bool found = false;
+
+	while (f && !found && (m = getmntent(f))) {
+		found = strcmp(m->mnt_type, "cgroup2") == 0;
+		if (found)
+			(void)snprintf(ret, size, "%s", m->mnt_dir);
+	}
+	if (f)
+		endmntent(f);
+	return found;
+}
+
+int world_cgroup_move(const char *group, pid_t pid)
+{
+	char at[256];
+	FILE *f;
+	int bad;
+
+	(void)snprintf(at, sizeof(at), "%s/cgroup.procs", group);
+	f = fopen(at, "we");
+	if (!f)
+		return -errno;
+	bad = fprintf(f, "%d", (int)pid) < 0;
+	return fclose(f) != 0 || bad ? -EIO : 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* links: agent/parent/bpf.c agent/parent/bpf_tier.c agent/parent/bpf_pin.c agent/parent/bpf_why.c */
+/* links: agent/parent/bpf.c agent/parent/bpf_tier.c agent/parent/bpf_pin.c agent/parent/bpf_why.c agent/parent/module.c */
 /* links: agent/core/provider.c agent/core/provider_attach.c agent/core/provider_bpf.c agent/core/provider_kmod.c agent/core/provider_socket.c */
 /* links: tests/lib/evidence_caller.c tests/lib/evidence_world.c */
 /* provider_flood_test.c - who may not connect just now (bpf-lsm), and for whom a connection counts (A14). */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Fetches the header packages of the kernels that kernels.sh fetched and unpacks them under build/kmod/headers/<version>
-# (nothing is installed); prints nothing when they are there. `make module` calls it. Usage: headers.sh <6.1|6.12>
+# (nothing is installed); prints nothing when they are there. `make module` calls it. Usage: headers.sh <6.1|6.12|debug>
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../.." && pwd)/build
@@ -9,6 +9,11 @@ version=${1:?usage: headers.sh VERSION}
 dir=$build/kmod/headers/$version
 
 "$here/kernels.sh" "$version"
+if [ "$version" = debug ]; then
+	mkdir -p "$dir"
+	ln -sfn ../../../vm/debug/build "$dir/build"
+	exit 0
+fi
 release=$(cat "$build/vm/$version/release")
 [ "$(cat "$dir/release" 2>/dev/null)" != "$release" ] || exit 0
 mkdir -p "$build/kmod/headers"

@@ -165,8 +165,10 @@ int main(int argc, char **argv)
 {
 	int tree, port, result, code;
 
-	if (argc != 3)
+	/* What this kernel does not know of its command line comes first. */
+	if (argc < 3)
 		errx(1, "the kernel command line must name the job and the tree");
+	argv += argc - 3;
 	load_modules();
 	enter_host_tree();
 	tree = open(argv[2], O_PATH | O_CLOEXEC);

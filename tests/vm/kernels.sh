@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Fetches Debian's 6.1 and 6.12 kernel packages through apt, unpacks them under build/vm (nothing is installed) and makes
-# the initramfs. Usage: kernels.sh [6.1|6.12]... (both by default). What is there is left alone; run.sh calls this itself.
+# the initramfs. Usage: kernels.sh [6.1|6.12|debug]... (the first two by default; debug.sh makes the third). What is there is
+# left alone; run.sh calls this itself.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 vm=$(cd "$here/../.." && pwd)/build/vm
@@ -60,8 +61,9 @@ pack() {
 	tree=$(mktemp -d "$vm/pack.XXXXXX")
 	mkdir "$tree/modules" "$tree/host"
 	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -static -o "$tree/init" "$here/init.c"
-	# shellcheck disable=SC2086 # a list
-	modprobe -d "$vm/$1" -S "$(cat "$vm/$1/release")" -a --show-depends $modules |
+	: >"$tree/order"
+	# shellcheck disable=SC2086 # a list; the debug kernel has all of them built in
+	[ "$1" = debug ] || modprobe -d "$vm/$1" -S "$(cat "$vm/$1/release")" -a --show-depends $modules |
 		awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$tree/order"
 	n=0
 	while read -r file; do
@@ -80,11 +82,14 @@ is_newer() { [ -n "$(find "$1" -newer "$2" 2>/dev/null)" ] || ! [ -e "$2" ]; }
 
 mkdir -p "$vm"
 [ $# -gt 0 ] || set -- 6.1 6.12
+case " $* " in
+*' debug '*) flock "$vm/lock.debug" "$here/debug.sh" ;; # long: it keeps nobody else waiting
+esac
 exec 9>"$vm/lock"
 flock 9
 rm -rf "$vm"/fetch.* "$vm"/pack.*
 for version; do
-	[ -e "$vm/$version/release" ] || fetch "$version"
+	[ "$version" = debug ] || [ -e "$vm/$version/release" ] || fetch "$version"
 	if is_newer "$here/init.c" "$vm/$version/initramfs" || is_newer "$0" "$vm/$version/initramfs"; then
 		pack "$version"
 	fi

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs one command as root in a VM with a stock Debian kernel on the host's own files, and exits with its code.
-# Usage: run.sh <6.1|6.12> [--append "kernel args"] [--timeout S] [--name N] [--] command...
+# Usage: run.sh <6.1|6.12|debug> [--append "kernel args"] [--timeout S] [--name N] [--] command...
 # Exit codes of its own: 2 usage, 124 timeout, 125 no result or a bad kernel log. See README.md.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

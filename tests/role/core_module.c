@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core_module.c - see core_module.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "agent/core/tree_kmod.h"
+#include "tests/role/core_module.h"
+
+struct module module;
+
+static ssize_t on_read(int fd, void *to, size_t size)
+{
+	size_t n = module.n_queue * sizeof(module.queue[0]);
+	uint64_t count;
+
+	(void)!read(fd, &count, sizeof(count));
+	if (!n) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (n > size) {
+		n = size;
+		(void)!write(fd, &(uint64_t){ 1 }, 8);
+	}
+	memcpy(to, module.queue, n);
+	module.n_queue -= n / sizeof(module.queue[0]);
+	memmove(module.queue, (char *)module.queue + n, module.n_queue * sizeof(module.queue[0]));
+	return (ssize_t)n;
+}
+
+static int on_answer(const struct svid_tree_answer *a)
+{
+	struct module_answer *to = &module.answers[a->id];
+
+	assert_in_range(a->id, 1, module.last_id);
+	assert_false(to->there);
+	to->there = true;
+	to->err = a->err;
+	if (!a->err)
+		assert_int_equal(pread(a->fd, to->text, sizeof(to->text) - 1, 0), a->len);
+	return 0;
+}
+
+static int on_ioctl(int fd, unsigned long request, void *arg)
+{
+	(void)fd;
+	switch (request) {
+	case SVID_IOC_TREE_ADD:
+		module.names++;
+		return 0;
+	case SVID_IOC_TREE_DEL:
+		module.names--;
+		return 0;
+	case SVID_IOC_TREE_ANSWER:
+		return on_answer(arg);
+	default:
+		return 0;
+	}
+}
+
+static uint64_t node_of(const char *path)
+{
+	const struct tree_node *n = tree_root(inside.tree);
+	char text[TREE_PATH_MAX], *rest = text, *name;
+
+	snprintf(text, sizeof(text), "%s", path);
+	while (n && (name = strsep(&rest, "/")))
+		n = tree_lookup(inside.tree, n, slice_str(name));
+	assert_non_null(n);
+	return n->id;
+}
+
+uint64_t module_ask(pid_t pid, uid_t uid, const char *path)
+{
+	uint64_t id = ++module.last_id;
+
+	assert_true(id < MODULE_REQUESTS);
+	module.queue[module.n_queue++] = (struct svid_tree_request){
+		.size = sizeof(struct svid_tree_request), .tid = (uint32_t)pid, .tgid = (uint32_t)pid, .id = id,
+		.cookie = node_of(path), .uid = uid };
+	assert_int_equal(write(module.fd, &(uint64_t){ 1 }, 8), 8);
+	return id;
+}
+
+void module_start(void)
+{
+	static const struct tree_kmod_calls calls = { on_read, on_ioctl };
+
+	module.fd = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(tree_kmod_start_with(inside.tree, module.fd, &calls), 0);
+}
+
+pid_t module_reader(unsigned int uid)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+			_exit(1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)!write(ready[1], "x", 1);
+		close_range(3, ~0u, 0);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core_module.h - the kernel module of the credential tree, for svid-core inside the test (core_inside.h): what it is
+ * asked is asked by the test, and what it is answered is kept.
+ */
+#ifndef TESTS_ROLE_CORE_MODULE_H
+#define TESTS_ROLE_CORE_MODULE_H
+
+#include "kmod/uapi/svid_dev.h"
+#include "tests/role/core_inside.h"
+
+#define MODULE_REQUESTS 4096
+
+struct module_answer {
+	bool there;
+	uint32_t err;
+	char text[64];
+};
+
+struct module {
+	int fd;
+	struct svid_tree_request queue[MODULE_REQUESTS];
+	size_t n_queue; /* that svid-core has not read yet */
+	struct module_answer answers[MODULE_REQUESTS]; /* by id */
+	unsigned int names; /* files that are there */
+	uint64_t last_id;
+};
+
+extern struct module module;
+
+/** module_start() - be the backend of the tree of svid-core inside. */
+void module_start(void);
+
+/** module_ask() - @pid of @uid reads @path; returns the id of its answer. */
+uint64_t module_ask(pid_t pid, uid_t uid, const char *path);
+
+/** module_reader() - a process of @uid that does nothing. */
+pid_t module_reader(unsigned int uid);
+
+#endif

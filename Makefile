@@ -222,7 +222,7 @@ cross: # ARCH=arm64: programs, BPF object and module for that machine, into buil
 	$(Q)agent/dist/cross.sh $(ARCH)
 	$(Q)$(MAKE) --no-print-directory all module
 
-vm: all # attack tests on stock Debian kernels under QEMU
+vm: all module # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
 

@@ -2,7 +2,7 @@
 /* links: tests/lib/kmod_rig.c tests/lib/evidence_caller.c tests/lib/tree_rig.c */
 /*
  * kmod_state_test.c - what svid.ko keeps: holders, images, records, the events' ring; who gets which, and when it goes.
- * Runs as root in the VM: tests/vm/kmod_test.sh. Next: kmod_stress_test.c.
+ * Runs as root in the VM: tests/vm/module_test.sh. Next: kmod_stress_test.c.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* links: tests/lib/kmod_rig.c tests/lib/evidence_caller.c tests/lib/tree_rig.c */
 /*
- * kmod_stress_test.c - svid.ko under bad input, races, and unloading while everybody connects, execs and traces. What must
- * hold is that each call returns something documented, that nothing is left, and that the kernel log stays clean, which
- * run.sh judges. Runs as root in the VM: tests/vm/kmod_test.sh. SVID_STRESS_MS: how long each part lasts.
+ * kmod_stress_test.c - svid.ko under bad input and races: each call returns something documented, nothing is left, and the
+ * kernel log stays clean, which run.sh judges. Runs as root in the VM: tests/vm/module_test.sh. SVID_STRESS_MS: how long each
+ * part lasts. Next: kmod_reload_test.c.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,18 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/kmod_rig.h"
@@ -33,7 +28,6 @@
 
 #define PATH "/tmp/kmod.sock"
 #define PEERS 6
-#define RELOADS 8
 
 static int64_t length(void)
 {
@@ -42,38 +36,16 @@ static int64_t length(void)
 	return s ? strtol(s, NULL, 10) : 5000;
 }
 
-/* xorshift: the same run each time, but for what other processes do. */
-static uint32_t dice(uint32_t sides)
-{
-	static __thread uint32_t x;
-
-	if (!x)
-		x = 2463534242u + (uint32_t)syscall(SYS_gettid);
-	x ^= x << 13;
-	x ^= x >> 17;
-	x ^= x << 5;
-	return x % sides;
-}
-
 static int load(void **state)
 {
 	(void)state;
 	return rig_load();
 }
 
-/* Somebody may still be on his way out of the last file. */
 static int unload(void **state)
 {
-	int64_t end = rig_ms() + 5000;
-	int err;
-
 	(void)state;
-	while ((err = rig_unload()) == -EAGAIN || err == -EBUSY || err == -EWOULDBLOCK) {
-		if (rig_ms() > end)
-			break;
-		usleep(10000);
-	}
-	return err;
+	return rig_unload();
 }
 
 /* ---- fuzzing ---- */
@@ -162,76 +134,6 @@ static void any_bytes_get_a_documented_errno(void **state)
 	munmap(page, 4096);
 }
 
-/* ---- traffic ---- */
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	if (connect(s, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		usleep(1000);
-	return s;
-}
-
-static void peer_step(void)
-{
-	char *const argv[] = { "/bin/true", NULL };
-	int s = connect_to(PATH);
-	pid_t pid;
-	char c;
-
-	(void)!send(s, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	switch (dice(5)) {
-	case 0:
-		break;
-	case 1:
-		(void)!recv(s, &c, 1, MSG_DONTWAIT);
-		break;
-	case 2: /* the child uses it, and dies with it */
-		pid = fork();
-		if (pid == 0) {
-			(void)!send(s, "y", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-			_exit(0);
-		}
-		close(s);
-		waitpid(pid, NULL, 0);
-		return;
-	case 3: /* exec with the connection open */
-		pid = fork();
-		if (pid == 0) {
-			fcntl(s, F_SETFD, 0);
-			execv(argv[0], argv);
-			_exit(0);
-		}
-		(void)ptrace(PTRACE_SEIZE, pid, NULL, NULL);
-		waitpid(pid, NULL, 0);
-		break;
-	case 4:
-		(void)syscall(SYS_setfsuid, dice(2) * 1000);
-		break;
-	}
-	close(s);
-}
-
-static pid_t peer_start(void (*step)(void))
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
-		step();
-}
-
-static void peer_end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 /* ---- races with close ---- */
 
 struct race {
@@ -280,7 +182,7 @@ static void *comes_and_goes(void *arg)
 
 	while (!__atomic_load_n(&r->stop, __ATOMIC_SEQ_CST)) {
 		seat_take(&other, "/tmp/kmod-other.sock");
-		int s = connect_to(other.path), fd = dice(2) ? seat_accept(&other) : -1;
+		int s = traffic_connect(other.path), fd = dice(2) ? seat_accept(&other) : -1;
 
 		if (fd >= 0) {
 			(void)seat_ask(&other, fd, SVID_OP_ATTACH, 1, 2, NULL);
@@ -332,7 +234,7 @@ static void races_with_close_exec_and_exit_harm_nobody(void **state)
 		r.fd[i] = -1;
 	seat_take(&r.s, PATH);
 	for (int i = 0; i < PEERS; i++)
-		peers[i] = peer_start(peer_step);
+		peers[i] = traffic_start(PATH);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, part[i], &r), 0);
 	accept_for(&r, rig_ms() + length());
@@ -340,7 +242,7 @@ static void races_with_close_exec_and_exit_harm_nobody(void **state)
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	for (int i = 0; i < PEERS; i++)
-		peer_end(peers[i]);
+		traffic_end(peers[i]);
 	for (int i = 0; i < 8; i++)
 		if (r.fd[i] >= 0)
 			close(r.fd[i]);
@@ -350,76 +252,11 @@ static void races_with_close_exec_and_exit_harm_nobody(void **state)
 	assert_int_equal(slab_objects("svid_record"), 0);
 }
 
-/* ---- loading and unloading ---- */
-
-static int bystander;
-
-static void accept_step(void)
-{
-	close(accept(bystander, NULL, NULL));
-}
-
-static void seat_for_a_moment(void)
-{
-	struct seat s;
-	int fd;
-
-	seat_take(&s, "/tmp/kmod-other.sock");
-	for (int i = 0; i < 4; i++) {
-		int c = connect_to(s.path);
-
-		fd = seat_accept(&s);
-		assert_true(fd >= 0);
-		assert_int_equal(seat_ask(&s, fd, SVID_OP_ATTACH, 1 + i, 16, NULL), 0);
-		close(fd);
-		close(c);
-	}
-	seat_leave(&s);
-}
-
-static void module_comes_and_goes_under_traffic(void **state)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = PATH };
-	pid_t peers[PEERS + 1];
-
-	bystander = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unlink(PATH);
-	assert_int_equal(bind(bystander, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(listen(bystander, 64), 0);
-	for (int i = 0; i < PEERS; i++)
-		peers[i] = peer_start(peer_step);
-	peers[PEERS] = peer_start(accept_step);
-	for (int i = 0; i < RELOADS; i++) {
-		seat_for_a_moment();
-		assert_int_equal(unload(state), 0);
-		assert_int_equal(slab_objects("svid_image"), -1);
-		assert_int_equal(rig_load(), 0);
-	}
-	for (int i = 0; i <= PEERS; i++)
-		peer_end(peers[i]);
-	close(bystander);
-}
-
-static void open_file_keeps_the_module(void **state)
-{
-	int dev = open(SVID_DEV_PATH, O_RDWR | O_CLOEXEC), ev = ioctl(dev, SVID_IOC_EVIDENCE), words;
-
-	(void)state;
-	close(dev);
-	assert_int_equal(rig_unload(), -EWOULDBLOCK);
-	words = ioctl(ev, SVID_IOC_WORDS);
-	close(ev);
-	assert_int_equal(rig_unload(), -EWOULDBLOCK);
-	close(words);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_bytes_get_a_documented_errno),
 		cmocka_unit_test(races_with_close_exec_and_exit_harm_nobody),
-		cmocka_unit_test(open_file_keeps_the_module),
-		cmocka_unit_test(module_comes_and_goes_under_traffic),
 	};
 
 	caller_main(argc, argv);

@@ -9,6 +9,8 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/refcount.h>
+#include <linux/seccomp.h>
 #include <linux/version.h>
 
 #ifdef CONFIG_PREEMPT_RT
@@ -87,6 +89,26 @@ static inline struct file *exe_file_get(struct mm_struct *mm)
 
 /* 6.5: splice() to a socket became sendmsg(), and this function went. */
 #define HAVE_SENDPAGE (!SINCE(6, 5))
+
+/*
+ * Private to kernel/seccomp.c, and like this from 5.19 to 6.18: what comes before and up to notif. It is read with
+ * copy_from_kernel_nofault(), and what cannot be read counts as found.
+ */
+struct svid_seccomp_filter {
+	refcount_t refs;
+	refcount_t users;
+	bool log;
+	bool wait_killable_recv;
+#ifdef SECCOMP_ARCH_NATIVE
+	DECLARE_BITMAP(allow_native, SECCOMP_ARCH_NATIVE_NR);
+#ifdef SECCOMP_ARCH_COMPAT
+	DECLARE_BITMAP(allow_compat, SECCOMP_ARCH_COMPAT_NR);
+#endif
+#endif
+	struct svid_seccomp_filter *prev;
+	void *prog;
+	void *notif;
+};
 
 /* 6.13: attributes in read-only memory; bin_attribute callbacks take const. tree.c asks for this. */
 #define CONST_BIN_ATTRIBUTE SINCE(6, 13)

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
+#include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
 #include "compat.h"
@@ -143,6 +144,29 @@ static u32 env_read(const struct mm_struct *mm, struct svid_image *ret)
 	return flags;
 }
 
+#define FILTERS_MAX	64	/* seccomp filters looked at; nobody is believed to have more */
+
+/*
+ * Somebody answers system calls in the place of the kernel: whoever started this program below a seccomp listener can
+ * have it open any file for a library, which is as good as a tracer. @t is current, or scanned: then its filters may
+ * change, and what was freed meanwhile is read as it is; a filter never goes before its task does.
+ */
+bool svid_is_supervised(const struct task_struct *t)
+{
+#ifdef CONFIG_SECCOMP_FILTER
+	const struct svid_seccomp_filter *at = (void *)READ_ONCE(t->seccomp.filter);
+	struct svid_seccomp_filter f;
+	int i;
+
+	for (i = 0; at && i < FILTERS_MAX; i++, at = f.prev)
+		if (copy_from_kernel_nofault(&f, at, sizeof(f)) || f.notif)
+			return true;
+	return at;
+#else
+	return false;
+#endif
+}
+
 u32 svid_exec_read(struct linux_binprm *bprm, struct svid_image *ret)
 {
 	u32 flags = svid_exe_read(file_inode(bprm->file), &ret->exe);
@@ -154,7 +178,7 @@ u32 svid_exec_read(struct linux_binprm *bprm, struct svid_image *ret)
 		flags |= SVID_IMG_SECURE;
 	if (svid_is_in_userns(current))
 		flags |= SVID_IMG_MNT_USERNS;
-	if (current->ptrace)
+	if (current->ptrace || svid_is_supervised(current))
 		flags |= SVID_IMG_TRACED;
 	ret->exec_time = ktime_get_boottime_ns();
 	return flags;

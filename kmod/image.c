@@ -320,7 +320,7 @@ static void scan_one(struct task_struct *t)
 		img->i.exec_id = svid_exec_id_next();
 		img->i.flags = SVID_IMG_SCANNED | SVID_IMG_ARGV_TRUNC | SVID_IMG_ENV_TRUNC;
 		img->i.flags |= svid_exe_read(file_inode(exe), &img->i.exe);
-		if (READ_ONCE(t->ptrace))
+		if (READ_ONCE(t->ptrace) || svid_is_supervised(t))
 			img->i.flags |= SVID_IMG_TRACED;
 		scan_ancestors(t, &img->i);
 		scan_store(t, img);

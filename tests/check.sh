@@ -15,8 +15,9 @@ mkdir -p "$LOGS"
 
 tier_lint() { tests/lint/lint.sh; }
 tier_build() {
-	$MAKE -s -j"$(nproc)" tests && $MAKE -s -j"$(nproc)" SAN=1 tests && $MAKE -s -j"$(nproc)" CC=clang all &&
-		echo "3 passed, 0 failed, 0 skipped"
+	$MAKE -s -j"$(nproc)" tests && $MAKE -s -j"$(nproc)" SAN=1 tests && $MAKE -s -j"$(nproc)" CC=clang all || return
+	[ -z "$ALL" ] || $MAKE -s -j"$(nproc)" YES=1 ARCH=arm64 cross || return
+	echo "$((3 + ${ALL:-0})) passed, 0 failed, 0 skipped"
 }
 tier_unit() { python3 tests/lib/programs.py build/tests/unit build/tests/fault; }
 tier_san() {

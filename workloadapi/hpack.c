@@ -65,9 +65,10 @@ static void no_field(void *arg, struct slice name, struct slice value)
 	(void)value;
 }
 
-static void shared_drop(void)
+void hpack_end(void)
 {
-	nghttp2_hd_inflate_del(shared);
+	if (shared)
+		nghttp2_hd_inflate_del(shared);
 	shared = NULL;
 }
 
@@ -87,7 +88,7 @@ static int shared_make(void)
 	if (!err)
 		err = decode(shared, slice_of(size_0, sizeof(size_0)), no_field, NULL);
 	if (err)
-		shared_drop();
+		hpack_end();
 	return err;
 }
 
@@ -99,7 +100,7 @@ static int read_shared(struct slice block, hpack_field_fn *field, void *arg)
 		return err;
 	err = decode(shared, block, field, arg);
 	if (err)
-		shared_drop();
+		hpack_end();
 	return err;
 }
 

@@ -32,6 +32,9 @@ void hpack_applied(struct hpack *h);
 /** hpack_done() - release the decoder. */
 void hpack_done(struct hpack *h);
 
+/** hpack_end() - release what all connections share. It is made anew when it is needed again. */
+void hpack_end(void);
+
 /** hpack_put() - one field, not indexed, no Huffman code. Short fields only (below 127 + 128 bytes is two octets). */
 void hpack_put(struct buf *b, const char *name, struct slice value);
 

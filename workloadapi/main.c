@@ -18,6 +18,7 @@
 #include "agent/sandbox/sandbox.h"
 #include "kmod/uapi/svid.h"
 #include "workloadapi/front.h"
+#include "workloadapi/hpack.h"
 
 #define FDS 3 /* core, keys, words */
 
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
 	if (err)
 		log_fatal("loop", err);
 	front_free(front);
+	hpack_end();
 	loop_free(loop);
-	return 0;
+	return role_end(0);
 }

@@ -112,7 +112,7 @@ void canary_end(struct canary *c);
 extern const struct sandbox_plan looker_plan;
 extern const struct sandbox_plan hasher_plan;
 
-/** leave_file_system() - from now on "/7" is what descriptor 7 stands for, and there are no other names. Errors: -errno. */
+/** leave_file_system() - from now on "7" is what descriptor 7 stands for, and there are no other names. Errors: -errno. */
 MUST int leave_file_system(void);
 
 /** keep_capability() - give up every capability but @cap. Errors: -errno. */

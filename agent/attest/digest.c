@@ -92,7 +92,7 @@ static int digest(const struct msg_A_DIGEST *ask, int path_fd, struct digest_ans
 	err = check(ask, &before); /* a descriptor of something else is not opened at all */
 	if (err)
 		return err;
-	snprintf(name, sizeof(name), "/%d", path_fd); /* leave_file_system() */
+	snprintf(name, sizeof(name), "%d", path_fd); /* leave_file_system() */
 	AUTO(fd) int fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &before) < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0)

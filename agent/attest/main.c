@@ -224,7 +224,9 @@ int main(int argc, char **argv)
 	err = ipc_put(FD_CHANNEL, A_READY, 0);
 	while (!err)
 		err = serve_once(&w);
-	if (err == -ERR_CLOSED)
-		return 0; /* svidd is gone */
-	log_fatal("worker", err);
+	if (err != -ERR_CLOSED)
+		log_fatal("worker", err);
+	canary_end(&w.canary);
+	buf_done(&w.scratch);
+	return role_end(0); /* svidd is gone */
 }

@@ -65,7 +65,7 @@ const struct sandbox_plan hasher_plan = {
 
 int leave_file_system(void)
 {
-	if (chroot("/proc/self/fd") < 0 || chdir("/") < 0)
+	if (chdir("/proc/self/fd") < 0 || (!sandbox_is_off() && chroot(".") < 0))
 		return -errno;
 	return 0;
 }

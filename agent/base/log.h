@@ -52,7 +52,8 @@
 	X(RPC, "rpc")                                 \
 	X(CLOUD, "cloud credentials")                 \
 	X(CONFIG, "configuration")                    \
-	X(TREE, "credential tree")
+	X(TREE, "credential tree") \
+	X(LEAK, "leak check")
 
 enum log_event {
 #define X(name, text) EV_##name,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/leak.h"
+
 static long fail_in = -1;
 static int fail_hit;
 
@@ -31,14 +33,22 @@ static int must_fail(void)
 
 void *mem_calloc(size_t n, size_t size)
 {
-	return must_fail() ? NULL : calloc(n ? n : 1, size ? size : 1);
+	void *p = must_fail() ? NULL : calloc(n ? n : 1, size ? size : 1);
+
+	leak_made(p);
+	return p;
 }
 
 void *mem_realloc_array(void *p, size_t n, size_t size)
 {
+	void *more;
+
 	if (must_fail())
 		return NULL;
-	return reallocarray(p, n ? n : 1, size ? size : 1);
+	leak_freed(p);
+	more = reallocarray(p, n ? n : 1, size ? size : 1);
+	leak_made(more ? more : p);
+	return more;
 }
 
 char *mem_strndup(const char *s, size_t len)
@@ -57,6 +67,7 @@ char *mem_strdup(const char *s)
 
 void mem_free(void *p)
 {
+	leak_freed(p);
 	free(p);
 }
 

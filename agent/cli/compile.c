@@ -179,5 +179,5 @@ int compile_main(int argc, char **argv)
 	err = is_boot ? boot() : run();
 	if (err)
 		log_fatal("policy compiler", err);
-	return 0;
+	return role_end(0);
 }

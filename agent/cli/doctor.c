@@ -58,8 +58,8 @@ static void run_all(struct report *r, const struct check *checks, const struct p
 	}
 }
 
-/* "bpf-lsm: why -> what to do", as svidd saw it when it attached. */
-static void put_notes(struct report *r, const json_t *notes)
+/* "bpf-lsm: why -> what to do", as svidd saw it when it started. */
+static void put_notes(struct report *r, const char *name, const char *prefix, const json_t *notes)
 {
 	const json_t *note;
 	size_t i;
@@ -69,10 +69,10 @@ static void put_notes(struct report *r, const json_t *notes)
 		AUTO(buf) struct buf todo = BUF_INIT(1 << 16);
 		const char *text = json_string_value(note), *arrow = text ? strstr(text, ARROW) : NULL;
 
-		buf_put_str(&what, "a better tier is not in use: ");
+		buf_put_str(&what, prefix);
 		buf_put_esc(&what, slice_of(text, arrow ? (size_t)(arrow - text) : json_string_length(note)));
 		buf_put_esc(&todo, slice_str(arrow ? arrow + strlen(ARROW) : ""));
-		put(r, arrow ? FINDING_WARN : FINDING_OK, "tier-not-used", buf_slice(&what), buf_slice(&todo));
+		put(r, arrow ? FINDING_WARN : FINDING_OK, name, buf_slice(&what), buf_slice(&todo));
 	}
 }
 
@@ -86,7 +86,12 @@ static void put_tier(struct report *r, const json_t *status)
 	buf_put_esc(&what, slice_str(tier ? tier : "unknown"));
 	put(r, socket ? FINDING_FAIL : FINDING_OK, "tier", buf_slice(&what),
 	    slice_str(socket ? "socket evidence is for development: any of the attacks in SECURITY.md succeeds" : ""));
-	put_notes(r, json_object_get(status, "tier_notes"));
+	put_notes(r, "tier-not-used", "a better tier is not in use: ", json_object_get(status, "tier_notes"));
+}
+
+static void put_tree_notes(struct report *r, const json_t *status)
+{
+	put_notes(r, "delivery-not-used", "files are not shown by ", json_object_get(json_object_get(status, "tree"), "notes"));
 }
 
 /* The agent's own account, or NULL and a finding. The caller ends it with json_decref(). */
@@ -140,8 +145,10 @@ static void run_agent_checks(struct report *r, const struct cli *c, struct patie
 		p->socket = path_of(status, "socket", p->socket);
 	run_all(r, doctor_agent_checks, p);
 	p->status = status;
-	if (status)
+	if (status) {
 		run_all(r, doctor_status_checks, p);
+		put_tree_notes(r, status);
+	}
 	json_decref(status);
 }
 

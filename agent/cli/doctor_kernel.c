@@ -242,6 +242,19 @@ static enum finding check_unprivileged_bpf(const struct patient *p, struct buf *
 	return FINDING_WARN;
 }
 
+/* Nothing to do without it: BPF gives the evidence, FUSE shows the tree. What is better with it is in its INSTALL.md. */
+static enum finding check_module(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	bool loaded = exists(p, "/sys/module/svid");
+
+	buf_printf(what, "kernel module svid.ko is %s", loaded ? "loaded" : "not loaded (kmod/INSTALL.md)");
+	if (!loaded || exists(p, "/dev/svid"))
+		return FINDING_OK;
+	buf_put_str(what, ", but there is no /dev/svid");
+	buf_put_str(todo, "mount devtmpfs at /dev, or let udev make the device that /sys/class/misc/svid/dev names");
+	return FINDING_FAIL;
+}
+
 /* What these settings alone allow; svidd finds out by loading its programs, which a kernel may still refuse. */
 static enum finding check_tier(const struct patient *p, struct buf *what, struct buf *todo)
 {
@@ -255,6 +268,8 @@ static enum finding check_tier(const struct patient *p, struct buf *what, struct
 
 	if (hooks && kernel_number(p->kernel) >= 6001)
 		tier = lsm ? "bpf-lsm" : "bpf-fentry";
+	else if (exists(p, "/dev/svid"))
+		tier = "kmod";
 	else if (reads && exists(p, "/sys/kernel/btf/vmlinux") && kernel_number(p->kernel) >= 6007)
 		tier = "bpf-tp";
 	buf_printf(what, "strongest evidence tier to expect here: %s", tier ? tier : "none");
@@ -262,6 +277,18 @@ static enum finding check_tier(const struct patient *p, struct buf *what, struct
 		return FINDING_OK;
 	buf_put_str(todo, "svidd will not start; the lines above say what is in the way");
 	return FINDING_FAIL;
+}
+
+/* The same of the credential tree. */
+static enum finding check_delivery(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	const char *how = exists(p, "/dev/svid") ? "sysfs" : exists(p, "/dev/fuse") ? "fuse" : "none";
+
+	buf_printf(what, "SVIDs as files to expect here: %s", how);
+	if (strcmp(how, "none") != 0)
+		return FINDING_OK;
+	buf_put_str(todo, "modprobe fuse, or modprobe svid (kmod/INSTALL.md)");
+	return FINDING_WARN;
 }
 
 /* A date before this source was written is a clock that was never set. */
@@ -294,11 +321,13 @@ const struct check doctor_kernel_checks[] = {
 	{ "cgroup", check_cgroup },
 	{ "bpffs", check_bpffs },
 	{ "unprivileged-bpf", check_unprivileged_bpf },
+	{ "module", check_module },
 	{ "clock", check_clock },
 	{ NULL, NULL },
 };
 
 const struct check doctor_guess_checks[] = {
 	{ "tier-expected", check_tier },
+	{ "delivery-expected", check_delivery },
 	{ NULL, NULL },
 };

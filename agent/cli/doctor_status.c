@@ -113,6 +113,27 @@ static enum finding check_penalties(const struct patient *p, struct buf *what, s
 	return FINDING_WARN;
 }
 
+static enum finding check_tree(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	const char *how = json_string_value(member(p, "tree", "delivery")), *at = json_string_value(member(p, "tree", "path"));
+	const char *err = json_string_value(member(p, "tree", "err"));
+
+	if (!how || strcmp(how, "none") == 0) {
+		buf_put_str(what, "SVIDs are not shown as files");
+	} else {
+		buf_put_str(what, "SVIDs as files: ");
+		buf_put_esc(what, slice_str(how));
+		buf_put_str(what, ", at ");
+		buf_put_esc(what, slice_str(at ? at : "?"));
+	}
+	if (!err)
+		return FINDING_OK;
+	buf_put_str(what, ": ");
+	buf_put_esc(what, slice_str(err));
+	buf_put_str(todo, "systemctl restart svidd; if it stays: journalctl -u svidd");
+	return FINDING_FAIL;
+}
+
 const struct check doctor_status_checks[] = {
 	{ "serving", check_serving },
 	{ "documents", check_documents },
@@ -120,6 +141,7 @@ const struct check doctor_status_checks[] = {
 	{ "authority", check_authority },
 	{ "jwt-keys", check_jwt_keys },
 	{ "audit", check_audit },
+	{ "tree", check_tree },
 	{ "penalties", check_penalties },
 	{ NULL, NULL },
 };

@@ -21,6 +21,8 @@ static const struct word {
 	{ .key = "capabilities", .hex = true },
 	{ .key = "seccomp", .values = seccomp },
 	{ .key = "tier_notes", .label = "better tiers, not in use" },
+	{ .key = "tree", .label = "SVIDs as files" },
+	{ .key = "notes", .label = "not in use" },
 	{ .key = "not_enforced", .label = "not enforced in this tier" },
 	{ .key = "whole", .label = "evidence whole" },
 	{ .key = "holds", .label = "held back by" },

@@ -92,16 +92,19 @@ static int on_exec(struct chan *ch, struct chan_msg *m)
 	return err;
 }
 
-static void on_dead(struct chan *ch, int err)
+static void forget(struct admin_client *cl)
 {
-	struct admin_client *cl = chan_owner(ch);
-
-	(void)err;
 	explain_cancel(cl->explain);
-	chan_free(ch);
+	chan_free(cl->chan);
 	list_del(&cl->node);
 	cl->core->admin->n--;
 	mem_free(cl);
+}
+
+static void on_dead(struct chan *ch, int err)
+{
+	(void)err;
+	forget(chan_owner(ch));
 }
 
 static const struct chan_rule rules[] = {
@@ -169,4 +172,16 @@ int admin_start(struct core *c)
 	a->accept = (struct loop_watch){ .fd = c->plan.listen_admin, .cb = on_accept };
 	c->admin = a;
 	return loop_add(c->loop, &a->accept, EPOLLIN);
+}
+
+void admin_end(struct core *c)
+{
+	struct admin_client *cl, *tmp;
+
+	if (!c->admin)
+		return;
+	list_for_each_safe(cl, tmp, &c->admin->clients, node)
+		forget(cl);
+	loop_del(&c->admin->accept);
+	mem_free(take(&c->admin));
 }

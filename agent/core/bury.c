@@ -190,3 +190,15 @@ bool bury_is_full(const struct bury *b)
 {
 	return b->n_waiting >= LIM_GRAVES;
 }
+
+void bury_done(struct bury *b)
+{
+	struct grave *g, *tmp;
+
+	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
+		gone(&b->undertakers[i]);
+	list_for_each_safe(g, tmp, &b->waiting, node) {
+		list_del(&g->node);
+		g->over(g);
+	}
+}

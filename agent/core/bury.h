@@ -57,6 +57,9 @@ MUST int bury_peer(struct bury *b, uint32_t index, int fd);
  */
 void bury(struct bury *b, struct grave *g);
 
+/** bury_done() - forget all undertakers, and every grave as if it were closed: the end of the process closes it. */
+void bury_done(struct bury *b);
+
 /** bury_is_full() - whether LIM_GRAVES wait: no reason to accept more just now. */
 bool bury_is_full(const struct bury *b);
 

@@ -267,6 +267,14 @@ void canary_stop(struct core *c)
 	c->canary->phase = CANARY_IDLE;
 }
 
+void canary_free(struct core *c)
+{
+	if (!c->canary)
+		return;
+	canary_stop(c);
+	mem_free(take(&c->canary));
+}
+
 static void on_tick(struct loop_timer *t)
 {
 	struct canary *k = container_of(t, struct canary, tick);

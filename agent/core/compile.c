@@ -277,3 +277,18 @@ void compiler_exit(struct core *c, uint32_t status)
 	docs_begin(c->docs);
 	run_ended(c->compiler, why);
 }
+
+void compiler_free(struct core *c)
+{
+	struct compiler *k = take(&c->compiler);
+
+	if (!k)
+		return;
+	chan_free(k->chan);
+	loop_del(&k->files);
+	if (k->files.fd >= 0)
+		close(k->files.fd);
+	loop_timer_stop(&k->debounce);
+	loop_timer_stop(&k->work);
+	mem_free(k);
+}

@@ -15,6 +15,9 @@ MUST int compiler_start(struct core *c);
 MUST int compiler_watch(struct core *c);
 /** compiler_peer() - svidd started one; takes over @fd. Errors: -ENOMEM, -errno. */
 MUST int compiler_peer(struct core *c, int fd);
+/** compiler_free() - no more documents. */
+void compiler_free(struct core *c);
+
 /** compiler_exit() - svidd says that a run ended with @status, or could not begin. */
 void compiler_exit(struct core *c, uint32_t status);
 /** compiler_run() - compile soon. */

@@ -92,6 +92,7 @@ struct core {
 	struct loop_timer creds_poll;
 	struct loop_timer drain;
 	unsigned int drain_steps;
+	bool drained;
 	struct loop_watch ring;
 	struct loop_watch accept;
 	struct loop_timer accept_retry;
@@ -158,6 +159,8 @@ void canary_failed(struct core *c, const char *why);
 bool canary_event(struct core *c, const struct svid_event *e);
 /** canary_stop() - no more of them: the agent is stopping. */
 void canary_stop(struct core *c);
+/** canary_free() - after the last connection. */
+void canary_free(struct core *c);
 /** canary_gone() - @conn is being freed. */
 void canary_gone(struct core *c, const struct conn *conn);
 /** canary_put_status() - members "canaries", "failures", "last". */
@@ -166,10 +169,16 @@ void canary_put_status(const struct core *c, struct json *j);
 /* admin.c, status.c, explain.c */
 /** admin_start() - answer on admin.sock. Errors: -ENOMEM, -errno. */
 MUST int admin_start(struct core *c);
+/** admin_end() - forget all who ask. */
+void admin_end(struct core *c);
 /** status_put() - the document that `svid status` shows. */
 void status_put(struct core *c, struct buf *out);
 /** policy_put() - the document that `svid policy show` shows. */
 void policy_put(struct core *c, struct buf *out);
+
+/* end.c */
+/** core_end() - free everything, after the last turn of the loop. */
+void core_end(struct core *c);
 
 /* sandbox.c */
 /** core_sandbox() - give up everything that is not needed from now on. Errors: those of sandbox_enter(). */

@@ -145,10 +145,12 @@ static void rest(struct decision *d)
 {
 	if (!list_empty(&d->askers) || !d->done || d->busy)
 		return; /* an unfinished one goes when its answer comes */
-	if (!d->shared || d->expires <= clock_boot_ns())
+	if (!d->shared || d->expires <= clock_boot_ns()) {
 		decision_free(d);
-	else
-		list_add_tail(&d->core->decisions.lru, &d->in_lru);
+		return;
+	}
+	list_del(&d->in_lru); /* it rests already, and was compared with other documents */
+	list_add_tail(&d->core->decisions.lru, &d->in_lru);
 }
 
 static void settle(struct decision *d)

@@ -31,6 +31,14 @@ static void open_free(struct jwt_open *o)
 	mem_free(o);
 }
 
+void jwts_free(struct jwts *j)
+{
+	struct jwt_open *o, *tmp;
+
+	list_for_each_safe(o, tmp, &j->open, node)
+		open_free(o);
+}
+
 static bool is_listed(const struct identity *doc, struct slice audience)
 {
 	for (size_t i = 0; i < doc->n_jwt_audiences; i++)

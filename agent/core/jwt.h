@@ -23,6 +23,9 @@ struct jwts {
 /** jwts_init() - none yet. */
 void jwts_init(struct jwts *j);
 
+/** jwts_free() - orders that are open are forgotten. */
+void jwts_free(struct jwts *j);
+
 /**
  * jwt_order() - let an order through or not; the record is written before svid-keys is asked.
  * @ret_refusal: 0, or why there is none (-ERR_AUDIENCE, -ERR_RATE, -ERR_CHANGED, what holds...).

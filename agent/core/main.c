@@ -89,6 +89,6 @@ int main(int argc, char **argv)
 		log_fatal("start", err);
 	log_info(EV_START, KV("tier", V_S(tier_name(core.plan.tier))), KV("instance", V_S(core.plan.instance)));
 	err = loop_run(core.loop);
-	state_close(core.state);
-	_exit(err ? 1 : 0); /* nothing that runs at exit is permitted any more */
+	core_end(&core);
+	_exit(role_end(err ? 1 : 0)); /* nothing that runs at exit is permitted any more */
 }

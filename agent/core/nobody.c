@@ -19,6 +19,12 @@ int nobodies_init(struct core *c)
 	return ns->logs ? 0 : -ENOMEM;
 }
 
+void nobodies_done(struct nobodies *ns)
+{
+	loop_timer_stop(&ns->flush);
+	mem_free(take(&ns->logs));
+}
+
 /* ---- how many ---- */
 
 static enum bound_kind person_bound(const struct conn *conn)

@@ -33,6 +33,9 @@ struct nobodies {
 /** nobodies_init() - none yet. Errors: -ENOMEM. */
 MUST int nobodies_init(struct core *c);
 
+/** nobodies_done() - release; what was only counted stays unwritten. */
+void nobodies_done(struct nobodies *ns);
+
 /** nobody_count() - @conn is one of them, if there may be another. Errors: -ERR_LIMIT, -ENOMEM. */
 MUST int nobody_count(struct conn *conn);
 

@@ -250,6 +250,7 @@ static void on_drain(struct loop_timer *t)
 		if (loop_timer_in(c->loop, t, DRAIN_STEP_NS) == 0)
 			return;
 	}
+	c->drained = true;
 	if (chan_put(c->parent, C_DRAINED, 0))
 		loop_stop(c->loop);
 }
@@ -274,7 +275,8 @@ static void on_dead(struct chan *ch, int err)
 {
 	struct core *c = chan_owner(ch);
 
-	log_error(EV_STOP, KV("what", V_S("svidd is gone")), KV("err", V_S(err_name(err))));
+	if (!c->drained) /* else that is how svidd says that it is enough */
+		log_error(EV_STOP, KV("what", V_S("svidd is gone")), KV("err", V_S(err_name(err))));
 	loop_stop(c->loop);
 }
 

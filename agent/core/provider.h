@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * provider.h - kernel evidence as svid-core sees it: records of accepted connections, validity words, events.
- * Three makers: provider_bpf.c (all BPF tiers, by the descriptors svidd sent), provider_kmod.c (the kernel module) and
- * provider_socket.c (`attestation: socket`, weak on purpose). Runs in svid-core without any capability. Structs: kmod/uapi/svid.h.
+ * Three makers: provider_bpf.c (all BPF tiers, by the descriptors svidd sent), provider_kmod.c (the kernel module),
+ * provider_socket.c (`attestation: socket`, weak on purpose). Runs in svid-core without any capability. Structs:
+ * kmod/uapi/svid.h.
  *
  * A connection is accept(), provider_attach(), provider_valid() before every use, provider_detach(). The other calls are
  * its parts, for tests and doctor.
@@ -45,7 +46,8 @@ struct provider_health {
 
 /**
  * provider_open() - start using the evidence of @fds->tier.
- * @fds: for a BPF tier all of maps and iters; for SVID_TIER_KMOD the evidence file; for SVID_TIER_SOCKET the words or nothing. Owned by the provider on 0.
+ * @fds: for a BPF tier all of maps and iters; for SVID_TIER_KMOD the evidence file; for SVID_TIER_SOCKET the words or
+ *       nothing. Owned by the provider on 0.
  * @ret: owned by the caller (provider_free).
  * Errors: -ERR_PROVIDER (descriptors missing or of another version), -ENOMEM, -errno.
  */

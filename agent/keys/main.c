@@ -195,6 +195,7 @@ static void tear_down(struct keys *k)
 	keystore_free(k->store);
 	loop_free(k->loop);
 	secbytes_done(&k->seal_key);
+	OPENSSL_cleanup(); /* its tables are on our heap (heap.c) */
 }
 
 int main(int argc, char **argv)
@@ -220,5 +221,5 @@ int main(int argc, char **argv)
 	tear_down(&k);
 	if (err)
 		log_fatal("a sibling broke the rules", err);
-	return 0;
+	return role_end(0);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #define FUSE_DIR "credentials" /* of the run directory */
 #define STORED_TREE "tree"
 #define STORED_FUSE "fuse"
+#define STORED_STATE "fuse-state"
 
 /* Also a mark: only a mount with this name is ours to take away. */
 static void mount_name(const struct svidd *d, char name[static 64])
@@ -115,49 +117,64 @@ static int mount_on(const char *path, const char *name, struct identity core, in
 	return err;
 }
 
-static int fuse_new(struct svidd *d, const char *path, const char *name, int *ret_fd, char *why)
+static int fuse_mount(struct svidd *d, const char *path, const char *name, char *why)
 {
+	struct delivery_point *v = &d->delivery;
 	int err = unmount_ours(path, name);
-	int fd;
 
 	if (err)
 		return failed(why, err, "cannot unmount what an earlier svidd left", "umount -l, then start svidd again");
 	if (what_is_mounted(path, name) == MOUNTED_OTHER)
 		return failed(why, -EBUSY, path, "something else is mounted there: unmount it, or choose another --tree-dir");
-	fd = open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
+	v->state = memfd_create("svid-fuse", MFD_CLOEXEC);
+	v->fd = open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (v->fd < 0 || v->state < 0)
 		return failed(why, -errno, "cannot open /dev/fuse", "modprobe fuse");
-	err = mount_on(path, name, d->who[ROLE_CORE], fd);
-	if (err) {
-		close(fd);
-		return failed(why, err, path,
-			      "cannot mount there: svidd needs CAP_SYS_ADMIN, and a directory that is root's own");
-	}
-	*ret_fd = fd;
-	return 0;
+	err = mount_on(path, name, d->who[ROLE_CORE], v->fd);
+	return err ? failed(why, err, path,
+			    "cannot mount there: svidd needs CAP_SYS_ADMIN, and a directory that is root's own") :
+		     0;
+}
+
+static void close_point(struct delivery_point *v)
+{
+	if (v->fd >= 0)
+		close(v->fd);
+	if (v->state >= 0)
+		close(v->state);
+	v->fd = v->state = -1;
+}
+
+/* A mount without its state is no use: the next svid-core could not know what the one before had read. */
+static bool take_kept_fuse(struct delivery_point *v, const char *path, const char *name)
+{
+	bool both = store_take_file(STORED_FUSE, &v->fd);
+
+	both = store_take_file(STORED_STATE, &v->state) && both;
+	if (both && what_is_mounted(path, name) == MOUNTED_OURS)
+		return true;
+	close_point(v);
+	return false;
 }
 
 static int fuse_open(struct svidd *d, char *why)
 {
 	struct delivery_point *v = &d->delivery;
 	char name[64], path[LIM_PATH];
-	int kept = -1, err = place(&d->o, path);
+	int err = place(&d->o, path);
 
 	if (err)
 		return failed(why, err, d->o.tree_dir ? d->o.tree_dir : d->o.run_dir, "choose another --tree-dir");
 	mount_name(d, name);
-	if (store_take_file(STORED_FUSE, &kept) && what_is_mounted(path, name) == MOUNTED_OURS) {
-		v->fd = kept;
-	} else {
-		if (kept >= 0)
-			close(kept);
-		err = fuse_new(d, path, name, &v->fd, why);
-	}
-	if (err)
+	if (!take_kept_fuse(v, path, name))
+		err = fuse_mount(d, path, name, why);
+	if (err) {
+		close_point(v);
 		return err;
+	}
 	v->how = DELIVERY_FUSE;
 	memcpy(v->path, path, sizeof(v->path));
-	v->stored = store_put(STORED_FUSE, v->fd);
+	v->stored = store_put(STORED_FUSE, v->fd) && store_put(STORED_STATE, v->state);
 	return 0;
 }
 
@@ -206,6 +223,7 @@ static void forget_others(struct svidd *d)
 		if (place(&d->o, path) == 0 && unmount_ours(path, name))
 			log_warn(EV_CONFIG, KV("what", V_S("a stale mount stays")), KV("path", V_S(path)));
 		store_forget(STORED_FUSE);
+		store_forget(STORED_STATE);
 	}
 	if (d->delivery.how != DELIVERY_SYSFS)
 		store_forget(STORED_TREE);
@@ -244,11 +262,21 @@ int delivery_open(struct svidd *d, unsigned int wanted)
 	return 0;
 }
 
+static int send_one(struct chan *core, enum fd_kind kind, int fd)
+{
+	return chan_put_fds(core, P_FD, 0, &fd, 1, .kind = kind);
+}
+
 int delivery_send(const struct delivery_point *v, struct chan *core)
 {
-	if (v->fd < 0)
+	int err;
+
+	if (v->how == DELIVERY_SYSFS)
+		return send_one(core, FD_KIND_TREE, v->fd);
+	if (v->how != DELIVERY_FUSE)
 		return 0;
-	return chan_put_fds(core, P_FD, 0, &v->fd, 1, .kind = v->how == DELIVERY_SYSFS ? FD_KIND_TREE : FD_KIND_FUSE);
+	err = send_one(core, FD_KIND_FUSE, v->fd);
+	return err ? err : send_one(core, FD_KIND_FUSE_STATE, v->state);
 }
 
 void delivery_end(struct delivery_point *v)
@@ -256,8 +284,6 @@ void delivery_end(struct delivery_point *v)
 	if (v->how == DELIVERY_FUSE && !v->stored && umount2(v->path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
 		log_warn(EV_CONFIG, KV("what", V_S("not unmounted")), KV("path", V_S(v->path)),
 			 KV("err", V_S(err_name(-errno))));
-	if (v->fd >= 0)
-		close(v->fd);
-	v->fd = -1;
+	close_point(v);
 	buf_done(&v->notes);
 }

@@ -12,12 +12,13 @@ struct svidd;
 struct delivery_point {
 	unsigned int how; /* DELIVERY_SYSFS, DELIVERY_FUSE or DELIVERY_NONE */
 	int fd;		  /* tree file or /dev/fuse: kept over restarts of svid-core; -1 */
+	int state;	  /* FUSE: memfd as old as the mount, svid-core's; -1 */
 	bool stored;	  /* systemd keeps it for the next svidd */
 	char path[LIM_PATH]; /* where people find it; empty: nowhere */
 	struct buf notes;
 };
 
-#define DELIVERY_INIT { .how = DELIVERY_NONE, .fd = -1, .notes = BUF_INIT(2048) }
+#define DELIVERY_INIT { .how = DELIVERY_NONE, .fd = -1, .state = -1, .notes = BUF_INIT(2048) }
 
 /**
  * delivery_open() - open and mount what @wanted (enum delivery) says, into d->delivery. For DELIVERY_AUTO nothing that

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/base/err.h"
+#include "agent/base/leak.h"
 #include "agent/base/mem.h"
 #include "agent/parent/parent.h"
 #include "agent/parent/store.h"
@@ -116,6 +117,10 @@ static int finish(struct svidd *d, int err)
 	setup_remove(&d->t);
 	if (d->o.remove_pins_at_exit && evidence_unpin(d->o.instance))
 		log_warn(EV_PROVIDER, KV("what", V_S("pins not removed")), KV("instance", V_S(d->o.instance)));
+	super_free(d);
+	loop_free(d->loop);
+	if (d->o.debug_sandbox && leak_check())
+		d->exit_code = 1;
 	return err ? 1 : d->exit_code;
 }
 
@@ -144,6 +149,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_init("svidd", (enum log_level)d.o.log_level);
+	leak_one(leak_arg("svidd"));
 	if (geteuid() != 0)
 		log_fatal("svidd must be started as root", -EPERM);
 	if (d.o.remove_pins) {

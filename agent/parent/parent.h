@@ -47,7 +47,7 @@ struct child {
 enum phase {
 	PHASE_RUN,
 	PHASE_DRAIN,	 /* svid-core finishes what it holds */
-	PHASE_STOP_CORE, /* SIGTERM sent to svid-core */
+	PHASE_STOP_CORE, /* svid-core is to end now */
 	PHASE_STOP_REST,
 };
 
@@ -87,6 +87,9 @@ MUST int super_launch(struct svidd *d, struct launch *l, pid_t *ret_pid);
 
 /** super_stop() - draining stop; at once when called again or with @hard. */
 void super_stop(struct svidd *d, bool hard);
+
+/** super_free() - after the last child: what is kept of them. */
+void super_free(struct svidd *d);
 
 /** super_drained() - svid-core has finished (or had its time): on with the stop. */
 void super_drained(struct svidd *d);

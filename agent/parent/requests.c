@@ -99,7 +99,9 @@ static int make_front_fds(struct front_fds *f)
 static int launch_front(struct svidd *d, unsigned int number, const struct front_fds *f, pid_t *ret_pid)
 {
 	const int fds[] = { f->core[1], f->keys[1], evidence_words(d->evidence) };
-	struct launch l = { .role = ROLE_FRONT, .index = number, .fds = fds, .n_fds = ARRAY_SIZE(fds), .log_fd = f->log[1] };
+	/* Debugging, what it says after svid-core's end counts as well. */
+	struct launch l = { .role = ROLE_FRONT, .index = number, .fds = fds, .n_fds = ARRAY_SIZE(fds),
+			    .log_fd = d->o.debug_sandbox ? STDERR_FILENO : f->log[1] };
 
 	return super_launch(d, &l, ret_pid);
 }
@@ -183,9 +185,8 @@ static int on_kill(struct chan *c, struct chan_msg *m)
 
 static int launch_compiler(struct svidd *d, int pair_end, pid_t *ret_pid)
 {
-	static const char *const argv[] = { "svid", "compile", NULL };
 	int fds[] = { pair_end, -1, -1 };
-	struct launch l = { .role = ROLE_POLICY, .fds = fds, .n_fds = ARRAY_SIZE(fds), .log_fd = STDERR_FILENO, .argv = argv };
+	struct launch l = { .role = ROLE_POLICY, .fds = fds, .n_fds = ARRAY_SIZE(fds), .log_fd = STDERR_FILENO };
 	int err = boot_policy_fds(&d->o, &fds[1], &fds[2]);
 
 	if (err)

@@ -11,13 +11,15 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
+#include "agent/base/leak.h"
+#include "agent/base/mem.h"
 #include "agent/parent/parent.h"
 
 #define HEALTHY_NS (10 * NS_PER_S)
 #define DELAY_FIRST (100 * NS_PER_MS)
 #define DELAY_MAX (30 * NS_PER_S)
 #define STALE_NS (500 * NS_PER_MS) /* fronts of a dead svid-core end by themselves, or are ended */
-#define TERM_NS NS_PER_S
+#define TERM_NS NS_PER_S /* from hanging up to SIGKILL */
 
 static void advance_stop(struct svidd *d);
 static void start(struct child *c);
@@ -27,12 +29,18 @@ static const char *const level_names[] = { "error", "warn", "info", "debug" };
 int super_launch(struct svidd *d, struct launch *l, pid_t *ret_pid)
 {
 	char log_arg[16], index_arg[24];
-	const char *argv[] = { roles[l->role].program, log_arg, index_arg, d->o.debug_sandbox ? "--sandbox=log" : NULL, NULL };
+	bool compiles = l->role == ROLE_POLICY;
+	const char *options[] = { log_arg, index_arg, d->o.debug_sandbox ? "--sandbox=log" : NULL,
+				  leak_arg(compiles ? "svid-compile" : roles[l->role].program) };
+	const char *argv[2 + ARRAY_SIZE(options) + 1] = { roles[l->role].program, compiles ? "compile" : NULL };
+	size_t n = compiles ? 2 : 1;
 
 	snprintf(log_arg, sizeof(log_arg), "--log=%s", level_names[d->o.log_level]);
 	snprintf(index_arg, sizeof(index_arg), "--index=%u", l->index);
-	if (!l->argv)
-		l->argv = argv;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i])
+			argv[n++] = options[i];
+	l->argv = argv;
 	l->exec_fd = d->exec_fds[l->role];
 	l->who = d->who[l->role];
 	return launch(l, ret_pid);
@@ -89,6 +97,12 @@ static void log_exit(const struct child *c, int status)
 	       KV("lived_ms", V_U((clock_boot_ns() - c->started) / NS_PER_MS)));
 }
 
+/* Whoever debugs may be slow, and so is a role that looks for leaks at its end. */
+static uint64_t patience(const struct svidd *d, uint64_t ns)
+{
+	return d->o.debug_sandbox ? 20 * ns : ns;
+}
+
 /* Fronts see their channel to svid-core close and end; one that does not is ended (A22). */
 static void core_gone(struct svidd *d)
 {
@@ -99,7 +113,7 @@ static void core_gone(struct svidd *d)
 	loop_timer_stop(&d->core_silent);
 	super_kill(&d->policy);
 	d->compile_again = false;
-	if (loop_timer_in(d->loop, &d->stale_fronts, STALE_NS))
+	if (loop_timer_in(d->loop, &d->stale_fronts, patience(d, STALE_NS)))
 		log_fatal("timer", -ENOMEM);
 }
 
@@ -362,9 +376,11 @@ static void for_each(struct svidd *d, void (*fn)(struct child *c))
 	fn(&d->keys);
 }
 
-static void term(struct child *c)
+/* Everybody ends by itself when its channel closes; a front and an undertaker by that to svid-core. */
+static void hang_up(struct child *c)
 {
-	if (c->pid && c->role != ROLE_FRONT) /* a front ends when svid-core is gone */
+	chan_free(take(&c->chan));
+	if (c->pid && c->role == ROLE_POLICY) /* which reads nothing */
 		kill(c->pid, SIGTERM);
 }
 
@@ -391,7 +407,7 @@ static bool any_alive(const struct svidd *d)
 
 static void stop_in(struct svidd *d, uint64_t ns)
 {
-	if (loop_timer_in(d->loop, &d->stop_timer, ns))
+	if (loop_timer_in(d->loop, &d->stop_timer, patience(d, ns)))
 		log_fatal("stop timer", -ENOMEM);
 }
 
@@ -400,7 +416,7 @@ static void advance_stop(struct svidd *d)
 {
 	if (d->phase <= PHASE_STOP_CORE && !d->core.pid) {
 		d->phase = PHASE_STOP_REST;
-		for_each(d, term);
+		for_each(d, hang_up);
 		stop_in(d, TERM_NS);
 	}
 	if (d->phase == PHASE_STOP_REST && !any_alive(d))
@@ -424,7 +440,7 @@ void super_drained(struct svidd *d)
 	if (d->phase != PHASE_DRAIN)
 		return;
 	d->phase = PHASE_STOP_CORE;
-	term(&d->core);
+	hang_up(&d->core);
 	stop_in(d, TERM_NS);
 	advance_stop(d);
 }
@@ -457,4 +473,15 @@ static void dump(struct child *c)
 void super_dump(struct svidd *d)
 {
 	for_each(d, dump);
+}
+
+static void forget(struct child *c)
+{
+	chan_free(take(&c->chan));
+}
+
+void super_free(struct svidd *d)
+{
+	for_each(d, forget);
+	mem_free(take(&d->fronts));
 }

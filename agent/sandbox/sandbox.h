@@ -120,4 +120,13 @@ struct role_args role_start(int argc, char **argv, const char *name, unsigned in
  */
 MUST int sandbox_enter(const struct sandbox_plan *plan);
 
+/**
+ * sandbox_is_off() - true in a sanitizer build under --sandbox=log only: such a role stays outside of its cage, so that it
+ * can look for leaks at its end.
+ */
+bool sandbox_is_off(void);
+
+/** role_end() - the end of a role's main, once it has freed what it had: the exit status, 1 instead of 0 with a leak. */
+int role_end(int status);
+
 #endif

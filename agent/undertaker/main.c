@@ -79,6 +79,7 @@ static int serve(void)
 		err = handle(&m, &held);
 		ipc_msg_done(&m);
 	}
+	buf_done(&scratch);
 	return err;
 }
 
@@ -94,5 +95,5 @@ int main(int argc, char **argv)
 	/* What is held goes with us: a process that ends waits for no peer. */
 	if (err != -ERR_CLOSED)
 		log_fatal("undertaker", err);
-	_exit(0);
+	_exit(role_end(0));
 }

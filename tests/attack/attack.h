@@ -20,6 +20,7 @@ struct options {
 	const char *evil;	/* path of the evil copy */
 	const char *variant;	/* which form of the attack; "" is the first */
 	const char *how;	/* a way of ways.h, a folder, or "" */
+	const char *file;	/* of the credential tree */
 	const char *who;	/* how the line with the outcome starts */
 	int fd;			/* an inherited descriptor, -1 when none */
 	int pid;		/* another process, 0 when none */
@@ -58,6 +59,7 @@ extern const struct command rewrite_commands[];
 extern const struct command flood_commands[];
 extern const struct command supervise_commands[];
 extern const struct command sharing_commands[];
+extern const struct command tree_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each attack of DESIGN.md section 3, against `attestation: socket` and against the tier named by TIER.
 
-TIER=bpf-tp|bpf-lsm|bpf-fentry (default: what svidd's `auto` takes, here bpf-tp)   T=A3: only these
+TIER=bpf-tp|bpf-lsm|bpf-fentry|kmod (default: what svidd's `auto` takes, here bpf-tp)   T=A3: only these
 SOCKET=no: not against socket    THIN=1: one form of each (in emulation)    RESULTS=1: a line per result for the VM's
 parent. An attack that a tier stops must fail there; one that the reference stops nowhere must succeed in socket.
 """
@@ -21,8 +21,10 @@ import digest_scenarios as d  # noqa: E402
 import process_scenarios as p  # noqa: E402
 import scenarios as s  # noqa: E402
 import table  # noqa: E402
-from product import SLOW, Failed, Product, Skipped  # noqa: E402
+import tree_scenarios as t  # noqa: E402
+from product import SLOW, Failed, Product, Skipped, load_module  # noqa: E402
 
+DELIVERY = os.environ.get("DELIVERY", "none")  # of the credential tree: sysfs, fuse
 SAFE = ("no identity", "cut", "refused", "no answer")
 CUT_SLACK_MS = 50  # of the scheduler, beyond the 100 ms of the design
 
@@ -40,6 +42,8 @@ RULES = {
     "held": lambda o: re.search(r" ([3-9]\d\d|\d{4,}) held$", o) is not None,
     "little": lambda o: re.fullmatch(r"\d{1,3} KB of audit", o) is not None,
     "served": lambda o: o == "served",
+    "returns": lambda o: returns_in_time(o),
+    "clean": lambda o: returns_in_time(o) or re.fullmatch(r"(content|ETIMEDOUT) after [1-5]?\d{1,3} ms", o) is not None,
     "once": lambda o: o == "hashed once",
     "named": lambda o: o.startswith("no identity, ") and o.endswith(" named") and not o.endswith("not named"),
     "traced": lambda o: o == "SVID stolen, not enforced",
@@ -51,6 +55,12 @@ RULES = {
 def closed_in_time(outcome, more_ms=0):
     took = re.fullmatch(r"closed after (-?\d+) ms", outcome)
     return took is not None and int(took.group(1)) <= (s.CUT_MS + CUT_SLACK_MS + more_ms) * SLOW
+
+
+def returns_in_time(outcome):
+    """Within a second, with an error that says that there is nothing, or with what a new agent gave."""
+    found = re.fullmatch(r"(ENOENT|ENODEV|EACCES|EAGAIN|EIO|ENOTCONN|ECONNABORTED|content|gone) after (\d+) ms", outcome)
+    return found is not None and int(found.group(2)) <= 1000 * SLOW
 
 
 SERVED_MS = 2000  # beside a flood, which may have all the CPUs but for what is served
@@ -323,6 +333,43 @@ def cases():
                "the same front")
 
 
+def tree_cases():
+    """Files of the credential tree. Each read asks who reads, and socket mode asks /proc: what lies to /proc steals."""
+    asked = "the reader is asked for at each read, and /proc says evil"
+    served = {"socket": "served", "else": "served"}
+    back = {"socket": "returns", "else": "returns"}
+    taken = [form(t.a13_descriptor, OBTAINED[i % 3], way) for i, way in enumerate(t.WAYS)]
+    yield Case("A13", "two programs of one user read self/: each its own", ([t.others_own], []), served, "no files")
+    yield Case("A13", "honest reads: by io_uring x3, splice, in pieces", ([form(t.honest_ways, [
+        "read", "readv", "splice", "sendfile", "uring", "uring-worker", "uring-sqpoll"])], []), served, "no files")
+    yield Case("A13", "honest reads: by a thread, by a fork", ([form(t.honest_process, v) for v in ("thread", "fork")], []), served,
+               "no files")
+    yield Case("A13", "honest read in a container", ([t.honest_container], []), served, "no files")
+    yield Case("A13", "evil of the same user reads; cat", ([form(t.a13_plain, n) for n in ("self", "trusted")] +
+               [form(t.a13_cat, n) for n in ("self", "trusted")], []), {}, "no files", asked)
+    yield Case("A13", "trusted's descriptor in other hands: 11 ways of reading", (taken, []), {}, "no files", asked)
+    yield Case("A13", "trusted reads half, execs evil, also by a thread", ([form(t.a13_exec, v, w) for v in ("", "thread")
+               for w in ("read", "pread", "uring")], []), {}, "no files", asked)
+    yield Case("A13", "trusted has cat read, by a shell that forks once more", ([form(t.a13_helper, v) for v in ("", "shell")], []),
+               {}, "no files", asked)
+    yield Case("A13", "by /proc/PID/root and /proc/PID/fd of trusted", ([form(t.a13_by_proc, k) for k in ("root", "fd")], []), {},
+               "no files", asked)
+    yield Case("A13", "reader's process becomes trusted, agent late", ([t.a13_late], []), {}, "no files",
+               "who waits in read() cannot become another")
+    yield Case("A13", "the same file of self/ mapped by two programs", ([t.a13_mapping], []), {}, "no files",
+               "nothing is kept in the page cache")
+    yield Case("A13", "trusted in a user namespace of the attacker", ([t.userns], []), {}, "no files")
+    for text, attack in (("evil bind-mounted over trusted", form(s.a10, "bind")), ("its link says trusted", s.a15),
+                         ("evil over trusted by its own overlayfs", p.a10_overlay)):
+        yield Case("A13", f"file read by evil: {text}", ([t.over_tree(attack)], []), {}, "no files")
+    yield Case("A13", "file read by trusted with LD_PRELOAD", ([t.over_tree(s.a12_library, "LD_PRELOAD")], []), {}, "no files")
+    yield Case("A23", "reader waits: its identity is withdrawn", ([form(t.a23, "revoked")], []), back, "no files")
+    yield Case("A23", "reader waits: it is killed", ([form(t.a23, "killed")], []), back, "no files")
+    yield Case("A23", "reader waits: the agent dies", ([form(t.a23, "agent")], []), {"socket": "clean", "else": "clean"}, "no files")
+    yield Case("A23", "reader waits: svidd is stopped", ([t.a23_stop], []), back, "no files")
+    yield Case("A23", "reader waits: svidd dies, the module leaves", ([t.module_leaves], []), back, "no files")
+
+
 def a14_cases():
     by_uid = "uids are counted in every mode"
     everywhere = {"socket": "bounded", "else": "bounded"}
@@ -389,10 +436,10 @@ class Runner:
         why = "" if os.environ.get("THIN") and lab in self.controlled else self.control(lab, "before")
         if why:
             return "not made", "failed", why
-        svidd, roles = lab.process, lab.vital()
+        svidd, roles, lab.killed = lab.process, lab.vital(), False
         said, verdict, why = self.play(lab, case)
         after = self.control(lab, "after")
-        if lab.process is svidd and lab.vital() != roles:
+        if lab.process is svidd and lab.vital() != roles and not lab.killed:
             after = f"svid-core or svid-keys died: {lab.tail()}"
         self.controlled = {lab} if not after else set()
         return (said, "failed", after) if after else (said, verdict, why)
@@ -443,15 +490,17 @@ def wanted(case):
 def main():
     tier = os.environ.get("TIER") or strongest()
     label = f"{tier} {os.environ['VM']}" if os.environ.get("VM") else tier
+    if tier == "kmod" or DELIVERY == "sysfs":
+        load_module()
     top = tempfile.mkdtemp(prefix="svid-attack-")
-    labs = [Product(t, top) for t in (["socket"] if os.environ.get("SOCKET") != "no" else []) + [tier]
-            if os.environ.get("ONLY", t) == t]
+    labs = [Product(name, top, delivery=DELIVERY) for name in
+            (["socket"] if os.environ.get("SOCKET") != "no" else []) + [tier] if os.environ.get("ONLY", name) == name]
     runner = Runner(labs, label)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         for lab in labs:
             lab.start()
-        for number, case in enumerate([*cases(), *a14_cases(), *last_cases()]):
+        for number, case in enumerate([*cases(), *a14_cases(), *(tree_cases() if DELIVERY != "none" else []), *last_cases()]):
             if wanted(case):
                 runner.line(number, case)
     except Failed as why:

@@ -4,6 +4,7 @@
  * Runs in svid-attack. What is done with it: fork_exec.c, fd_pass.c and their neighbours.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/attack/attack.h"
+#include "tests/attack/tree.h"
 
 #define FRAME_DATA 0
 #define FRAME_HEADERS 1
@@ -52,15 +54,24 @@ static size_t field(uint8_t *to, const char *name, const char *value)
 }
 
 static bool by_sds;
+static const char *asked_by; /* as the command line has it */
+static int file_error;
 
 void client_ask_by(const char *service)
 {
+	asked_by = strdup(service); /* argv may be overwritten (A9) */
 	by_sds = strcmp(service, "sds") == 0;
 }
 
-bool client_asks_sds(void)
+const char *client_asks_by(void)
 {
-	return by_sds;
+	return asked_by;
+}
+
+/* A file of the credential tree instead of a connection. */
+static bool by_file(void)
+{
+	return asked_by && *asked_by == '/';
 }
 
 static size_t text_field(uint8_t *to, uint8_t number, const char *value)
@@ -307,8 +318,14 @@ bool answer_over(const struct answer *a)
 int client_open(const char *path)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
+	if (by_file()) {
+		fd = open(asked_by, O_RDONLY | O_CLOEXEC);
+		file_error = fd < 0 ? errno : 0;
+		return fd;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die("socket");
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
@@ -363,6 +380,12 @@ void client_ask(int fd, struct answer *a, int wait_ms)
 {
 	struct request r;
 
+	if (by_file()) {
+		a->error = file_error;
+		if (!file_error)
+			tree_take(fd, "", a);
+		return;
+	}
 	request_build(&r);
 	/* after a failed send the reason may still be there to be read */
 	if (client_send(fd, a, r.bytes, r.len) && a->error)

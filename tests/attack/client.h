@@ -36,11 +36,14 @@ struct answer {
 	bool garbage;
 };
 
-/** client_ask_by() - "sds": requests are StreamSecrets from now on; else FetchX509SVID. What is executed inherits it. */
+/**
+ * client_ask_by() - "sds": requests are StreamSecrets from now on; a path: client_open() opens it and client_ask() reads it;
+ * else FetchX509SVID. What is executed inherits it.
+ */
 void client_ask_by(const char *service);
 
-/** client_asks_sds() - whether it was "sds". */
-bool client_asks_sds(void);
+/** client_asks_by() - what it was; NULL: nothing was said. */
+const char *client_asks_by(void);
 
 /** request_build() - the request as the first stream of a connection: preface, SETTINGS, HEADERS, one empty message. */
 void request_build(struct request *ret_request);

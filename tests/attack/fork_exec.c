@@ -49,7 +49,7 @@ static void vfork_child(const struct options *o, int fd)
 {
 	char fd_word[32], wait_word[32], delay_word[32];
 	char *argv[] = {(char *)o->evil, is_how(o, "early") ? "read-fd-sync" : "ask-fd", fd_word, wait_word, delay_word,
-			client_asks_sds() ? "ask=sds" : NULL, NULL};
+			client_asks_by() ? (char *)word_text("ask", client_asks_by()) : NULL, NULL};
 	char *env[] = {NULL};
 	pid_t pid;
 

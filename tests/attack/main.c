@@ -16,6 +16,7 @@ static const struct command *const families[] = {
 	ucred_commands,	     io_uring_commands,	 rights_flood_commands,
 	borrowed_commands,   fuse_commands,	 rewrite_commands,
 	flood_commands,	     supervise_commands, sharing_commands,
+	tree_commands,
 };
 
 static const struct command *find(const char *name)
@@ -51,7 +52,7 @@ static void option(struct options *o, const char *key, size_t len, const char *v
 		{"variant", &o->variant, NULL}, {"how", &o->how, NULL},		{"fd", NULL, &o->fd},
 		{"pid", NULL, &o->pid},		{"count", NULL, &o->count},	{"wait", NULL, &o->wait_ms},
 		{"delay", NULL, &o->delay_ms},	{"uid", NULL, &o->uid},		{"who", &o->who, NULL},
-		{"workers", NULL, &o->workers},
+		{"workers", NULL, &o->workers}, {"file", &o->file, NULL},
 	};
 
 	if (len == 3 && memcmp(key, "ask", len) == 0)
@@ -70,7 +71,7 @@ static void option(struct options *o, const char *key, size_t len, const char *v
 
 int main(int argc, char **argv)
 {
-	struct options o = {.socket = "", .trusted = "", .evil = argv[0], .variant = "", .how = "", .who = "caller", .fd = -1,
+	struct options o = {.socket = "", .trusted = "", .evil = argv[0], .variant = "", .how = "", .file = "", .who = "caller", .fd = -1,
 			    .wait_ms = 3000, .uid = 1000, .words = argv};
 	const struct command *c = argc > 1 ? find(argv[1]) : NULL;
 	const char *eq;

@@ -65,6 +65,16 @@ def processes():
                 yield int(name), found[0], found[1]
 
 
+def module_file():
+    """The kernel module for this kernel; in the VM only."""
+    version = os.environ.get("VM", "")
+    return os.path.join(ROOT, "build/kmod", version, "svid.ko") if version else None
+
+
+def load_module():
+    subprocess.run(["insmod", module_file()], check=True)
+
+
 def resume(pids):
     """After SIGSTOP. A front that svid-core gave up meanwhile is gone, which is right."""
     for pid in pids:
@@ -145,8 +155,9 @@ class Product:
 
     count = 0
 
-    def __init__(self, tier, top, wrap=()):
+    def __init__(self, tier, top, wrap=(), delivery="none"):
         Product.count += 1
+        self.delivery = delivery
         self.tier, self.top, self.wrap = tier, os.path.join(top, f"{tier}-{Product.count}"), list(wrap)
         self.ids = 62000 + 10 * Product.count  # svid-keys' locked memory is bounded by user
         self.name = f"attack-{os.getpid()}-{Product.count}"
@@ -155,6 +166,8 @@ class Product:
         self.socket = os.path.join(self.top, "run/public/api.sock")
         self.trusted, self.evil = os.path.join(self.bin, "trusted"), os.path.join(self.bin, "evil")
         self.process = self.log = None
+        self.tree = {"fuse": os.path.join(self.top, "run/credentials"), "sysfs": "/sys/kernel/svid/credentials"}.get(delivery)
+        self.killed = False  # a scenario had svid-core die
         self.words = {}  # options of every player that is not said otherwise
         for d in (self.policy, self.bin, self.sbin, self.top + "/state", self.top + "/loose"):
             os.makedirs(d, exist_ok=True)
@@ -211,7 +224,7 @@ class Product:
         argv = [os.path.join(self.sbin, "svidd"), "--config", self.top + "/svid.yaml", "--policy-dir", self.policy,
                 "--run-dir", self.top + "/run", "--state-dir", self.top + "/state", "--audit", self.top + "/audit.log",
                 "--instance", self.name, "--ids", str(self.ids), "--attestation", self.tier,
-                "--delivery", "none"]
+                "--delivery", self.delivery]
         if self.tier == "socket":
             argv.append("--allow-socket-attestation")
         self.log = open(os.path.join(self.top, "log"), "ab")  # pylint: disable=consider-using-with
@@ -284,21 +297,35 @@ class Product:
         with open(os.path.join(self.top, "log"), encoding="utf-8", errors="replace") as f:
             return sum(int(n) for n in re.findall(r'event="evidence lost" events=(\d+)', f.read()))
 
-    def children(self, comm):
-        """Pids of our own children with that name."""
+    def descendants(self):
+        """{pid: name} of all that svidd started."""
         every = list(processes())
         mine, grew = {self.process.pid}, True
         while grew:
             more = {pid for pid, _, parent in every if parent in mine} - mine
             mine |= more
             grew = bool(more)
-        return [pid for pid, name, _ in every if pid in mine and name == comm[:15]]
+        return {pid: name for pid, name, _ in every if pid in mine and pid != self.process.pid}
+
+    def children(self, comm):
+        """Pids of our own children with that name."""
+        return [pid for pid, name in self.descendants().items() if name == comm[:15]]
 
     def signal_all(self, comm, number):
         pids = self.children(comm)
         for pid in pids:
             os.kill(pid, number)
         return pids
+
+    def kill(self):
+        """svidd and what it started, without a word of farewell."""
+        pids = [self.process.pid, *self.descendants()]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
 
     def stop(self):
         if self.process is None:

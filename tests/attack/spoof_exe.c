@@ -24,7 +24,8 @@ extern char **environ;
 static void exec_fd(const struct options *o, int fd)
 {
 	char socket_word[300], wait_word[32];
-	char *argv[] = {(char *)o->trusted, "fetch", socket_word, wait_word, "who=thief", NULL};
+	char *argv[] = {(char *)o->trusted, "fetch", socket_word, wait_word, "who=thief",
+			client_asks_by() ? (char *)word_text("ask", client_asks_by()) : NULL, NULL};
 
 	snprintf(socket_word, sizeof(socket_word), "socket=%s", o->socket);
 	snprintf(wait_word, sizeof(wait_word), "wait=%d", o->wait_ms);

@@ -7,7 +7,7 @@ import sys
 from product import ROOT
 
 FOLDER = os.path.join(ROOT, "build/check")
-COLUMNS = ["socket", "bpf-tp", "bpf-lsm 6.1", "bpf-lsm 6.12", "bpf-fentry 6.1", "bpf-fentry 6.12"]
+COLUMNS = ["socket", "bpf-tp", "bpf-lsm 6.1", "bpf-lsm 6.12", "bpf-fentry 6.1", "bpf-fentry 6.12", "kmod 6.1", "kmod 6.12"]
 
 
 def merge(results, whole=False):

@@ -80,8 +80,8 @@ static void exec_list(const char *path, const char *command, va_list ap)
 
 	while ((w = va_arg(ap, const char *)) && n < WORDS_MAX - 1)
 		argv[n++] = w;
-	if (client_asks_sds() && n < WORDS_MAX - 1)
-		argv[n++] = "ask=sds";
+	if (client_asks_by() && n < WORDS_MAX - 1)
+		argv[n++] = word_text("ask", client_asks_by());
 	execve(path, (char **)argv, environ);
 	die(path);
 }

@@ -207,3 +207,19 @@ ssize_t ring_move(int fd, void *bytes, size_t len, bool sends, enum ring_mode mo
 	errno = -res;
 	return -1;
 }
+
+ssize_t ring_fetch(int fd, void *bytes, size_t len, size_t off, enum ring_mode mode)
+{
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	int res;
+
+	ring_open(&ring, mode);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_read(sqe, fd, bytes, len, off);
+	res = ring_run(&ring, sqe, mode);
+	if (res >= 0)
+		return res;
+	errno = -res;
+	return -1;
+}

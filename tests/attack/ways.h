@@ -26,4 +26,7 @@ int ring_connect(const char *path, enum ring_mode mode);
 /** ring_move() - send or receive through an io_uring of its own. As read(2): -1 and errno. */
 ssize_t ring_move(int fd, void *bytes, size_t len, bool sends, enum ring_mode mode);
 
+/** ring_fetch() - read a file at @off through an io_uring of its own. As pread(2): -1 and errno. */
+ssize_t ring_fetch(int fd, void *bytes, size_t len, size_t off, enum ring_mode mode);
+
 #endif

@@ -178,6 +178,25 @@ static void expected_tier_follows_from_the_settings(void **state)
 	patient.kernel = "6.1.0";
 }
 
+static void module_and_fuse_decide_on_the_tree(void **state)
+{
+	(void)state;
+	assert_int_equal(examine("module"), FINDING_OK);
+	assert_int_equal(examine("delivery-expected"), FINDING_WARN);
+	file("/dev/fuse", "");
+	assert_int_equal(examine("delivery-expected"), FINDING_OK);
+	file("/sys/module/svid/refcnt", "0");
+	assert_int_equal(examine("module"), FINDING_FAIL);
+	file("/dev/svid", "");
+	assert_int_equal(examine("module"), FINDING_OK);
+	/* and it is a tier where BPF is not */
+	assert_int_equal(tier("6.1.0", "capability,bpf", "none integrity [confidentiality]", true), FINDING_OK);
+	patient.kernel = "6.1.0";
+	gone("/dev/svid");
+	gone("/dev/fuse");
+	gone("/sys/module/svid/refcnt");
+}
+
 static void what_the_agent_says_of_itself_counts(void **state)
 {
 	static const struct {
@@ -186,6 +205,10 @@ static void what_the_agent_says_of_itself_counts(void **state)
 	} cases[] = {
 		{ "serving", "{\"serving\":true}", FINDING_OK },
 		{ "serving", "{\"serving\":false,\"holds\":[{\"what\":\"audit\",\"why\":\"\\u001b\"}]}", FINDING_FAIL },
+		{ "tree", "{\"tree\":{\"delivery\":\"sysfs\",\"path\":\"/sys/kernel/svid/credentials\"}}", FINDING_OK },
+		{ "tree", "{\"tree\":{\"delivery\":\"none\",\"path\":\"\"}}", FINDING_OK },
+		{ "tree", "{\"tree\":{\"delivery\":\"none\",\"path\":\"/x\",\"err\":\"Input/output error\"}}", FINDING_FAIL },
+		{ "tree", "{}", FINDING_OK },
 		{ "documents", "{\"documents\":{\"stale\":[]}}", FINDING_OK },
 		{ "documents", "{\"documents\":{\"stale\":[\"a\"]}}", FINDING_WARN },
 		{ "settings", "{\"restart_needed\":[]}", FINDING_OK },
@@ -323,6 +346,7 @@ int main(void)
 		cmocka_unit_test(settings_of_the_kernel_are_read),
 		cmocka_unit_test(mounts_decide_on_cgroups_and_bpffs),
 		cmocka_unit_test(expected_tier_follows_from_the_settings),
+		cmocka_unit_test(module_and_fuse_decide_on_the_tree),
 		cmocka_unit_test(what_the_agent_says_of_itself_counts),
 		cmocka_unit_test(clock_must_be_plausible_and_should_be_synchronised),
 		cmocka_unit_test(socket_must_be_open_to_all_in_a_closed_directory),

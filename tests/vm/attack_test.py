@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The attacks of tests/attack on stock Debian kernels: bpf-lsm as users get it, bpf-fentry with an LSM list without bpf.
+"""The attacks of tests/attack on stock Debian kernels: bpf-lsm as users get it, bpf-fentry with an LSM list without bpf, kmod.
 
 Two VMs at a time; results come back as lines on their consoles and go into the attack table.
 VMS="6.1:bpf-lsm" runs only that one; T as in tests/attack/attack_test.py.
@@ -22,26 +22,28 @@ import digest_scenarios  # noqa: E402
 import scenarios  # noqa: E402
 import table  # noqa: E402
 
-JOBS = [("6.1", "bpf-lsm"), ("6.12", "bpf-lsm"), ("6.1", "bpf-fentry")]
+# Kernel, tier, where the credential tree is. With sysfs the module is loaded: it may serve the tree alone.
+JOBS = [("6.1", "kmod", "sysfs"), ("6.12", "kmod", "sysfs"), ("6.1", "bpf-lsm", "none"), ("6.12", "bpf-lsm", "sysfs"),
+        ("6.1", "bpf-fentry", "none"), ("6.12", "bpf-fentry", "none")]
 WITHOUT_BPF = "lsm=landlock,lockdown,yama,apparmor"
 LIMIT_S = 420
 SLOW = "6"  # emulation
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped", re.M)
 
 
-def command(kernel, tier):
+def command(kernel, tier, delivery):
     run = [os.path.join(ROOT, "tests/vm/run.sh"), kernel, "--timeout", str(LIMIT_S), "--name", f"attack-{kernel}-{tier}"]
     if tier == "bpf-fentry":
         run += ["--append", WITHOUT_BPF]
-    settings = {"TIER": tier, "SLOW": SLOW, "SOCKET": "no", "THIN": "1", "RESULTS": "1", "T": os.environ.get("T", ""),
+    settings = {"TIER": tier, "SLOW": SLOW, "SOCKET": "no", "THIN": "1", "RESULTS": "1", "DELIVERY": delivery, "T": os.environ.get("T", ""),
                 "PYTHONDONTWRITEBYTECODE": "1"}
     return [*run, "--", "env", *(f"{k}={v}" for k, v in settings.items()), "python3",
             os.path.join(ROOT, "tests/attack/attack_test.py")]
 
 
-def one(kernel, tier, total, results, lock):
+def one(kernel, tier, delivery, total, results, lock):
     begin = time.monotonic()
-    done = subprocess.run(command(kernel, tier), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run(command(kernel, tier, delivery), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=False)
     text = done.stdout.decode(errors="replace").replace("\r", "")
     rows = [json.loads(line[7:]) for line in text.splitlines() if line.startswith("RESULT {")]
@@ -76,9 +78,9 @@ def main():
     digest_scenarios.prepare()
     jobs, total, results = queue.Queue(), [0, 0, 0], []
     only = os.environ.get("VMS", "").split()
-    for kernel, tier in JOBS:
-        if not only or f"{kernel}:{tier}" in only:
-            jobs.put((kernel, tier))
+    for job in JOBS:
+        if not only or ":".join(job[:2]) in only:
+            jobs.put(job)
     shared = (jobs, total, results, threading.Lock())
     workers = [threading.Thread(target=work, args=shared) for _ in range(2)]
     for w in workers:

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every role, after real work and its normal end, has nothing left on its heap.
+
+The roles of the sanitizer build, in the debug mode that leaves their sandboxes off: LeakSanitizer stops the process with
+ptrace and reads /proc, which no cage permits. At its end each says what was lost, and what it forgot to free
+(agent/base/leak.h). SVID_LEAK plants a leak, so that this test is known to be able to fail.
+"""
+import hashlib
+import os
+import re
+import subprocess
+import sys
+
+os.environ["O"] = os.path.join("build", "san")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import case  # noqa: E402  pylint: disable=wrong-import-position
+from agent import ROLES, ROOT, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+
+PROGRAMS = {"svidd", "svid-compile", *ROLES}
+CLIENT = os.path.join(ROOT, "build", "bin", "svid")
+CONFORMANCE = os.path.join(ROOT, "build", "bin", "svid-conformance")
+CLAUSES = os.path.join(ROOT, "conformance", "clauses.tsv")
+FOREIGN = "foreign.example"
+CHECK = re.compile(r'role=(\S+) event="leak check" lost=(\d+) blocks=(\d+)')
+
+
+def launch(agent):
+    case.needs(agent.svidd, CLIENT, CONFORMANCE)
+    agent.extra = ["--debug-sandbox"]
+    agent.start(60)
+
+
+def end(agent):
+    """Stops svidd; of each program that looked, what its processes found: what was lost, and blocks not freed."""
+    code = agent.stop(30)
+    found = {}
+    for program, lost, blocks in CHECK.findall(agent.log()):
+        found.setdefault(program, set()).add((int(lost), int(blocks)))
+    return code, found
+
+
+def works(agent, program, *words, code=0):
+    player = agent.play(program, *words)
+    assert player.finish(60) == code, (words, player.said())
+    return player.other
+
+
+def add_foreign(agent):
+    folder = os.path.join(agent.top, "foreign")
+    os.mkdir(folder)
+    subprocess.run([CONFORMANCE, "--make-foreign", folder], check=True)
+    for name in os.listdir(folder):
+        os.chmod(os.path.join(folder, name), 0o644)
+    assert agent.svid("bundle", "set", FOREIGN, os.path.join(folder, FOREIGN + ".json"))[0] == 0
+    return folder
+
+
+def ask_for_everything(agent, known, client, stranger):
+    """Both kinds of requests and bad ones, by who has identities and by who has none."""
+    foreign, clauses = add_foreign(agent), agent.readable(CLAUSES)
+    assert until(lambda: agent.play(client, "fetch", "jwt", "--audience", "a").finish() == 0, 20), "JWT keys"
+    for only in ("JWT", "SDS", "WIT", "BAD", "HLT", "X"):
+        works(agent, known, "--socket", agent.socket, "--clauses", clauses, "--foreign", foreign, "--wit", "--only", only)
+    for words in (["x509"], ["jwt", "--audience", "a"], ["wit"]):
+        works(agent, client, "fetch", *words)
+        works(agent, stranger, "fetch", *words, code=1)
+    for words in (["status"], ["audit"], ["bundle", "list"], ["policy", "show"], ["explain", str(os.getpid())]):
+        agent.svid(*words)
+
+
+def change_everything(agent, client):
+    """Documents, an executable's digest, a child that dies, SIGHUP, a bundle that goes."""
+    hashed = agent.program("hashed", CLIENT)
+    with open(CLIENT, "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    agent.document("hashed", "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: hashed\nspec:\n"
+                   f"  workloadID: hashed\n  selectors:\n    - unix:sha256: {digest}\n")
+    assert until(lambda: agent.play(hashed, "fetch", "x509").finish() == 0, 20), "digest"
+    agent.remove("hashed")
+    agent.document("broken", "no: document\n")
+    agent.svid("bundle", "delete", FOREIGN)
+    for role in ("svid-keys", "svid-attest", "svid-front"):
+        agent.kill(agent.roles(role)[0])
+    assert until(lambda: agent.play(client, "fetch", "x509").finish() == 0, 20), "after the death of its siblings"
+    assert until(lambda: agent.play(hashed, "fetch", "x509").finish() == 1, 20), "withdrawn"
+
+
+def test_no_role_leaves_anything_on_its_heap():
+    with Agent("leak", more_settings="  profiles:\n    wit: true\n") as agent:
+        known, client = agent.program("known", CONFORMANCE), agent.program("client", CLIENT)
+        stranger = agent.program("stranger", CLIENT)
+        for name, program in {"first": known, "second": known, "client": client}.items():
+            agent.identity(name, program, x509_ttl="10s", more=f"  federatesWith: [{FOREIGN}]\n")
+        launch(agent)
+        watch = agent.play(client, "watch", "x509", "-o", "json")
+        ask_for_everything(agent, known, client, stranger)
+        change_everything(agent, client)
+        assert until(lambda: len(watch.events) + len(watch.other) >= 3, 30), watch.said()
+        code, found = end(agent)
+        assert found == {program: {(0, 0)} for program in PROGRAMS} and code == 0, (code, found)
+
+
+def test_a_leak_of_either_kind_in_any_program_is_found():
+    for i, program in enumerate(sorted(PROGRAMS)):
+        with Agent("planted") as agent:
+            os.environ["SVID_LEAK"] = f"{program}:" + ("lost" if i % 2 else "kept")
+            launch(agent)
+            assert until(lambda: CHECK.search(agent.log()), 10), "svid-compile's end"
+            found = end(agent)[1]
+            del os.environ["SVID_LEAK"]
+            bad = {name: what for name, what in found.items() if what != {(0, 0)}}
+            assert bad == {program: {(i % 2, 1)}}, (program, found)
+
+
+if __name__ == "__main__":
+    case.main(globals())

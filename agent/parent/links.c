@@ -58,6 +58,8 @@ int links_keys(struct svidd *d)
 	if (!err)
 		err = send_peer(d->core.chan, &d->keys, pair[1]);
 	close_pair(pair);
+	if (!err && d->cloud.pid)
+		err = chan_put_fds(d->keys.chan, K_CLOUD, 0, &d->cloud.keys_fd, 1);
 	return err ? err : send_fronts(d);
 }
 
@@ -77,6 +79,15 @@ int links_attest(struct child *c)
 		err = send_peer(core, c, pair[1]);
 	close_pair(pair);
 	return err;
+}
+
+/* svid-keys may be in its back-off: links_keys() brings it then. */
+int links_cloud(const struct child *c, int core_fd)
+{
+	struct svidd *d = c->d;
+	int err = d->keys.chan ? chan_put_fds(d->keys.chan, K_CLOUD, 0, &c->keys_fd, 1) : 0;
+
+	return err ? err : send_peer(d->core.chan, c, core_fd);
 }
 
 int links_undertaker(const struct child *c, int fd)

@@ -27,6 +27,7 @@ static const struct row rows[] = {
 	ROW("--policy-dir", STRING, policy_dir, "DIR    documents (/etc/svid/policy.d)"),
 	ROW("--run-dir", STRING, run_dir, "DIR    public/api.sock, private/admin.sock (/run/svid)"),
 	ROW("--state-dir", STRING, state_dir, "DIR    state.db, sealing.key (/var/lib/svid)"),
+	ROW("--cloud-dir", STRING, cloud_dir, "DIR    cache.db of svid-cloud (/var/lib/svid-cloud)"),
 	ROW("--audit", STRING, audit_path, "FILE   audit log (/var/log/svid-audit.jsonl)"),
 	ROW("--instance", STRING, instance, "NAME   pins are in /sys/fs/bpf/svid-NAME (default)"),
 	ROW("--ids", NUMBER, ids, "BASE   run roles as numeric users BASE, BASE+1, ... instead of names"),

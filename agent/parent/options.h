@@ -13,6 +13,7 @@ struct options {
 	const char *policy_dir;
 	const char *run_dir;
 	const char *state_dir;
+	const char *cloud_dir; /* NULL: the state directory's name and "-cloud" */
 	const char *audit_path;
 	const char *instance;
 	const char *bin_dir; /* NULL: where svidd itself is */

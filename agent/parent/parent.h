@@ -64,6 +64,8 @@ struct svidd {
 	struct child attest[LIM_ATTEST_WORKERS];
 	struct child policy;
 	struct child undertakers[LIM_UNDERTAKERS];
+	struct child cloud;
+	bool cloud_wanted; /* this svid-core said C_CLOUD */
 	struct child *fronts; /* FRONT_SLOTS */
 	unsigned int core_life;
 	bool core_was_ready;
@@ -91,6 +93,9 @@ void super_stop(struct svidd *d, bool hard);
 /** super_free() - after the last child: what is kept of them. */
 void super_free(struct svidd *d);
 
+/** super_want_cloud() - svid-cloud is to run from now on. */
+void super_want_cloud(struct svidd *d);
+
 /** super_drained() - svid-core has finished (or had its time): on with the stop. */
 void super_drained(struct svidd *d);
 
@@ -117,6 +122,9 @@ MUST int links_attest(struct child *c);
 /** links_undertaker() - svid-core's end of the pair with @c. Errors: as chan_send(). */
 MUST int links_undertaker(const struct child *c, int fd);
 
+/** links_cloud() - the ends of svid-cloud's pairs: @core_fd to svid-core, c->keys_fd to svid-keys. Errors: as chan_send(). */
+MUST int links_cloud(const struct child *c, int core_fd);
+
 /** links_audit() - open the audit log again, which may have been moved away; svid-core writes there from now on. */
 void links_audit(struct svidd *d);
 
@@ -132,6 +140,11 @@ void requests_compile(struct svidd *d);
 
 /** requests_exit() - tell svid-core that a child ended; nothing when there is no svid-core. */
 void requests_exit(struct child *c, int status);
+
+/* cloud.c */
+
+/** cloud_launch() - start svid-cloud; @ret_core is svid-core's end of its pair, c->keys_fd svid-keys'. Errors: -errno, -ERR_x. */
+MUST int cloud_launch(struct child *c, int *ret_core);
 
 /* boot.c */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * requests.c - what svid-core may ask of root: six messages of fixed size, each number checked here.
+ * requests.c - what svid-core may ask of root: messages of fixed size, each number checked here.
  * Anything else ends svid-core (super.c starts it again). svidd only.
  */
 #include <errno.h>
@@ -174,6 +174,8 @@ static int on_kill(struct chan *c, struct chan_msg *m)
 		victim = &d->keys;
 	else if (ask.role == ROLE_POLICY && ask.index == 0)
 		victim = &d->policy;
+	else if (ask.role == ROLE_CLOUD && ask.index == 0)
+		victim = &d->cloud;
 	else if (ask.role == ROLE_UNDERTAKER && ask.index < LIM_UNDERTAKERS)
 		victim = &d->undertakers[ask.index];
 	else
@@ -251,6 +253,17 @@ static int on_alive(struct chan *c, struct chan_msg *m)
 	return err ? err : loop_timer_in(d->loop, &d->core_silent, LIM_CORE_SILENT_MS * NS_PER_MS);
 }
 
+static int on_cloud(struct chan *c, struct chan_msg *m)
+{
+	struct svidd *d = chan_owner(c);
+	struct msg_C_CLOUD ask;
+	int err = msg_get_C_CLOUD(m->body, &ask);
+
+	if (!err && d->phase == PHASE_RUN)
+		super_want_cloud(d);
+	return err;
+}
+
 static int on_drained(struct chan *c, struct chan_msg *m)
 {
 	struct svidd *d = chan_owner(c);
@@ -278,6 +291,7 @@ static const struct chan_rule rules[] = {
 	{ MSG_C_READY, 1, on_ready },	  { MSG_C_SPAWN_FRONT, 1, on_spawn_front },
 	{ MSG_C_KILL, 1, on_kill },	  { MSG_C_COMPILE, 1, on_compile },
 	{ MSG_C_DRAINED, 1, on_drained }, { MSG_C_ALIVE, 1, on_alive },
+	{ MSG_C_CLOUD, 1, on_cloud },
 };
 
 const struct chan_ops core_ops = {

@@ -111,6 +111,7 @@ static void core_gone(struct svidd *d)
 	if (err)
 		log_error(EV_PROVIDER, KV("what", V_S("core's number not withdrawn")), KV("err", V_S(err_name(err))));
 	loop_timer_stop(&d->core_silent);
+	d->cloud_wanted = false;
 	super_kill(&d->policy);
 	d->compile_again = false;
 	if (loop_timer_in(d->loop, &d->stale_fronts, patience(d, STALE_NS)))
@@ -170,7 +171,7 @@ static void on_exit_event(struct loop_watch *w, uint32_t events)
 	c->chan = NULL;
 	c->pid = 0;
 	c->ready = false;
-	if (c->role == ROLE_FRONT)
+	if (c->role == ROLE_FRONT || c->role == ROLE_CLOUD)
 		close(c->keys_fd);
 	after_exit(c, status);
 }
@@ -307,9 +308,43 @@ static int try_start(struct child *c)
 	return err ? err : introduce(c);
 }
 
+/* It belongs to one svid-core, which says that it wants it. */
+static int start_cloud(struct child *c)
+{
+	int core, err;
+
+	if (!c->d->core.chan || !c->d->cloud_wanted)
+		return 0;
+	err = cloud_launch(c, &core);
+	if (err)
+		return err;
+	err = links_cloud(c, core);
+	close(core);
+	return err;
+}
+
+void super_want_cloud(struct svidd *d)
+{
+	d->cloud_wanted = true;
+	if (!d->cloud.pid && !loop_timer_armed(&d->cloud.restart))
+		start(&d->cloud);
+}
+
+static int start_one(struct child *c)
+{
+	switch (c->role) {
+	case ROLE_UNDERTAKER:
+		return start_undertaker(c);
+	case ROLE_CLOUD:
+		return start_cloud(c);
+	default:
+		return try_start(c);
+	}
+}
+
 static void start(struct child *c)
 {
-	int err = c->role == ROLE_UNDERTAKER ? start_undertaker(c) : try_start(c);
+	int err = start_one(c);
 
 	if (!err)
 		return;
@@ -353,6 +388,7 @@ void super_start(struct svidd *d)
 	child_init(d, &d->policy, ROLE_POLICY, 0);
 	child_init(d, &d->core, ROLE_CORE, 0);
 	child_init(d, &d->keys, ROLE_KEYS, 0);
+	child_init(d, &d->cloud, ROLE_CLOUD, 0);
 	for (unsigned int i = 0; i < LIM_UNDERTAKERS; i++)
 		child_init(d, &d->undertakers[i], ROLE_UNDERTAKER, i);
 	start(&d->keys);
@@ -373,6 +409,7 @@ static void for_each(struct svidd *d, void (*fn)(struct child *c))
 		fn(&d->attest[i]);
 	for (size_t i = 0; i < LIM_UNDERTAKERS; i++)
 		fn(&d->undertakers[i]);
+	fn(&d->cloud);
 	fn(&d->keys);
 }
 
@@ -391,7 +428,7 @@ static void no_restart(struct child *c)
 
 static bool any_alive(const struct svidd *d)
 {
-	if (d->core.pid || d->keys.pid || d->policy.pid)
+	if (d->core.pid || d->keys.pid || d->policy.pid || d->cloud.pid)
 		return true;
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		if (d->attest[i].pid)

@@ -51,7 +51,7 @@ PROGRAMS = svidd svid-core svid-attest svid-keys svid-front svid-undertaker svid
 svidd_OBJS       = $(call objs,agent/parent) $(BASE)
 svidd_LIBS       = -lbpf
 svid-core_OBJS   = $(call objs,agent/core) $(BASE) $(SANDBOX)
-svid-core_LIBS   = -lbpf -lsqlite3 -ljansson -lseccomp
+svid-core_LIBS   = -lbpf -lsqlite3 -ljansson -lfuse3 -lseccomp
 svid-attest_OBJS = $(call objs,agent/attest) $(BASE) $(SANDBOX)
 svid-attest_LIBS = -lcrypto -lseccomp
 svid-keys_OBJS   = $(call objs,agent/keys) $(BASE) $(SANDBOX)
@@ -140,7 +140,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 # means all of it but main.c).
 links      = $(shell sed -n '1,6s@.*links: \(.*\)\*/@\1@p' $(1))
 link_objs  = $(foreach l,$(1),$(if $(filter %.c,$(l)),$(O)/$(l:.c=.o),$(filter-out %/main.o,$(call objs,$(l)))))
-TEST_LIBS  = -lcmocka -luring -lcrypto -lexpat -lsqlite3 -ljansson -lyaml -lnghttp2 -lprotobuf-c -lbpf -lseccomp -lpthread
+TEST_LIBS  = -lcmocka -luring -lcrypto -lexpat -lsqlite3 -ljansson -lyaml -lnghttp2 -lprotobuf-c -lbpf -lfuse3 -lseccomp -lpthread
 TEST_SRC   = $(sort $(foreach d,unit fault role vm,$(wildcard tests/$(d)/*_test.c)))
 TEST_BINS  = $(TEST_SRC:%.c=$(O)/%)
 FUZZ_BINS  = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))

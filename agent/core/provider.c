@@ -89,7 +89,7 @@ int provider_open(const struct provider_fds *fds, struct provider **ret)
 	if (!p)
 		return -ENOMEM;
 	p->fds = *fds;
-	p->events_fd = -1;
+	p->events_fd = p->own_socket = -1;
 	if (fds->tier != SVID_TIER_KMOD)
 		p->fds.module = -1;
 	p->free_slots = mem_calloc(SVID_WORDS, sizeof(*p->free_slots));

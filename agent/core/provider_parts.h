@@ -46,7 +46,8 @@ struct provider {
 	const struct provider_ops *ops;
 	struct provider_fds fds;
 	struct svid_words *words;
-	struct svid_mailbox *mailbox;	/* NULL in socket mode */
+	struct svid_mailbox *mailbox;	/* of BPF */
+	int own_socket;			/* of BPF: to ask by recv() of what is no connection; -1 */
 	const struct svid_stats *stats; /* NULL in socket mode */
 	struct svid_stats base;		/* counters that provider_health() starts from */
 	int events_fd;			/* -1: no events */

@@ -8,8 +8,8 @@
 #include "kmod/uapi/svid_dev.h"
 #include "agent/sandbox/sandbox.h"
 
-/* Clients, fronts, channels, and what waits for a front that hangs. */
-#define MAX_FILES (LIM_CONNS + LIM_IPC_QUEUE_FDS + 3 * LIM_FRONTS + 512)
+/* Clients, fronts, channels, what waits for a front that hangs, and files that somebody reads. */
+#define MAX_FILES (LIM_CONNS + LIM_IPC_QUEUE_FDS + 3 * LIM_FRONTS + 2 * LIM_TREE_READS + 512)
 
 static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,
@@ -28,6 +28,8 @@ static const struct sandbox_call calls[] = {
 	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_BEGIN), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_ADD),
 	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_DEL), CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_SWEEP),
 	CALL_IF("ioctl", 1, SB_INT, SVID_IOC_TREE_ANSWER),
+	/* the same by FUSE: from a front's memfd to the reader */
+	CALL("pipe2"), CALL("splice"), CALL_IF("fcntl", 1, SB_INT, 1031 /* F_SETPIPE_SZ */),
 	/* state.db, the cgroup tree, /proc/PID/cgroup */
 	CALL("openat"), CALL("newfstatat"), CALL("getdents64"), CALL("lseek"), CALL("pread64"), CALL("pwrite64"),
 	CALL("fsync"), CALL("fdatasync"), CALL("ftruncate"), CALL("unlink"), CALL("unlinkat"), CALL("access"),

@@ -24,6 +24,7 @@ static uint64_t id_of(uint64_t dir, struct slice name)
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15ull;
 	h ^= h >> 29;
+	h >>= 1; /* FUSE's listings go on at the id of a node, as a signed number */
 	return h > 255 ? h : h + 256;
 }
 
@@ -225,6 +226,8 @@ static int start_backend(struct tree *t, const struct plan *p)
 {
 	if (p->tree >= 0)
 		return tree_kmod_start(t, p->tree);
+	if (p->fuse >= 0)
+		return tree_fuse_start(t, p->fuse, p->fuse_state);
 	return 0;
 }
 

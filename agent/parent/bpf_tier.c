@@ -124,6 +124,7 @@ static int choose_programs(struct svid_bpf *s, uint32_t tier)
 		if (err)
 			return err;
 	}
+	*(uint32_t *)&s->rodata->svid_looks_up = btf__find_by_name_kind(kernel, "bpf_task_from_pid", BTF_KIND_FUNC) > 0;
 	err = bpf_program__set_type(s->progs.tp_connect, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
 	return err ? err : bpf_program__set_expected_attach_type(s->progs.tp_connect, CGROUP_UNIX_CONNECT);
 }

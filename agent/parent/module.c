@@ -19,17 +19,18 @@
 #define TREE_TRIES 20
 #define TREE_PAUSE_US 50000
 
-static bool is_modules_disabled(void)
+/* The first byte of a switch in /proc/sys; '?' where there is none. */
+static char switch_read(const char *path)
 {
-	int fd = open("/proc/sys/kernel/modules_disabled", O_RDONLY | O_CLOEXEC);
-	char c = '0';
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = '?';
 
 	if (fd < 0)
-		return false;
+		return c;
 	if (read(fd, &c, 1) != 1)
-		c = '0';
+		c = '?';
 	close(fd);
-	return c == '1';
+	return c;
 }
 
 static int say(char *why, int err, const char *text)
@@ -48,7 +49,7 @@ static int not_there(char *why, int err)
 {
 	if (err != -ENOENT && err != -ENXIO && err != -ENODEV)
 		return say_failed(why, err, "cannot open " SVID_DEV_PATH);
-	if (is_modules_disabled())
+	if (switch_read("/proc/sys/kernel/modules_disabled") == '1')
 		return say(why, -ENOENT, "svid.ko is not loaded, and kernel.modules_disabled is 1 -> load it at boot: "
 					 "kmod/INSTALL.md");
 	return say(why, -ENOENT, "svid.ko is not loaded -> modprobe svid (kmod/INSTALL.md), then restart svidd");
@@ -97,6 +98,14 @@ int module_evidence(int dev, int kept, int *ret_fd, int *ret_words, char *why)
 	int fd = kept;
 	int words = fd < 0 ? -EBADF : words_of(fd);
 
+	if (switch_read("/proc/sys/kernel/ftrace_enabled") == '0') {
+		if (fd >= 0)
+			close(fd);
+		if (words >= 0)
+			close(words);
+		return say(why, -ERR_PROVIDER, "kernel.ftrace_enabled is 0, which silences the module's hooks -> "
+					       "sysctl kernel.ftrace_enabled=1");
+	}
 	if (words < 0) {
 		if (fd >= 0)
 			close(fd);

@@ -97,16 +97,53 @@ static __always_inline int adopt_from(struct svid_mailbox *mb, struct sock *sk)
 	return err;
 }
 
-/* Core asked for a record by receiving on the accepted socket @sk. */
+static __always_inline void answered(struct svid_mailbox *mb, int status)
+{
+	mb->status = status;
+	mb->op = SVID_OP_NONE;
+	mb->answer = mb->request;
+}
+
+static __always_inline void reader_describe(struct svid_mailbox *mb, struct task_struct *t)
+{
+	int known;
+
+	__builtin_memset(&mb->conn, 0, sizeof(struct svid_conn) - sizeof(struct svid_image));
+	known = conn_describe(&mb->conn, t);
+	mb->conn.flags = svid_conn_flags | SVID_CONN_VALID;
+	answered(mb, known ? 0 : -ENOENT_ERR);
+}
+
+extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
+
+/* Only numbers of the initial pid namespace can be looked up; for another one, and before Linux 6.2, the iterator answers. */
+static __always_inline void reader_look_up(struct svid_mailbox *mb)
+{
+	struct task_struct *t;
+
+	if (!svid_looks_up || bpf_get_current_task_btf()->thread_pid->level)
+		return;
+	t = bpf_task_from_pid(mb->tid);
+	if (!t) {
+		answered(mb, -ESRCH_ERR);
+		return;
+	}
+	reader_describe(mb, t);
+	bpf_task_release(t);
+}
+
+/* Core asked: for a record by receiving on the accepted socket @sk, for a reader by receiving on any. */
 static __always_inline void conn_adopt(struct sock *sk)
 {
 	struct svid_mailbox *mb = THE(svid_mailbox);
 
-	if (!mb || mb->op == SVID_OP_NONE || mb->op == SVID_OP_READER || !is_core())
+	if (!mb || mb->op == SVID_OP_NONE || !is_core())
 		return;
-	mb->status = adopt_from(mb, sk);
-	mb->op = SVID_OP_NONE;
-	mb->answer = mb->request;
+	if (mb->op == SVID_OP_READER)
+		reader_look_up(mb);
+	else
+		answered(mb, adopt_from(mb, sk));
 }
 
 /* @t as @level deep pid namespaces number it, which is a namespace that it has a number in. */
@@ -134,14 +171,10 @@ static __always_inline int conn_reader(struct task_struct *t)
 		return 0;
 	if (t && tid_at(t, bpf_get_current_task_btf()->thread_pid->level) != mb->tid)
 		return 0;
-	mb->status = -ESRCH_ERR;
-	if (t) {
-		__builtin_memset(&mb->conn, 0, sizeof(struct svid_conn) - sizeof(struct svid_image));
-		mb->status = conn_describe(&mb->conn, t) ? 0 : -ENOENT_ERR;
-		mb->conn.flags = svid_conn_flags | SVID_CONN_VALID;
-	}
-	mb->op = SVID_OP_NONE;
-	mb->answer = mb->request;
+	if (t)
+		reader_describe(mb, t);
+	else
+		answered(mb, -ESRCH_ERR);
 	return t != NULL;
 }
 

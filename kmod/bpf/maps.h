@@ -19,6 +19,7 @@
 /* Set by svidd before load. */
 const volatile __u32 svid_tier = SVID_TIER_TP;
 const volatile __u32 svid_conn_flags = 0;	/* SVID_CONN_* of this tier */
+const volatile __u32 svid_looks_up = 0;		/* this kernel has bpf_task_from_pid() */
 const volatile char svid_name[32] = "api.sock";	/* bpf-tp: last component of the listener's path */
 const volatile __u32 svid_name_len = 8;
 

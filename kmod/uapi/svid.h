@@ -28,8 +28,9 @@
  *   -ENOMEM    no room for another holder
  * answer != request afterwards means that no program ran: the provider is silenced.
  *
- * SVID_OP_READER: core fills mailbox.tid and reads the iterator SVID_ITER_READER to its end instead of calling recv().
- * status is 0, -ESRCH (no such thread) or -ENOENT (the kernel has no image of its process).
+ * SVID_OP_READER: core fills mailbox.tid and calls recv() on any socket of its own; where that is not answered (before
+ * Linux 6.2, or core in another pid namespace than the first), it reads the iterator SVID_ITER_READER to its end, which
+ * goes through all threads. status is 0, -ESRCH (no such thread) or -ENOENT (the kernel has no image of its process).
  *
  * Floods (bpf-lsm): connect() fails with EAGAIN while the caller's door is shut (doors: until that time), and while too
  * many connections wait that core has not seen: SVID_QUEUE_EXE of this executable and person (the uid, or who made the

@@ -4,6 +4,7 @@
  * itself under the names of the programs, which ends up here.
  */
 #include <errno.h>
+#include <linux/fuse.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -151,6 +152,16 @@ static void add_peer(struct fake_core *f, struct chan_msg *m, unsigned int i, co
 	}
 }
 
+/* The first request after a mount is INIT; it comes once, to whoever reads it. */
+static void say_request(int fuse)
+{
+	static char bytes[FUSE_MIN_READ_BUFFER];
+	const struct fuse_in_header *head = (const void *)bytes;
+	ssize_t n = read(fuse, bytes, sizeof(bytes));
+
+	say("FAKE core fuse opcode %d.\n", n < (ssize_t)sizeof(*head) ? -1 : (int)head->opcode);
+}
+
 static void on_p_fd(struct fake_core *f, struct chan_msg *m)
 {
 	struct msg_P_FD fd;
@@ -158,6 +169,8 @@ static void on_p_fd(struct fake_core *f, struct chan_msg *m)
 	if (msg_get_P_FD(m->body, &fd))
 		return;
 	say("FAKE core fd kind %u arg %u.\n", fd.kind, fd.arg);
+	if (fd.kind == FD_KIND_FUSE)
+		say_request(m->fds[0]);
 	if (fd.kind == FD_KIND_ADMIN) {
 		f->admin = m->fds[0];
 		m->fds[0] = -1;
@@ -191,6 +204,7 @@ static void from_svidd(struct fake_core *f, struct chan_msg *m)
 		on_p_front(f, m);
 	} else if (m->type == MSG_P_GO && !msg_get_P_GO(m->body, &go)) {
 		say("FAKE core go tier %u pid %d.\n", go.tier, getpid());
+		say("FAKE core tree <%.*s>.\n", (int)go.tree_path.len, (const char *)go.tree_path.p);
 		(void)!ipc_put(FD_CHANNEL, C_READY, 0);
 	} else if (m->type == MSG_P_EXIT && !msg_get_P_EXIT(m->body, &ended)) {
 		say("FAKE core exit role %u index %u status %u.\n", ended.role, ended.index, ended.status);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,6 +23,8 @@
 #include "tests/role/parent_world.h"
 
 #define WAIT_MS 8000
+
+const char *const world_stored[WORLD_STORED] = { "public", "admin", "fuse", "fuse-state" };
 
 void world_path(const struct world *w, const char *name, char out[static 128])
 {
@@ -89,9 +92,12 @@ int world_teardown(void **state)
 		waitpid(w->svidd, NULL, 0);
 	}
 	close(w->log);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < WORLD_STORED; i++)
 		if (w->stored[i] > 0)
 			close(w->stored[i]);
+	snprintf(command, sizeof(command), "%s/run/credentials", w->dir);
+	while (w->delivery && umount2(command, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		;
 	if (w->notify >= 0)
 		close(w->notify);
 	snprintf(command, sizeof(command), "%s", w->dir);
@@ -109,17 +115,22 @@ int world_teardown(void **state)
 /* As systemd does after a crash. */
 static void pass_stored(const struct world *w)
 {
-	char pid[16];
-	int high[2];
+	char number[16], names[64] = "";
+	int high[WORLD_STORED], n = 0;
 
-	for (int i = 0; i < 2; i++)
-		high[i] = fcntl(w->stored[i], F_DUPFD, 20);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < WORLD_STORED; i++) {
+		if (w->stored[i] <= 0)
+			continue;
+		high[n++] = fcntl(w->stored[i], F_DUPFD, 20);
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", *names ? ":" : "", world_stored[i]);
+	}
+	for (int i = 0; i < n; i++)
 		dup2(high[i], 3 + i);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	setenv("LISTEN_PID", pid, 1);
-	setenv("LISTEN_FDS", "2", 1);
-	setenv("LISTEN_FDNAMES", "public:admin", 1);
+	snprintf(number, sizeof(number), "%d", getpid());
+	setenv("LISTEN_PID", number, 1);
+	snprintf(number, sizeof(number), "%d", n);
+	setenv("LISTEN_FDS", number, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
 }
 
 static NORETURN void exec_svidd(const struct world *w, const char *extra)

@@ -10,13 +10,18 @@
 #define IDS 48620 /* nobody else's on a developer's machine */
 #define IDS_ARG "48620"
 
+#define WORLD_STORED 4
+
+/* Names in systemd's descriptor store. */
+extern const char *const world_stored[WORLD_STORED];
+
 struct world {
 	char dir[64];
 	pid_t svidd;
 	int log;
 	const char *delivery; /* NULL: none, so that nothing is mounted */
 	int notify;    /* -1: this svidd was not started by systemd */
-	int stored[2]; /* what it gave systemd: public, admin */
+	int stored[WORLD_STORED]; /* what it gave systemd, as world_stored; 0: nothing */
 };
 
 /* For cmocka; -1 without root. */

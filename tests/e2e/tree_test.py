@@ -265,6 +265,32 @@ def test_each_decision_is_recorded():
         assert refused and all("KEY" not in json.dumps(r) for r in records), records
 
 
+def is_in_memory(pid, text):
+    """Whether a process has these bytes anywhere where it could read them."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            begin, end = (int(n, 16) for n in line.split()[0].split("-"))
+            try:
+                mem.seek(begin)
+                if text in mem.read(end - begin):
+                    return True
+            except (OSError, ValueError, OverflowError):
+                pass  # [vvar] and what is mapped beyond its end
+    return False
+
+
+def test_a_private_key_passes_through_svid_core_unread():
+    with Tree("tree-unread") as t:
+        key = t.read(t.alice, "self/svid/key.pem")[0]
+        body = key.splitlines()[1]
+        assert len(body) == 64 and t.read(t.alice, "self/svid/cert.pem")[0]
+        pids = {pid: name for name in ("svid-core", "svid-front", "svid-attest") for pid in t.agent.roles(name)}
+        held = {name for pid, name in pids.items() if is_in_memory(pid, body)}
+        assert not held, held  # and a front keeps keys, but none as text
+        there = [pid for pid, name in pids.items() if name == "svid-core" and is_in_memory(pid, t.ids["alice"].encode())]
+        assert there, "nothing is found at all"
+
+
 def test_a_new_read_has_the_new_certificate():
     with Tree("tree-rotation", x509_ttl="10s") as t:
         first = t.read(t.alice, "self/svid/cert.pem")[0]

@@ -150,7 +150,9 @@ $(O)/$(basename $(1)): $(O)/$(1:.c=.o) $$(sort $$(call link_objs,$$(call links,$
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TEST_LIBS) -o $$@
 endef
-$(foreach t,$(TEST_SRC) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
+# Of tests/vm, what only some kernel or clock is good for.
+VM_TOOLS = tests/vm/cost.c tests/vm/fault.c
+$(foreach t,$(TEST_SRC) $(VM_TOOLS) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
 
 # Small programs that stand alone: attackers, the floor server, the conformance runner.
 define tool

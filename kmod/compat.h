@@ -110,7 +110,11 @@ struct svid_seccomp_filter {
 	void *notif;
 };
 
-/* 6.13: attributes in read-only memory; bin_attribute callbacks take const. tree.c asks for this. */
-#define CONST_BIN_ATTRIBUTE SINCE(6, 13)
+/* 6.16: the callbacks of a bin_attribute take it const (6.13 to 6.15 have another member for such ones, and this one too). */
+#if SINCE(6, 16)
+#define BIN_CONST const
+#else
+#define BIN_CONST
+#endif
 
 #endif

@@ -11,27 +11,29 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#define BIN_CONST
+#include "compat.h"
 
 struct svid_tree_dir {
 	struct svid_tree_node node;
-	struct kobject *kobj;
+	struct kobject *kobj;		/* the worker's; NULL until it has shown the directory */
+	struct svid_tree_dir *next;	/* the worker's: directories that go */
 	unsigned int children;		/* entries and directories in it */
 };
 
-/* names covers all that is here but the two kobjects, which come and go with the module. */
+/* names covers all that is here but the kobjects: above and top.kobj come and go with the module. */
 static DEFINE_MUTEX(names);
 static struct rb_root nodes = RB_ROOT;
 static unsigned int entries;
-static LIST_HEAD(dying);
+static LIST_HEAD(coming);	/* what the worker will look at, first */
+static LIST_HEAD(going);	/* and then: nobody waits for a dead name to vanish */
 static struct svid_tree_dir top;	/* SVID_TREE_DIR; in no table */
 static struct kobject *above;
 
 DEFINE_SPINLOCK(svid_tree_lock);
 struct workqueue_struct *svid_tree_queue;
 
-static void reap(struct work_struct *work);
-static DECLARE_WORK(reaper, reap);
+static void work(struct work_struct *unused);
+static DECLARE_WORK(worker, work);
 
 static struct svid_tree_entry *entry_of(struct svid_tree_node *node)
 {
@@ -72,15 +74,27 @@ static void insert(struct svid_tree_node *node, struct svid_tree_dir *dir)
 	rb_add(&node->rb, &nodes, is_before);
 }
 
-/* An empty directory goes, and so do those that it leaves empty. Nobody reads a directory by a callback: no wait here. */
-static void prune(struct svid_tree_dir *dir)
+/* Takes dir, if it is empty, and what that leaves empty out of the table, for drop_dirs(). */
+static struct svid_tree_dir *take_empty(struct svid_tree_dir *dir)
 {
-	struct svid_tree_dir *above_it;
+	struct svid_tree_dir *gone = NULL, **end = &gone;
 
-	for (; dir != &top && !dir->children; dir = above_it) {
-		above_it = dir->node.dir;
+	for (; dir != &top && !dir->children; dir = dir->node.dir) {
 		rb_erase(&dir->node.rb, &nodes);
-		above_it->children--;
+		dir->node.dir->children--;
+		*end = dir;
+		end = &dir->next;
+	}
+	return gone;
+}
+
+/* Inner ones first. One that was never shown has no kobject. */
+static void drop_dirs(struct svid_tree_dir *dir)
+{
+	struct svid_tree_dir *next;
+
+	for (; dir; dir = next) {
+		next = dir->next;
 		kobject_del(dir->kobj);
 		kobject_put(dir->kobj);
 		kfree(dir);
@@ -96,16 +110,11 @@ static struct svid_tree_dir *make_dir(struct svid_tree_dir *parent, const char *
 		return ERR_PTR(-ENOMEM);
 	dir->node.path = memcpy(dir + 1, path, len);
 	dir->node.is_dir = true;
-	dir->kobj = kobject_create_and_add(last_part(dir->node.path), parent->kobj);
-	if (!dir->kobj) {
-		kfree(dir);
-		return ERR_PTR(-ENOMEM);
-	}
 	insert(&dir->node, parent);
 	return dir;
 }
 
-/* The directory that path is in. One that is made here is empty, and the caller's to prune. */
+/* The directory that path is in. One that is made here waits for a child to be inserted, and for the worker to show it. */
 static struct svid_tree_dir *parent_of(char *path)
 {
 	struct svid_tree_dir *dir = &top, *next;
@@ -121,7 +130,7 @@ static struct svid_tree_dir *parent_of(char *path)
 			next = node->is_dir ? dir_of(node) : ERR_PTR(-ENOTDIR);
 		*slash = '/';
 		if (IS_ERR(next)) {
-			prune(dir);
+			drop_dirs(take_empty(dir));
 			return next;
 		}
 		dir = next;
@@ -135,33 +144,29 @@ static ssize_t read_entry(struct file *file, struct kobject *kobj, BIN_CONST str
 	return svid_tree_read((struct svid_tree_entry *)container_of(attr, struct svid_tree_entry, attr), file, buf, off, count);
 }
 
-static int show(struct svid_tree_entry *entry)
+/* The worker has something to do: call it whenever dead changes. */
+static void enqueue(struct svid_tree_entry *entry)
 {
-	int err = sysfs_create_bin_file(entry->node.dir->kobj, &entry->attr);
-
-	entry->shown = !err;
-	return err;
+	list_move_tail(&entry->todo, entry->dead ? &going : &coming);
+	queue_work(svid_tree_queue, &worker);
 }
 
+/* It may be there, be on its way, or be on its way out: then it stays, or comes again. */
 static void set_cookie(struct svid_tree_entry *entry, u64 cookie)
 {
+	bool changes = entry->dead || !entry->shown;
+
 	spin_lock(&svid_tree_lock);
 	entry->dead = false;
 	entry->cookie = cookie;
 	entry->round = svid_tree_round;
 	svid_tree_ask(entry);
 	spin_unlock(&svid_tree_lock);
+	if (changes)
+		enqueue(entry);
 }
 
-/* It is there, or on its way out: then it stays after all. When the worker has begun to remove it, it shows it again. */
-static int add_again(struct svid_tree_entry *entry, u64 cookie)
-{
-	list_del_init(&entry->dying);
-	set_cookie(entry, cookie);
-	return entry->shown || entry->removing ? 0 : show(entry);
-}
-
-static struct svid_tree_entry *make_entry(const char *path, u64 cookie)
+static struct svid_tree_entry *make_entry(const char *path)
 {
 	size_t len = strlen(path) + 1;
 	struct svid_tree_entry *entry = kzalloc(sizeof(*entry) + len, GFP_KERNEL);
@@ -169,7 +174,7 @@ static struct svid_tree_entry *make_entry(const char *path, u64 cookie)
 	if (!entry)
 		return NULL;
 	entry->node.path = memcpy(entry + 1, path, len);
-	INIT_LIST_HEAD(&entry->dying);
+	INIT_LIST_HEAD(&entry->todo);
 	INIT_LIST_HEAD(&entry->waiters);
 	INIT_LIST_HEAD(&entry->versions);
 	sysfs_bin_attr_init(&entry->attr);
@@ -177,7 +182,6 @@ static struct svid_tree_entry *make_entry(const char *path, u64 cookie)
 	entry->attr.attr.mode = 0444;
 	entry->attr.read = read_entry;
 	/* Size 0, the only one with which everybody reads to the end instead of to the size. */
-	set_cookie(entry, cookie);
 	return entry;
 }
 
@@ -185,11 +189,10 @@ static int add_new(char *path, u64 cookie)
 {
 	struct svid_tree_entry *entry;
 	struct svid_tree_dir *dir;
-	int err;
 
 	if (entries >= SVID_TREE_ENTRIES)
 		return -ENOSPC;
-	entry = make_entry(path, cookie);
+	entry = make_entry(path);
 	if (!entry)
 		return -ENOMEM;
 	dir = parent_of(path);
@@ -199,28 +202,23 @@ static int add_new(char *path, u64 cookie)
 	}
 	insert(&entry->node, dir);
 	entries++;
-	err = show(entry);
-	if (!err)
-		return 0;
-	rb_erase(&entry->node.rb, &nodes);
-	entries--;
-	dir->children--;
-	prune(dir);
-	kfree(entry);
-	return err;
+	set_cookie(entry, cookie);
+	return 0;
 }
 
 int svid_tree_add(char *path, u64 cookie)
 {
 	struct svid_tree_node *node;
-	int err;
+	int err = 0;
 
 	mutex_lock(&names);
 	node = find(path);
 	if (!node)
 		err = add_new(path, cookie);
+	else if (node->is_dir)
+		err = -EISDIR;
 	else
-		err = node->is_dir ? -EISDIR : add_again(entry_of(node), cookie);
+		set_cookie(entry_of(node), cookie);
 	mutex_unlock(&names);
 	return err;
 }
@@ -236,12 +234,43 @@ static void kill_entry(struct svid_tree_entry *entry)
 	svid_tree_forget(entry, &gone);
 	spin_unlock(&svid_tree_lock);
 	svid_tree_versions_put(&gone);
-	if (!entry->removing && list_empty(&entry->dying))
-		list_add_tail(&entry->dying, &dying);
-	queue_work(svid_tree_queue, &reaper);
+	enqueue(entry);
 }
 
-static void free_entry(struct svid_tree_entry *entry)
+/* Depth is SVID_TREE_DEPTH at most. */
+static int show_dir(struct svid_tree_dir *dir)
+{
+	int err;
+
+	if (dir->kobj)
+		return 0;
+	err = show_dir(dir->node.dir);
+	if (err)
+		return err;
+	dir->kobj = kobject_create_and_add(last_part(dir->node.path), dir->node.dir->kobj);
+	return dir->kobj ? 0 : -ENOMEM;
+}
+
+/* Makes sysfs as it is wanted, and says how it is then. Removal waits for the readers inside. */
+static bool update(struct svid_tree_entry *entry, bool wanted)
+{
+	int err;
+
+	if (wanted == entry->shown)
+		return wanted;
+	if (!wanted) {
+		sysfs_remove_bin_file(entry->node.dir->kobj, &entry->attr);
+		return false;
+	}
+	err = show_dir(entry->node.dir);
+	if (!err)
+		err = sysfs_create_bin_file(entry->node.dir->kobj, &entry->attr);
+	if (err)
+		pr_warn_ratelimited("an entry of the credential tree cannot be shown: error %d\n", -err);
+	return !err;
+}
+
+static struct svid_tree_dir *free_entry(struct svid_tree_entry *entry)
 {
 	struct svid_tree_dir *dir = entry->node.dir;
 
@@ -249,33 +278,41 @@ static void free_entry(struct svid_tree_entry *entry)
 	entries--;
 	dir->children--;
 	kfree(entry);
-	prune(dir);
+	return take_empty(dir);
+}
+
+static struct svid_tree_entry *next_todo(void)
+{
+	struct list_head *list = list_empty(&coming) ? &going : &coming;
+
+	return list_first_entry_or_null(list, struct svid_tree_entry, todo);
 }
 
 /*
- * The worker. Without names it waits for the readers inside; entry stays, for only this function frees entries, and its
- * directory has a child. Meanwhile the agent may have added it again.
+ * The worker, which never runs twice at a time. While it does not hold names, the entry and its directories stay: only here
+ * they are freed. What the agent changes meanwhile puts the entry on the list again.
  */
-static void reap(struct work_struct *work)
+static void work(struct work_struct *unused)
 {
 	struct svid_tree_entry *entry;
+	struct svid_tree_dir *gone;
+	bool is, wanted;
 
 	mutex_lock(&names);
-	while ((entry = list_first_entry_or_null(&dying, struct svid_tree_entry, dying))) {
-		list_del_init(&entry->dying);
-		if (entry->shown) {
-			entry->removing = true;
-			mutex_unlock(&names);
-			sysfs_remove_bin_file(entry->node.dir->kobj, &entry->attr);
-			cond_resched();
-			mutex_lock(&names);
-			entry->removing = false;
-			entry->shown = false;
-		}
-		if (entry->dead)
-			free_entry(entry);
-		else if (show(entry))
-			pr_warn_ratelimited("an entry of the credential tree could not be shown again\n");
+	while ((entry = next_todo())) {
+		list_del_init(&entry->todo);
+		wanted = !entry->dead;
+		mutex_unlock(&names);
+		is = update(entry, wanted);
+		cond_resched();
+		mutex_lock(&names);
+		entry->shown = is;
+		if (is || !entry->dead || !list_empty(&entry->todo))
+			continue;
+		gone = free_entry(entry);
+		mutex_unlock(&names);
+		drop_dirs(gone);
+		mutex_lock(&names);
 	}
 	mutex_unlock(&names);
 }

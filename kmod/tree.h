@@ -4,12 +4,11 @@
  * what they were given, tree_file.c the agent. The contract with the agent is uapi/svid_dev.h.
  *
  * Locks. "names" (a mutex in tree.c) covers which entries and directories there are; svid_tree_lock, a spinlock, what
- * readers look at. names comes first. Nobody holds either while it waits for a reader, and a reader never takes names:
- * so neither the agent nor anybody who looks at the tree waits for one.
+ * readers look at. names comes first. Neither is held while sysfs is changed, and a reader never takes names.
  *
  * Lives. A callback of sysfs holds its attribute in place: an entry is freed after sysfs_remove_bin_file(), which waits
- * for the callbacks inside. They are woken before. That wait is done by a worker of our own: a reader whom the scheduler
- * keeps off the CPU would otherwise stop the agent.
+ * for the callbacks inside. They are woken before. All that changes sysfs is done by a worker of our own: a reader whom the
+ * scheduler keeps off the processor, inside a callback or under a lock of sysfs, would otherwise stop the agent.
  */
 #ifndef SVID_TREE_H
 #define SVID_TREE_H
@@ -41,9 +40,8 @@ struct svid_tree_node {
 struct svid_tree_entry {
 	struct svid_tree_node node;
 	struct bin_attribute attr;
-	struct list_head dying;		/* entries that the worker will remove */
-	bool shown;			/* sysfs has the attribute */
-	bool removing;			/* the worker is at it and does not hold names */
+	struct list_head todo;		/* coming, going or empty */
+	bool shown;			/* sysfs has the attribute; the worker may be changing that */
 	bool dead;
 	u64 cookie;
 	u64 round;			/* the last BEGIN after which it was added */
@@ -95,7 +93,7 @@ extern struct workqueue_struct *svid_tree_queue;
 /* tree.c */
 
 /**
- * svid_tree_add() - show @path, or give it another cookie. Called by the agent, may sleep, waits for no reader.
+ * svid_tree_add() - @path is shown soon, or it has another cookie. Waits for no reader.
  * @path: checked, ends with NUL; its bytes are changed and put back
  * Errors: -EISDIR, -ENOTDIR (@path or a part of it is there as the other thing), -ENOSPC, -ENOMEM
  */
@@ -120,7 +118,7 @@ extern struct pid_namespace *svid_tree_pid_ns;	/* of the agent's file; there whi
 extern struct wait_queue_head svid_tree_agent;	/* woken when svid_tree_pending() becomes true */
 
 void svid_tree_wake(struct svid_tree_entry *entry, int err);	/* all that wait on @entry return @err */
-void svid_tree_ask(struct svid_tree_entry *entry);		/* @entry was added in this round: its readers may be asked about */
+void svid_tree_ask(struct svid_tree_entry *entry);		/* it was added in this round: its readers are asked about */
 void svid_tree_hold(void);					/* nobody is asked about until svid_tree_ask() */
 
 /* The reading of an attribute of sysfs. */

@@ -16,6 +16,7 @@
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/user_namespace.h>
 
 struct waiter {
 	struct svid_tree_request msg;
@@ -50,6 +51,19 @@ static void who_reads(struct svid_tree_reader *ret, struct file *file)
 	};
 }
 
+/*
+ * Whom a wait is counted for: whoever made the outermost user namespace that the reader is in, for that one can be as many
+ * users as it likes; the user itself when root made it, as it does for containers.
+ */
+static kuid_t counted_as(const struct cred *cred)
+{
+	struct user_namespace *ns = cred->user_ns;
+
+	while (ns->parent && ns->parent != &init_user_ns)
+		ns = ns->parent;
+	return ns == &init_user_ns || uid_eq(ns->owner, GLOBAL_ROOT_UID) ? cred->fsuid : ns->owner;
+}
+
 static void set_ready(struct waiter *waiter)
 {
 	list_move_tail(&waiter->queue, &ready);
@@ -79,7 +93,7 @@ static struct waiter *find(u64 id)
 
 static int enter(struct waiter *waiter, const struct svid_tree_reader *reader, struct svid_tree_user **ret_user)
 {
-	kuid_t uid = reader->cred->fsuid;
+	kuid_t uid = counted_as(reader->cred);
 	struct svid_tree_user *user;
 
 	if (waiter->entry->dead)
@@ -97,7 +111,7 @@ static int enter(struct waiter *waiter, const struct svid_tree_reader *reader, s
 		.tgid = task_tgid_nr_ns(current, svid_tree_pid_ns),
 		.id = ++last_id,
 		.key = reader->key,
-		.uid = from_kuid(&init_user_ns, uid),
+		.uid = from_kuid(&init_user_ns, reader->cred->fsuid),
 	};
 	hash_add(by_id, &waiter->by_id, waiter->msg.id);
 	list_add_tail(&waiter->of_entry, &waiter->entry->waiters);

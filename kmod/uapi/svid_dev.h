@@ -18,6 +18,8 @@
  *   ioctl  BEGIN, ADD, DEL, SWEEP, ANSWER
  * A new agent on the same file says BEGIN, adds what there is, and says SWEEP: what was not added again is removed, what
  * the one before it had not answered is asked again. When the last descriptor is closed, all entries go and their readers return.
+ * None of this waits for a reader or for sysfs: names come and go a moment later. Whoever reads what was deleted, or waits
+ * for it, gets ENODEV at once.
  *
  * Structs begin with their size, as the caller knows it. Shorter ones are taken as far as they go, down to the first
  * version's; a longer one is taken when what is beyond is zero (else -E2BIG); answers are cut or followed by zeros. A pad or
@@ -46,7 +48,7 @@
 #define SVID_TREE_CONTENT	(1 << 20)	/* bytes of one file */
 #define SVID_TREE_WAIT_MS	5000	/* a reader waits, killable; then ETIMEDOUT */
 #define SVID_TREE_WAITING	1024	/* readers that wait at once; beyond it EAGAIN */
-#define SVID_TREE_WAITING_UID	64	/* likewise, of one uid that is not 0 */
+#define SVID_TREE_WAITING_UID	64	/* of one uid that is not 0; in user namespaces: of the outermost one's maker */
 #define SVID_TREE_SNAPSHOTS_UID	64
 #define SVID_TREE_SNAPSHOT_MS	10000
 
@@ -111,7 +113,10 @@ struct svid_dev_reader {
 	struct svid_conn conn;
 };
 
-/* ADD and DEL. path is relative to SVID_TREE_DIR; directories come and go with files. ADD of what is there: a new cookie. */
+/*
+ * ADD and DEL. path is relative to SVID_TREE_DIR; directories come and go with files. ADD of what is there: a new cookie.
+ * -ENOENT (DEL), -EISDIR, -ENOTDIR (the path, or a part of it, is the other thing), -ENOSPC (SVID_TREE_ENTRIES).
+ */
 struct svid_tree_path {
 	__u32 size;
 	__u32 path_len;

@@ -5,13 +5,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WAIT_MS 5000
@@ -178,4 +183,85 @@ long slab_objects(const char *name)
 	if (f)
 		fclose(f);
 	return found;
+}
+
+/* xorshift: the same run each time, but for what other processes do. */
+uint32_t dice(uint32_t sides)
+{
+	static __thread uint32_t x;
+
+	if (!x)
+		x = 2463534242u + (uint32_t)syscall(SYS_gettid);
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return x % sides;
+}
+
+int traffic_connect(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (connect(s, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		usleep(1000);
+	return s;
+}
+
+static void traffic_step(const char *path)
+{
+	char *const argv[] = { "/bin/true", NULL };
+	int s = traffic_connect(path);
+	pid_t pid;
+	char c;
+
+	(void)!send(s, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	switch (dice(5)) {
+	case 0:
+		break;
+	case 1:
+		(void)!recv(s, &c, 1, MSG_DONTWAIT);
+		break;
+	case 2: /* the child uses it, and dies with it */
+		pid = fork();
+		if (pid == 0) {
+			(void)!send(s, "y", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+			_exit(0);
+		}
+		close(s);
+		waitpid(pid, NULL, 0);
+		return;
+	case 3: /* exec with the connection open */
+		pid = fork();
+		if (pid == 0) {
+			fcntl(s, F_SETFD, 0);
+			execv(argv[0], argv);
+			_exit(0);
+		}
+		(void)ptrace(PTRACE_SEIZE, pid, NULL, NULL);
+		waitpid(pid, NULL, 0);
+		break;
+	case 4:
+		(void)syscall(SYS_setfsuid, dice(2) * 1000);
+		break;
+	}
+	close(s);
+}
+
+pid_t traffic_start(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		traffic_step(path);
+}
+
+void traffic_end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }

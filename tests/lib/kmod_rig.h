@@ -61,6 +61,19 @@ int seat_drain(const struct seat *s);
 void visit_open(const struct seat *s, struct visit *v, uint32_t conn_slot, uint32_t holder_slot);
 void visit_close(struct visit *v);
 
+/** dice() - 0 .. @sides - 1; the same run in each thread each time. */
+uint32_t dice(uint32_t sides);
+
+/** traffic_connect() - a socket that has tried to connect to @path. */
+int traffic_connect(const char *path);
+
+/**
+ * traffic_start() - a process that connects to @path again and again and sends, receives, forks, execs, is traced and changes
+ * its ids, until traffic_end().
+ */
+pid_t traffic_start(const char *path);
+void traffic_end(pid_t pid);
+
 /** slab_objects() - live objects of a slab cache, from /proc/slabinfo; -1: no such cache. */
 long slab_objects(const char *name);
 

@@ -23,7 +23,7 @@ int rig_load(void)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	err = syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST ? -errno : 0;
 	close(fd);
 	return err;
 }

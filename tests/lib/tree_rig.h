@@ -14,9 +14,9 @@
 #include "kmod/uapi/svid_dev.h"
 
 #define RIG_DATA 16384	/* bytes that one call of a reader brings back at most */
-#define RIG_FAST_MS 1000 /* "at once", on an emulated machine with two processors that others use */
+#define RIG_FAST_MS 2500 /* "at once", on an emulated machine that may get little time; half of a reader's bound */
 
-/** rig_load() - insmod build/kmod/$VM/svid.ko. 0 or -errno. */
+/** rig_load() - insmod build/kmod/$VM/svid.ko, unless it is there. 0 or -errno. */
 int rig_load(void);
 
 /** rig_unload() - rmmod. 0 or -errno. */
@@ -49,7 +49,7 @@ int tree_refuse(int tree, uint64_t id, unsigned int err);
 /** tree_path() - SVID_TREE_DIR/@path; static memory. */
 const char *tree_path(const char *path);
 
-/** tree_shows() - whether @path is there; waits up to a second until it is as @want. Returns whether it became so. */
+/** tree_shows() - whether @path is there; waits a while until it is as @want. Returns whether it became so. */
 bool tree_shows(const char *path, bool want);
 
 /* What a reader can be told. Each call answers with its result, or -errno. */
@@ -105,5 +105,11 @@ int64_t reader_do(const struct reader *reader, const struct reader_call *call);
 
 /** reader_end() - kill and reap. */
 void reader_end(struct reader *reader);
+
+/** loop_start() - a child that opens and reads five names, "a" and ENTRY of the tests among them, for ever. It closes @tree. */
+pid_t loop_start(int tree);
+
+/** loop_end() - kill and reap @n children. */
+void loop_end(const pid_t *pids, int n);
 
 #endif

@@ -1,96 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tree_world.h - the credential tree of svid-core with everything around it faked: documents, the kernel's records,
- * decisions, and a source of content. For unit tests of tree*.c.
+ * tree_world.h - one tree file with one entry, and one reader, for each test of the credential tree; the test is the agent.
+ * The functions fail the test when something is not as they say.
  */
-#ifndef LIB_TREE_WORLD_H
-#define LIB_TREE_WORLD_H
+#ifndef TESTS_TREE_WORLD_H
+#define TESTS_TREE_WORLD_H
 
-#include "agent/core/core.h"
-#include "agent/core/tree_parts.h"
+#include "tests/lib/tree_rig.h"
 
-#define RIG_READERS 2048 /* thread ids 1 .. RIG_READERS - 1 */
-#define RIG_PATHS 256
+#define ENTRY "self/svid/cert.pem"
+#define LONG 12288
 
-/* A thread that can read; its process has the same number. */
-struct rig_reader {
-	int err; /* of provider_reader() */
-	uint64_t exec_id, change;
-	uint32_t flags, userns_owner;
-	uint32_t holds[4]; /* numbers of identities, the default first; 0 ends */
-};
+extern int tree;			/* -1: closed by the test */
+extern struct reader reader;
+extern struct reader_result result;	/* of the last call that was heard */
+extern struct svid_tree_request request; /* the last one */
+extern char content[LONG], other[LONG];
 
-/* One read and its end. */
-struct rig_read {
-	struct tree_read read;
-	unsigned int answers;
-	int err;
-	uint32_t len;
-};
+int setup(void **state);    /* ENTRY is there with cookie 77 */
+int teardown(void **state); /* the tree is empty */
 
-struct rig {
-	struct core core;
-	struct rig_reader readers[RIG_READERS];
-	uint64_t generation;
-	int hold;	     /* hold_err() */
-	int held_audit;	     /* what hold_set(HOLD_AUDIT) was told last */
-	bool decide_later;   /* decisions wait for rig_decide() */
-	int decide_err;	     /* of decide(), once for each in decide_errs */
-	unsigned int decide_errs;
-	int transient;	     /* decision_transient() */
-	unsigned int decisions, canary_failures;
-	pid_t last_pid;	     /* that a decision was asked for */
-	bool content_later;  /* content waits for rig_content() */
-	int content_err;
-	unsigned int gets, cancels;
-	struct tree_read *getting; /* the last that asked */
-	int add_err;	     /* of the backend */
-	char shown[RIG_PATHS][TREE_PATH_MAX]; /* what the backend has */
-	size_t n_shown;
-	unsigned int adds, dels, completes;
-	bool count_only;     /* names are not kept in shown */
-};
+struct reader_call opening(const char *path);
+struct reader_call reading(int64_t off, int64_t count);
 
-extern struct rig rig;
+/** open_entry() - @who reads @path from now on. */
+void open_entry(const struct reader *who, const char *path);
 
-/** rig_setup() / rig_teardown() - for cmocka: no document, no backend yet. */
-int rig_setup(void **state);
-int rig_teardown(void **state);
+/** ask() - begin a call; the request that it makes is in request. */
+void ask(const struct reader *who, const struct reader_call *call);
 
-/** rig_backend() - the rig itself shows the names. */
-void rig_backend(void);
+/** hear() - the call ends. */
+void hear(const struct reader *who);
 
-/** rig_documents() - identities 1 .. of these names are in force; a name "-" leaves its number out. NULL ends. */
-void rig_documents(const char *const *names);
+/** given() - a call that the agent answers with @len bytes. Returns the call's result. */
+int64_t given(const struct reader *who, struct reader_call call, const void *data, size_t len);
 
-/** rig_turns() - let the loop work until nothing is left of the pass; returns how many turns it took. */
-unsigned int rig_turns(void);
+/** unasked() - a call that nobody is asked about. Returns its result. */
+int64_t unasked(const struct reader *who, struct reader_call call);
 
-/** rig_uuid() - directory of the identity called @name. */
-const char *rig_uuid(const char *name);
+/** is_asked() - a call that is asked about; it is refused. */
+void is_asked(const struct reader *who, struct reader_call call);
 
-/** rig_is_shown() - whether the backend has "<uuid of owner>/@file"; @owner "self" is self/. */
-bool rig_is_shown(const char *owner, const char *file);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-/** rig_node() - id of that file. */
-uint64_t rig_node(const char *owner, const char *file);
-
-/** rig_read() - thread @tid, of uid @uid, reads it. */
-void rig_read(struct rig_read *r, pid_t tid, uid_t uid, const char *owner, const char *file);
-
-/** rig_read_node() - the same of a node. */
-void rig_read_node(struct rig_read *r, pid_t tid, uid_t uid, uint64_t node);
-
-/** rig_decide() - decisions that wait are there. */
-void rig_decide(void);
-
-/** rig_content() - the last get() has its end. */
-void rig_content(void);
-
-/** rig_wait() - let the loop run until @r has its answer. */
-void rig_wait(struct rig_read *r);
-
-/** rig_audit() - lines of the audit log so far that have @text in them. */
-unsigned int rig_audit(const char *text);
+/** tree_main() - load the module, run the tests, unload it. For main(). */
+#define tree_main(argc, argv, tests) \
+	(reader_main(argc, argv) ? 0 : rig_load() ? 1 : !!cmocka_run_group_tests(tests, NULL, NULL) | !!rig_unload())
 
 #endif

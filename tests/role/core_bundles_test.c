@@ -361,7 +361,7 @@ static void both_kinds_are_renewed(void **state)
 	w.ways.svid_life = 4;
 	w.agent = "{\"trustDomain\":\"example.org\",\"profiles\":{\"wit\":\"true\"}}";
 	f = served(&fd);
-	assert_int_equal(w.issues, 2);
+	assert_true(w.issues >= 2); /* a busy machine may be at the next ones already */
 	world_until(&w, w.issues >= 4 && f->version >= 3);
 	assert_int_equal(f->wits, 1);
 	close(fd);
@@ -401,7 +401,9 @@ static void fronts_that_never_take_it_come_later_and_later(void **state)
 	w.ways.front_set_err = -ERR_FORMAT;
 	spawns = w.spawns;
 	start = clock_boot_ns();
-	while (clock_boot_ns() - start < 1500 * NS_PER_MS && w.n_conns < WORLD_CONNS) {
+	/* A machine that is busy gets as far as the third in its own time. */
+	while ((w.kills < 3 || clock_boot_ns() - start < 1500 * NS_PER_MS) && w.n_conns < WORLD_CONNS &&
+	       clock_boot_ns() - start < WORLD_WAIT_MS * NS_PER_MS) {
 		int fd = world_client(&w);
 
 		(void)world_is_closed(&w, fd, 100);

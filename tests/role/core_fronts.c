@@ -55,7 +55,6 @@ static void on_end(struct world *w, struct world_front *f, struct chan_msg *m)
 		if (c->number != end.conn || c->front != f->number)
 			continue;
 		c->ended = true;
-		c->ended_at = clock_boot_ns();
 		c->end_err = end.err;
 		if (w->ways.front_ignores_end)
 			continue;

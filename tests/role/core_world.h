@@ -49,7 +49,6 @@ struct world_conn {
 	int fd; /* what the front was given */
 	int end_err;
 	bool ended;
-	uint64_t ended_at; /* clock_boot_ns() */
 	char whoami[LIM_WHOAMI + 1];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_cloud_test.c - svid-keys in its cage and svid-cloud's channel: its cache sealed, its JWT-SVIDs, its signatures. */
 #include "tests/role/keys_world.h"
 

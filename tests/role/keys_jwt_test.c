@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_jwt_test.c - svid-keys in its cage: JWT-SVIDs, WIT-SVIDs, signature checks, and keys that follow each other. */
 #include "tests/role/keys_world.h"
 
@@ -75,7 +75,7 @@ static void a_new_authority_serves_x509_before_its_rsa_key_is_there(void **state
 	give_seal(&r, 0x42, 32);
 	give_core(&r);
 	front = give_front(&r, 1);
-	usleep(100000);
+	busy_idle(r.pid);
 	send_load(&r, slice_of(NULL, 0), 1);
 	loaded = loaded_with(&r, 7);
 	assert_int_equal(loaded.jwks.len, 0);
@@ -261,7 +261,7 @@ static void token_for_a_front_that_is_gone_is_nobodys_fault(void **state)
 	order_jwt(&w.r, 2, 5, JWT_ES256);
 	assert_int_equal(minted(&w.r).err, -ERR_CLOSED);
 	close(w.front);
-	usleep(100000);
+	busy_idle(w.r.pid);
 	order_jwt(&w.r, 1, 5, JWT_ES256);
 	assert_int_equal(minted(&w.r).err, -ERR_CLOSED);
 	w.front = give_front(&w.r, 3);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_rules_test.c - svid-keys against siblings that break the rules, and the cage it runs in. */
 #include "tests/role/keys_world.h"
 
@@ -167,7 +167,7 @@ static void core_misdirecting_a_token_ends_the_process(void **state)
 
 	start_loaded(&r); /* to a front whose channel is there and which core never bound */
 	front = give_front(&r, 1);
-	usleep(100000);
+	busy_idle(r.pid);
 	order_jwt(&r, 1, mine, JWT_ES256);
 	assert_dies(&r);
 	close(front);

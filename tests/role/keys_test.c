@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_test.c - svid-keys at work: keys reach the front they are bound to, state survives, RSA waits apart. */
 #include <openssl/x509v3.h>
 
@@ -48,10 +48,10 @@ static void binding_may_come_before_or_after_the_channel_and_the_request(void **
 	leaf = cert_of(answer.chain);
 	early = give_front(&r, 1);
 	ask(early, id, answer.generation); /* waits for the binding, is not condemned */
-	usleep(100000);
+	busy_idle(r.pid);
 	bind_front(&r, 1, &id, 1);
 	bind_front(&r, 2, &id, 1);
-	usleep(100000);
+	busy_idle(r.pid);
 	late = give_front(&r, 2);
 	ask(late, id, answer.generation);
 	assert_key_fits(&r, early, leaf);

@@ -27,6 +27,7 @@
 #include "agent/ipc/chan.h"
 #include "agent/ipc/lists.h"
 #include "agent/ipc/plan.h"
+#include "tests/lib/busy.h"
 
 #define KEYS SVID_BIN "/svid-keys"
 #define ID "spiffe://example.org/web"

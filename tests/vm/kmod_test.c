@@ -2,7 +2,7 @@
 /* links: tests/lib/kmod_rig.c tests/lib/evidence_caller.c tests/lib/tree_rig.c */
 /*
  * kmod_test.c - svid.ko's evidence file: requests and their errors, words, events, marks, and that nothing is left behind.
- * Runs as root in the VM: tests/vm/kmod_test.sh. What records say is in tests/unit/provider_test.c. Next: kmod_stress_test.c.
+ * Runs as root in the VM: tests/vm/module_test.sh. What records say is in tests/unit/provider_test.c. Next: kmod_state_test.c.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,6 +41,7 @@ static struct seat seat;
 static int setup(void **state)
 {
 	(void)state;
+	assert_int_equal(rig_load(), 0);
 	seat_take(&seat, PATH);
 	return 0;
 }
@@ -49,7 +50,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	seat_leave(&seat);
-	return 0;
+	return rig_unload();
 }
 
 static uint32_t word(uint32_t slot)

@@ -29,7 +29,7 @@ write_job() {
 boot() {
 	# shellcheck disable=SC2086 # VM_QEMU is a list of options
 	exec timeout --foreground -k 5 "$limit" qemu-system-x86_64 \
-		-machine q35,accel=tcg -cpu "${VM_CPU:-max}" -smp "${VM_SMP:-2}" -m "${VM_MEMORY:-1024}" ${VM_QEMU:-} \
+		-machine q35 -accel "${VM_ACCEL:-tcg}" -cpu "${VM_CPU:-max}" -smp "${VM_SMP:-2}" -m "${VM_MEMORY:-1024}" ${VM_QEMU:-} \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-serial "file:$run/log" -serial stdio -serial "file:$run/code" \
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \

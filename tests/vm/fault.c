@@ -124,13 +124,6 @@ static bool can_fail(void)
 
 /* ---- what is tried ---- */
 
-static int load_and_unload(void)
-{
-	int err = rig_load();
-
-	return err ? err : rig_unload();
-}
-
 static int closing(int fd, int err)
 {
 	if (fd >= 0)
@@ -330,10 +323,22 @@ static bool answer_with_fault(long n, int content)
 
 static void module_loads_or_not_at_all(void **state)
 {
-	long step = getenv("FAULT_STEP") ? atol(getenv("FAULT_STEP")) : 9;
+	long step = getenv("FAULT_STEP") ? atol(getenv("FAULT_STEP")) : 13;
+	long n, left = 0;
 
 	(void)state;
-	each_fault("load", load_and_unload, step);
+	for (n = 1; !left; n += step) {
+		int err;
+
+		arm(n);
+		err = rig_load();
+		left = disarm();
+		if (!documented(err))
+			fail_msg("load: fault %ld comes out as %s", n, strerror(-err));
+		/* Not with a fault: the kernel itself warns when it has no memory to take a probe away. */
+		assert_int_equal(err ? 0 : rig_unload(), 0);
+	}
+	print_message("load: %ld faults\n", n);
 }
 
 static int setup(void **state)

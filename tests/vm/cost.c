@@ -231,8 +231,8 @@ static double tree_ratio(void)
 	close(entry_fd);
 	close(plain_fd);
 	close(tree);
-	printf("read of 1 KB: plain sysfs %lld, credential tree %lld: %.1f times (limit 15)\n", (long long)plain, (long long)entry,
-	       (double)entry / plain);
+	printf("read of 1 KB: plain sysfs %lld, credential tree %lld: %.1f times (limit 15)\n", (long long)plain,
+	       (long long)entry, (double)entry / plain);
 	return (double)entry / plain;
 }
 

@@ -111,7 +111,7 @@ static int mount_on(const char *path, const char *name, struct identity core, in
 	(void)snprintf(options, sizeof(options), "fd=%d,rootmode=40555,user_id=%u,group_id=%u,allow_other", fuse, core.uid,
 		       core.gid);
 	(void)snprintf(target, sizeof(target), "/proc/self/fd/%d", dir);
-	if (mount(name, target, FUSE_TYPE, MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
+	if (mount(name, target, FUSE_TYPE, MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, options) < 0)
 		err = -errno;
 	close(dir);
 	return err;

@@ -292,16 +292,18 @@ static int a13_map(const struct options *o)
 	return 0;
 }
 
-/* A23: in read() until something ends it. */
+/* A23: in read() until something ends it; variant=open: in open(), where FUSE asks. */
 static int a23(const struct options *o)
 {
 	static char bytes[TREE_FILE_MAX];
-	int fd = open(o->file, O_RDONLY | O_CLOEXEC);
+	bool opens = is_variant(o, "open");
+	int fd = opens ? -1 : open(o->file, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
-	say("at: open %d", fd < 0 ? -errno : 0);
+	if (fd < 0 && !opens)
+		die(o->file);
 	sync_point("reading");
-	if (fd < 0)
+	if (opens)
 		fd = open(o->file, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
 	say("returned-at: %lld %s", (long long)now_us(), n < 0 ? strerrorname_np(errno) : n ? "content" : "nothing");

@@ -95,6 +95,34 @@ def test_socket_attestation_must_be_allowed():
         must_refuse(agent, "--allow-socket-attestation")
 
 
+def test_a_tier_that_cannot_work_is_an_error_with_the_next_step():
+    if os.path.exists("/dev/svid"):
+        case.skip("svid.ko is loaded")
+    with Agent("no-module", tier="kmod") as agent:
+        must_refuse(agent, "modprobe svid")
+
+
+def test_a_delivery_that_cannot_work_is_an_error_with_the_next_step():
+    if os.path.exists("/dev/svid"):
+        case.skip("svid.ko is loaded")
+    with Agent("no-sysfs") as agent:
+        agent.delivery = "auto"  # svid.yaml decides
+        agent.settings(more="  delivery: sysfs\n")
+        must_refuse(agent, "modprobe svid")
+
+
+def test_another_delivery_waits_for_a_restart():
+    with Agent("delivery") as agent:
+        agent.delivery = "auto"
+        agent.settings(more="  delivery: none\n")
+        agent.start()
+        status = agent.status()
+        assert status["tree"]["delivery"] == "none" and not status["restart_needed"], status
+        agent.settings(more="  delivery: fuse\n")
+        found = until(lambda: agent.status()["restart_needed"], 10)
+        assert found == [{"setting": "delivery", "running": "none", "configured": "fuse"}], found
+
+
 def test_another_trust_domain_over_existing_state_is_refused():
     with Agent("renamed") as agent:
         app = agent.program("app", clients.go())

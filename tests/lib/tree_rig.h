@@ -106,4 +106,10 @@ int64_t reader_do(const struct reader *reader, const struct reader_call *call);
 /** reader_end() - kill and reap. */
 void reader_end(struct reader *reader);
 
+/** loop_start() - a child that opens and reads five names, "a" and ENTRY of the tests among them, for ever. It closes @tree. */
+pid_t loop_start(int tree);
+
+/** loop_end() - kill and reap @n children. */
+void loop_end(const pid_t *pids, int n);
+
 #endif

@@ -67,7 +67,7 @@ static void fuse_is_mounted_for_everybody_and_nothing_runs_from_it(void **state)
 	w->delivery = "fuse";
 	world_start(w);
 	assert_int_equal(mounts(w, options, &id), 1);
-	assert_non_null(strstr(options, "nosuid"));
+	assert_non_null(strstr(options, "ro,nosuid"));
 	assert_non_null(strstr(options, "nodev"));
 	assert_non_null(strstr(options, "noexec"));
 	assert_non_null(strstr(options, "fuse.svid svid-parent-test"));

@@ -26,7 +26,7 @@ import table  # noqa: E402
 JOBS = [("6.1", "kmod", "sysfs"), ("6.12", "kmod", "sysfs"), ("6.1", "bpf-lsm", "none"), ("6.12", "bpf-lsm", "sysfs"),
         ("6.1", "bpf-fentry", "none"), ("6.12", "bpf-fentry", "none")]
 WITHOUT_BPF = "lsm=landlock,lockdown,yama,apparmor"
-LIMIT_S = 420
+LIMIT_S = 600
 SLOW = "6"  # emulation
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped", re.M)
 

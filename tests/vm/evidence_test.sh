@@ -4,18 +4,23 @@
 # They run from build/tests/unit; results come back over the VM's second serial port.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-JOBS=("6.1 lsm fentry kmod" "6.12 lsm fentry kmod tp")
-GROUPS_EACH=6 # of tests: provider_life_test has two
+JOBS=("6.1 lsm fentry kmod" "6.12 lsm fentry kmod tp change")
+GROUPS_EACH=6 # of tests: provider_life_test has two; `change` is one program (tier_change.py)
 
 # In the VM. The module is there for its own turn only, and leaves without a word.
 in_vm() {
 	for tier; do
 		echo "==== $tier"
-		[ "$tier" != kmod ] || insmod "build/kmod/$VM/svid.ko" || exit 1
-		for t in test change_test life_test flood_test reader_test; do
-			SVID_TEST_TIER=$tier "build/tests/unit/provider_$t"
-		done
-		[ "$tier" != kmod ] || rmmod svid || echo "[  FAILED  ] rmmod"
+		case $tier in kmod | change) insmod "build/kmod/$VM/svid.ko" || exit 1 ;; esac
+		case $tier in
+		change) python3 tests/vm/tier_change.py ;;
+		*)
+			for t in test change_test life_test flood_test reader_test; do
+				SVID_TEST_TIER=$tier "build/tests/unit/provider_$t"
+			done
+			;;
+		esac
+		case $tier in kmod | change) rmmod svid || echo "[  FAILED  ] rmmod" ;; esac
 	done
 	exit 0
 }
@@ -41,9 +46,11 @@ for job in "${JOBS[@]}"; do
 	log=build/check/vm-evidence-$kernel.log
 	for tier in $tiers; do
 		part=$(awk -v t="$tier" '/^====/ { on = $2 == t } on' "$log" | tr -d '\r')
+		groups=$GROUPS_EACH
+		[ "$tier" != change ] || groups=1
 		ok=$(grep -c '^\[       OK \]' <<<"$part")
 		# A VM that broke before all programs ended has failed.
-		[ "$(grep -c '^\[==========\] .* run\.' <<<"$part")" -eq $GROUPS_EACH ] || failed=$((failed + 1))
+		[ "$(grep -c '^\[==========\] .* run\.' <<<"$part")" -eq $groups ] || failed=$((failed + 1))
 		passed=$((passed + ok))
 		failed=$((failed + $(grep -c '^\[  FAILED  \] [a-zA-Z_ ]*$' <<<"$part")))
 		skipped=$((skipped + $(grep -c '^\[  SKIPPED \] [a-z_]*$' <<<"$part")))

@@ -14,7 +14,7 @@
 #include "agent/base/limits.h"
 #include "agent/core/tree.h"
 
-#define KEPT_BYTES 8192			 /* of one request; the kernel gives none to whoever has less room (FUSE_MIN_READ_BUFFER) */
+#define KEPT_BYTES 8192			 /* of one request: FUSE_MIN_READ_BUFFER, else the kernel gives none */
 #define KEPT_SLOTS (2 * LIM_TREE_READS)	 /* requests without an answer: reads, and lookups while names are being made */
 #define OPENED_CONTENTS LIM_TREE_READS	 /* held for those who opened them */
 #define OPENED_UID 64			 /* likewise, of one uid */

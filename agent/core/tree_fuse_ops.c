@@ -273,12 +273,13 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	struct opened *s = opened_find(f->openeds, fi->fh);
 	struct ask what = { .fi = *fi, .off = (uint64_t)off, .size = size, .r = { .node = ino, .done = on_decided_again } };
 
-	if (s && !tree_is_reader(f->tree, fuse_req_ctx(req)->pid, &s->key, s->exec_id))
+	/* That there is no more is told to anybody: it is no secret, and every reader asks. */
+	if ((uint64_t)off >= (s ? s->len : handle_len(fi->fh)))
+		(void)fuse_reply_buf(req, NULL, 0);
+	else if (s && !tree_is_reader(f->tree, fuse_req_ctx(req)->pid, &s->key, s->exec_id))
 		refuse(req, EACCES); /* A13 */
 	else if (s && s->generation == docs_generation(tree_core(f->tree)->docs))
 		send_content(f, req, f->now->head.unique, s, (uint64_t)off, size);
-	else if (!s && (uint64_t)off >= handle_len(fi->fh))
-		(void)fuse_reply_buf(req, NULL, 0);
 	else
 		ask_tree(f, req, &what);
 }

@@ -294,6 +294,7 @@ def test_a_decision_that_hangs_holds_up_nobody_else_and_ends():
         front = t.agent.roles("svid-front")
         for pid in front:
             t.agent.kill(pid, signal.SIGSTOP)
+        time.sleep(1.2)  # what it made a moment ago is given again without it
         start = time.monotonic()
         waiting = [t.popen(t.alice, os.path.join(t.dir, "self/svid/cert.pem")) for _ in range(4)]
         time.sleep(0.5)

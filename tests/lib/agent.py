@@ -257,7 +257,8 @@ class Agent:
             subprocess.run([os.path.join(BIN, "svidd"), "--instance", self.instance, "--remove-pins"], check=False,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if self.delivery != "none":  # of a svidd that was killed
-            subprocess.run(["umount", "-q", "-l", os.path.join(self.run_dir, "credentials")], check=False)
+            subprocess.run(["umount", "-q", "-l", os.path.join(self.run_dir, "credentials")], check=False,
+                           stderr=subprocess.DEVNULL)
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.top, ignore_errors=True)
 

@@ -51,7 +51,7 @@ pid_t world_fork(struct fuse_world *w);
 /** world_kill() - the backend dies; the mount stays. */
 void world_kill(struct fuse_world *w);
 
-/** world_say() - 'y': slow files are readable now; 'c': names are complete; 'd': small is gone; 'o': all content is dropped. Done on return. */
+/** world_say() - 'y': slow files are readable now; 'c': names are complete; 'd': small is gone; 'o': content is dropped. */
 void world_say(struct fuse_world *w, char what);
 
 /** world_path() - absolute, in one of four static buffers. */

@@ -64,7 +64,7 @@ enum world_file {
 	FILE_MADE, /* "front N identity N what N" */
 	FILE_SILENT,
 	FILE_REFUSED,
-	FILE_NOT_SEALED,
+	FILE_NOT_SEALED, /* against writing */
 	FILE_SHORT, /* it says that there is more than there is */
 	FILE_OF_ANOTHER, /* that nobody asked for */
 };

@@ -103,7 +103,8 @@ static void state_and_a_set_that_is_refused_answer_who_waits(void **state)
 	ask(&r, 3, 1, SVID_FILE_KEY);
 	rig_send_set(&r, &(struct test_set){ .version = 1, .n = 1, .der_bytes = 200 });
 	rig_receive(&r, r.keys, MSG_FK_GET, &m);
-	assert_int_equal(ipc_put(r.keys, FK_NOKEY, 0, .identity = 1, .kind = SVID_X509, .generation = 1, .err = -ERR_NOT_FOUND), 0);
+	assert_int_equal(ipc_put(r.keys, FK_NOKEY, 0, .identity = 1, .kind = SVID_X509, .generation = 1,
+				 .err = -ERR_NOT_FOUND), 0);
 	rig_receive(&r, r.core, MSG_FR_SET, &m);
 	expect_none(&r, 3, -ERR_NOT_FOUND);
 	rig_stop(&r);

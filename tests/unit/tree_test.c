@@ -137,12 +137,12 @@ static void without_a_backend_there_are_no_names(void **state)
 	assert_string_equal(tree_backend_name(rig.core.tree), "none");
 }
 
-/* The figure is the longest turn: nobody else waits longer for the loop. */
+/* Counted in calls of the kernel in one turn, not in time: how long a turn takes is the machine's. */
 static void ten_thousand_identities_do_not_stop_the_loop(void **state)
 {
 	static char names[10001][16];
 	static const char *docs[10001], *const none[] = { NULL };
-	uint64_t longest = 0;
+	unsigned int most = 0;
 	struct tree_stats s;
 
 	(void)state;
@@ -155,19 +155,18 @@ static void ten_thousand_identities_do_not_stop_the_loop(void **state)
 	for (int round = 0; round < 2; round++) {
 		rig_documents(round ? none : docs);
 		while (loop_timer_armed(&rig.core.tree->work)) {
-			uint64_t t = clock_boot_ns();
+			unsigned int before = rig.adds + rig.dels;
 
 			assert_int_equal(loop_once(rig.core.loop, 0), 0);
-			t = clock_boot_ns() - t;
-			longest = t > longest ? t : longest;
+			before = rig.adds + rig.dels - before;
+			most = before > most ? before : most;
 		}
 		tree_get_stats(rig.core.tree, &s);
 		assert_int_equal(s.files, round ? 0 : 20002);
 		assert_true(s.complete);
 	}
 	assert_int_equal(rig.adds, rig.dels);
-	print_message("longest turn %u us\n", (unsigned int)(longest / 1000));
-	assert_true(longest < 100 * NS_PER_MS);
+	assert_in_range(most, 10, 300);
 }
 
 static void identities_beyond_the_limit_have_no_files(void **state)

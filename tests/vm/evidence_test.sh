@@ -4,23 +4,23 @@
 # They run from build/tests/unit; results come back over the VM's second serial port.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-JOBS=("6.1 lsm fentry kmod" "6.12 lsm fentry kmod tp change")
-GROUPS_EACH=6 # of tests: provider_life_test has two; `change` is one program (tier_change.py)
+JOBS=("6.1 lsm fentry kmod svidd" "6.12 lsm fentry kmod tp")
+GROUPS_EACH=6 # of tests: provider_life_test has two; `svidd` is one program (module_life.py)
 
 # In the VM. The module is there for its own turn only, and leaves without a word.
 in_vm() {
 	for tier; do
 		echo "==== $tier"
-		case $tier in kmod | change) insmod "build/kmod/$VM/svid.ko" || exit 1 ;; esac
+		case $tier in kmod | svidd) insmod "build/kmod/$VM/svid.ko" || exit 1 ;; esac
 		case $tier in
-		change) python3 tests/vm/tier_change.py ;;
+		svidd) python3 tests/vm/module_life.py ;;
 		*)
 			for t in test change_test life_test flood_test reader_test; do
 				SVID_TEST_TIER=$tier "build/tests/unit/provider_$t"
 			done
 			;;
 		esac
-		case $tier in kmod | change) rmmod svid || echo "[  FAILED  ] rmmod" ;; esac
+		case $tier in kmod | svidd) rmmod svid || echo "[  FAILED  ] rmmod" ;; esac
 	done
 	exit 0
 }
@@ -47,7 +47,7 @@ for job in "${JOBS[@]}"; do
 	for tier in $tiers; do
 		part=$(awk -v t="$tier" '/^====/ { on = $2 == t } on' "$log" | tr -d '\r')
 		groups=$GROUPS_EACH
-		[ "$tier" != change ] || groups=1
+		[ "$tier" != svidd ] || groups=1
 		ok=$(grep -c '^\[       OK \]' <<<"$part")
 		# A VM that broke before all programs ended has failed.
 		[ "$(grep -c '^\[==========\] .* run\.' <<<"$part")" -eq $groups ] || failed=$((failed + 1))

@@ -286,4 +286,4 @@ compile_commands: # compile_commands.json for editors
 clean: # remove build/ but for cached kernels and clients
 	rm -rf build/bin build/san build/fuzz build/gen build/bpf build/agent build/workloadapi build/tests build/conformance
 
--include $(shell find $(O) -name '*.d' -type f -not -path '*/vm/*' -not -path '*/cross/*' -not -path '*/kmod/*/*' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -type f -not -path '$(O)/vm/*' -not -path '*/cross/*' -not -path '*/kmod/*/*' 2>/dev/null)

@@ -364,6 +364,8 @@ def tree_cases():
                          ("evil over trusted by its own overlayfs", p.a10_overlay)):
         yield Case("A13", f"file read by evil: {text}", ([t.over_tree(attack)], []), {}, "no files")
     yield Case("A13", "file read by trusted with LD_PRELOAD", ([t.over_tree(s.a12_library, "LD_PRELOAD")], []), {}, "no files")
+    yield Case("A14", "flood: reads in the credential tree", ([t.a14_reads], []), {"socket": "bounded", "else": "bounded"}, "no files",
+               "readers are counted in every mode")
     yield Case("A23", "reader waits: its identity is withdrawn", ([form(t.a23, "revoked")], []), back, "no files")
     yield Case("A23", "reader waits: it is killed", ([form(t.a23, "killed")], []), back, "no files")
     yield Case("A23", "reader waits: the agent dies", ([form(t.a23, "agent")], []), {"socket": "clean", "else": "clean"}, "no files")

@@ -172,6 +172,29 @@ def over_tree(function, *args):
     return run
 
 
+def a14_reads(lab, workers=120 if SLOW == 1 else 20):
+    """More readers without identity than may wait at once. How long do others wait, over the tree and over connections?"""
+    before = os.path.getsize(lab.top + "/audit.log")
+    with lab.play("evil", "tree-flood", file=own(lab), workers=workers) as p:
+        if p.until("at: flooding") is None:
+            raise Failed(f"no flood: {p.lines}")
+        time.sleep(0.7 * SLOW)
+        worst = 0
+        for _ in range(3):
+            begin = time.monotonic()
+            got = read(lab, "trusted", own(lab), user=UID + 1)
+            if got != "SVID stolen":
+                return f"others wait: {got} from the tree"
+            worst = max(worst, time.monotonic() - begin)
+            # in socket mode nothing is remembered of a caller, and those of one user wait for each other
+            got = None if lab.tier == "socket" else lab.served()
+            if got is not None:
+                return f"others wait: {got}"
+        p.go_on()
+    grew = os.path.getsize(lab.top + "/audit.log") - before
+    return f"others served in {worst * 1000:.0f} ms, 0 held" if grew < 1 << 20 else f"{grew >> 10} KB of audit"
+
+
 def returned(p, since):
     line = p.until("returned-at: ", seconds=8 * SLOW)
     if line is None:

@@ -116,8 +116,36 @@ def second_svidd_on_the_machine_shows_its_tree_by_fuse():
         assert tree["delivery"] == "fuse" and "another svidd" in tree["notes"][0], tree
 
 
+def auto_takes_the_module_where_bpf_cannot_work():
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/sys/kernel/btf"], check=True)
+    try:
+        with Agent("auto", tier="auto") as agent:
+            cat = reader(agent)
+            agent.delivery = "sysfs"
+            agent.start(60)
+            status = agent.status()
+            assert status["tier"] == "kmod", status["tier"]
+            assert [note.split(":")[0] for note in status["tier_notes"]] == ["bpf-lsm", "bpf-fentry"], status["tier_notes"]
+            assert "BEGIN CERTIFICATE" in certificate(cat), agent.explain()
+    finally:
+        subprocess.run(["umount", "/sys/kernel/btf"], check=True)
+
+
+def silenced_hooks_are_no_tier():
+    with open("/proc/sys/kernel/ftrace_enabled", "w", encoding="ascii") as switch:
+        switch.write("0")
+    try:
+        with Agent("silent", tier="kmod") as agent:
+            agent.launch()
+            assert agent.process.wait(60) == 1 and "sysctl kernel.ftrace_enabled=1" in agent.log(), agent.explain()
+    finally:
+        with open("/proc/sys/kernel/ftrace_enabled", "w", encoding="ascii") as switch:
+            switch.write("1")
+
+
 CHECKS = (change_of_tier_makes_older_processes_scanned_and_nothing_else, who_connects_while_svidd_restarts_is_known_afterwards,
-          without_a_store_the_next_svidd_begins_anew, second_svidd_on_the_machine_shows_its_tree_by_fuse)
+          without_a_store_the_next_svidd_begins_anew, auto_takes_the_module_where_bpf_cannot_work, silenced_hooks_are_no_tier,
+          second_svidd_on_the_machine_shows_its_tree_by_fuse)
 
 
 def main():

@@ -36,7 +36,7 @@ if ! command -v qemu-system-x86_64 >/dev/null; then
 	echo "0 passed, 0 failed, 1 skipped"
 	exit 0
 fi
-# shellcheck disable=SC2086 # a list of programs
+# shellcheck disable=SC2046,SC2086 # a list of programs
 make -s module $(printf 'build/tests/vm/%s ' $PROGRAMS) || exit 1
 mkdir -p build/check
 for kernel in $KERNELS; do

@@ -25,10 +25,12 @@ both() {
 	crowd=$(tr ' ' '\n' <<<"$PROGRAMS" | grep -v reload)
 	reload=$(tr ' ' '\n' <<<"$PROGRAMS" | grep reload)
 	# shellcheck disable=SC2086 # lists of programs
-	[ -z "$crowd" ] || tests/vm/run.sh "$1" --name "module-$1" --timeout 500 -- tests/vm/module_test.sh --in-vm $crowd
+	[ -z "$crowd" ] || tests/vm/run.sh "$1" --name "module-$1" --timeout 500 -- tests/vm/module_test.sh --in-vm $crowd ||
+		echo "[  FAILED  ] machine or kernel log"
 	# shellcheck disable=SC2086
 	[ -z "$reload" ] || VM_ACCEL=tcg,thread=single \
-		tests/vm/run.sh "$1" --name "reload-$1" --timeout 300 -- tests/vm/module_test.sh --in-vm $reload
+		tests/vm/run.sh "$1" --name "reload-$1" --timeout 300 -- tests/vm/module_test.sh --in-vm $reload ||
+		echo "[  FAILED  ] machine or kernel log"
 }
 
 if ! command -v qemu-system-x86_64 >/dev/null; then

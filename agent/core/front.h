@@ -113,7 +113,8 @@ struct front_ask {
 
 /**
  * fronts_file() - have @a made by the front of the set of these identities, as in fronts_set(), as soon as it serves one
- * state. When that front dies, the next one is asked. What it made in the last LIM_TREE_KEPT_MS of the same state is taken as it is.
+ * state. When that front dies, the next one is asked. What it made in the last LIM_TREE_KEPT_MS of the same state is
+ * taken as it is.
  * Errors: -ERR_LIMIT (LIM_FRONTS), -ENOMEM. Then done() is not called.
  */
 MUST int fronts_file(struct fronts *f, const struct identity *const *docs, size_t n, struct front_ask *a);

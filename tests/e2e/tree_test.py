@@ -15,7 +15,9 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
+import clients  # noqa: E402  pylint: disable=wrong-import-position
 from agent import CALLER_UID, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from foreign import TrustDomain  # noqa: E402  pylint: disable=wrong-import-position
 from service import Service  # noqa: E402  pylint: disable=wrong-import-position
 
 SVID = ("cert.pem", "key.pem", "bundle.pem", "credential-bundle.private-key.pem", "bundle-map.json")
@@ -263,6 +265,44 @@ def test_each_decision_is_recorded():
         assert any(t.ids["alice"] in json.dumps(r) for r in records), records
         refused = [r for r in records if t.ids["alice"] not in json.dumps(r)]
         assert refused and all("KEY" not in json.dumps(r) for r in records), records
+
+
+def test_go_spiffe_takes_every_file_of_its_own_and_of_a_partner():
+    with Tree("tree-go") as t:
+        partner, app = TrustDomain("partner.example"), t.agent.program("app", clients.go())
+        code, _, err = t.agent.svid("bundle", "set", "partner.example", partner.bundle())
+        assert code == 0, err
+        spiffe_id = t.agent.identity("app", app, more="  federatesWith: [partner.example]\n")
+        assert until(lambda: str(uuid.uuid5(uuid.NAMESPACE_URL, spiffe_id)) in os.listdir(t.dir), 10)
+        said = t.agent.one(app, "files", "-dir", os.path.join(t.dir, "self/svid"))
+        assert said["event"] == "files" and said["id"] == spiffe_id and said["authorities"] == 1, said
+        assert sorted(said["trust_domains"]) == sorted([t.agent.trust_domain, "partner.example"]), said
+
+
+def is_in_memory(pid, text):
+    """Whether a process has these bytes anywhere where it could read them."""
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            begin, end = (int(n, 16) for n in line.split()[0].split("-"))
+            try:
+                mem.seek(begin)
+                if text in mem.read(end - begin):
+                    return True
+            except (OSError, ValueError, OverflowError):
+                pass  # [vvar] and what is mapped beyond its end
+    return False
+
+
+def test_a_private_key_passes_through_svid_core_unread():
+    with Tree("tree-unread") as t:
+        key = t.read(t.alice, "self/svid/key.pem")[0]
+        body = key.splitlines()[1]
+        assert len(body) == 64 and t.read(t.alice, "self/svid/cert.pem")[0]
+        pids = {pid: name for name in ("svid-core", "svid-front", "svid-attest") for pid in t.agent.roles(name)}
+        held = {name for pid, name in pids.items() if is_in_memory(pid, body)}
+        assert not held, held  # and a front keeps keys, but none as text
+        there = [pid for pid, name in pids.items() if name == "svid-core" and is_in_memory(pid, t.ids["alice"].encode())]
+        assert there, "nothing is found at all"
 
 
 def test_a_new_read_has_the_new_certificate():

@@ -146,6 +146,8 @@ static int64_t run(const struct reader_call *call, struct reader_result *result)
 	case READER_USE:
 		file = (int)call->a;
 		return file;
+	case READER_CLOSE:
+		return or_errno(close(file));
 	case READER_PREAD:
 		return or_errno(pread(file, result->data, bounded(call->b), call->a));
 	case READER_READ:

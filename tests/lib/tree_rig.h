@@ -56,6 +56,7 @@ bool tree_shows(const char *path, bool want);
 enum reader_op {
 	READER_OPEN,	 /* path; its descriptor, which the next calls use */
 	READER_USE,	 /* descriptor a */
+	READER_CLOSE,
 	READER_PREAD,	 /* offset a, count b */
 	READER_READ,	 /* count b */
 	READER_THREAD,	 /* as PREAD, in another thread */

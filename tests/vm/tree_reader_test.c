@@ -212,22 +212,19 @@ static void a_new_agent_takes_over(void **state)
 	reader_end(&second);
 }
 
+/* K11: the address of a struct file that is gone is taken by a later open; another file's content must not come out of it. */
 static void the_same_struct_file_is_not_the_same_reading(void **state)
 {
-	struct reader_call call = { .op = READER_USE };
-
 	(void)state;
 	assert_int_equal(tree_add(tree, "self/svid/key.pem", 78), 0);
-	open_entry(&reader, ENTRY);
-	assert_int_equal(given(&reader, reading(0, 100), content, LONG), 100);
-	/* K11: an address that is free is taken by the next open; here another file's content would come out of it */
-	for (int i = 0; i < 20; i++) {
-		call.a = -1;
-		reader_do(&reader, &call);
-		open_entry(&reader, i % 2 ? ENTRY : "self/svid/key.pem");
-		assert_int_equal(given(&reader, reading(0, 100), i % 2 ? content : other, LONG), 100);
+	for (int i = 0; i < 50; i++) {
+		open_entry(&reader, ENTRY);
+		assert_int_equal(given(&reader, reading(0, 100), content, LONG), 100);
 		assert_int_equal(unasked(&reader, reading(200, 100)), 100);
-		assert_memory_equal(result.data, (i % 2 ? content : other) + 200, 100);
+		assert_int_equal(reader_do(&reader, &(struct reader_call){ .op = READER_CLOSE }), 0);
+		open_entry(&reader, "self/svid/key.pem");
+		is_asked(&reader, reading(200, 100));
+		assert_int_equal(reader_do(&reader, &(struct reader_call){ .op = READER_CLOSE }), 0);
 	}
 }
 

@@ -36,7 +36,7 @@ mkdir -p build/check
 for job in "${JOBS[@]}"; do
 	read -r kernel tiers <<<"$job"
 	# shellcheck disable=SC2086 # a list of tiers
-	tests/vm/run.sh "$kernel" --name "evidence-$kernel" --timeout 600 -- tests/vm/evidence_test.sh --in-vm $tiers \
+	tests/vm/run.sh "$kernel" --name "evidence-$kernel" --timeout 900 -- tests/vm/evidence_test.sh --in-vm $tiers \
 		>"build/check/vm-evidence-$kernel.log" 2>&1 &
 done
 wait

@@ -131,6 +131,9 @@ extern const struct fuse_lowlevel_ops fuse_ops; /* of a session whose user data 
 /** fuse_interrupt() - a signal for whoever waits for the request @unique: an answer, if it is going to die. */
 void fuse_interrupt(struct fuse_tree *f, uint64_t unique);
 
+/** fuse_forget() - requests that wait are not answered; they stay kept. */
+void fuse_forget(struct fuse_tree *f);
+
 /* tree_fuse.c */
 /** fuse_refuse_slot() - answer @s without libfuse, which has nothing of it any more; it is given back. */
 void fuse_refuse_slot(struct fuse_tree *f, struct kept_slot *s, int err);

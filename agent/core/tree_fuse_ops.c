@@ -368,3 +368,15 @@ void fuse_interrupt(struct fuse_tree *f, uint64_t unique)
 		return;
 	}
 }
+
+void fuse_forget(struct fuse_tree *f)
+{
+	struct ask *a, *tmp;
+
+	list_for_each_safe(a, tmp, &f->asks, node) {
+		list_del(&a->node);
+		loop_timer_stop(&a->look);
+		fuse_reply_none(a->req);
+		mem_free(a);
+	}
+}

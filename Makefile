@@ -71,7 +71,7 @@ BPF_SRC  = $(wildcard kmod/bpf/*.bpf.c)
 SKELS    = $(patsubst kmod/bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRC))
 PB_H     = $(PB:.o=.h)
 
-.PHONY: all help deps quickstart check check-all bench lint fuzz vm module cross install clean tests compile_commands
+.PHONY: all help deps quickstart check check-all bench lint fuzz vm vm-debug module cross install clean tests compile_commands
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -150,7 +150,9 @@ $(O)/$(basename $(1)): $(O)/$(1:.c=.o) $$(sort $$(call link_objs,$$(call links,$
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TEST_LIBS) -o $$@
 endef
-$(foreach t,$(TEST_SRC) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
+# Of tests/vm, what only some kernel or clock is good for.
+VM_TOOLS = tests/vm/cost.c tests/vm/fault.c
+$(foreach t,$(TEST_SRC) $(VM_TOOLS) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
 
 # Small programs that stand alone: attackers, the floor server, the conformance runner.
 define tool
@@ -225,6 +227,9 @@ cross: # ARCH=arm64: programs, BPF object and module for that machine, into buil
 vm: all module # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
+
+vm-debug: # the module's tests on a kernel that looks for what stock ones cannot see: KASAN, lockdep, kmemleak, failing allocations
+	$(Q)tests/vm/kmod_debug.sh
 
 # Manual pages and completion come out of the programs: their tables of verbs, options and documents. They are the same
 # for every machine, so another machine's come out of this one's programs.

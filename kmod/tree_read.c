@@ -7,6 +7,8 @@
  * of three states: it waits for the agent ("ready"), the agent has it (in no queue), or nobody is asked because the agent
  * that had it is gone and its successor has not yet said that the entry is still there ("held"). All under
  * svid_tree_lock, which the reader takes before it returns: so whoever finishes a request never meets a stack that is gone.
+ *
+ * Readers that share a struct file take turns: kernfs holds a mutex of that file over a read, and that wait is not killable.
  */
 #include "tree.h"
 

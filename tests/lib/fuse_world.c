@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -327,8 +328,12 @@ void world_until(const unsigned int *n, unsigned int want)
 int world_set_up(void **state)
 {
 	static struct fuse_world w;
+	static bool apart; /* mounts of ours: they end with us, however that may be */
 	char options[128];
 
+	if (!apart)
+		assert_false(unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	apart = true;
 	w = (struct fuse_world){ .dir = "/tmp/svid-fuse-XXXXXX" };
 	assert_non_null(mkdtemp(w.dir));
 	w.dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);

@@ -31,7 +31,8 @@ static void come_and_go(int tree, int ms)
 	int64_t end = rig_ms() + ms;
 
 	for (unsigned int i = 0; rig_ms() < end; i++) {
-		while (tree_request(tree, 0, &request) == 0)
+		/* no more than some: the readers would keep us at it */
+		for (int k = 0; k < 8 && tree_request(tree, 0, &request) == 0; k++)
 			if (request.id % 7)
 				tree_answer(tree, request.id, content, 1 + request.id * 11 % sizeof(content));
 			else if (request.id % 2)

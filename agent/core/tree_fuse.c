@@ -67,7 +67,7 @@ static void make_init(struct kept_slot *s)
 	struct fuse_init_in *in = (struct fuse_init_in *)(&s->head + 1);
 
 	s->head = (struct fuse_in_header){ .opcode = FUSE_INIT, .unique = ~1ull };
-	*in = (struct fuse_init_in){ .major = FUSE_KERNEL_VERSION, .minor = 31, .flags = FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO };
+	*in = (struct fuse_init_in){ .major = FUSE_KERNEL_VERSION, .minor = 31, .flags = FUSE_PARALLEL_DIROPS };
 	s->head.len = sizeof(s->head) + 4 * sizeof(uint32_t); /* what a 7.31 has */
 }
 

@@ -68,7 +68,7 @@ struct opened {
 	uint64_t until;
 	uint32_t identity;
 	uint32_t len;
-	uid_t uid;
+	uid_t uid; /* who it is counted for */
 	int fd; /* sealed */
 };
 

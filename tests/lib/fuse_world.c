@@ -84,6 +84,11 @@ uint64_t docs_generation(const struct docs *d)
 	return ((const struct world_shared *)(const void *)d)->generation;
 }
 
+int hold_err(const struct core *c)
+{
+	return ((const struct world_shared *)(const void *)c->docs)->hold;
+}
+
 void tree_set_backend(struct tree *t, const struct tree_backend *b, void *owner)
 {
 	t->backend = b;
@@ -174,6 +179,7 @@ void tree_read(struct tree *t, struct tree_read *r)
 	r->tree = t;
 	list_init(&r->in_all);
 	identify(r->tid, &r->key, &r->exec_id);
+	r->userns_owner = t->shared->userns_owner;
 	if (!tree_find(t, r->node)) {
 		r->done(r, -ENOENT, -1, 0);
 	} else if (r->node == DENIED || r->tid <= 0) {
@@ -184,6 +190,12 @@ void tree_read(struct tree *t, struct tree_read *r)
 	} else {
 		give(t, r);
 	}
+}
+
+void tree_stranger(struct tree *t, uint64_t node, pid_t tid, uid_t uid)
+{
+	(void)uid;
+	t->shared->strangers += node && tid > 0;
 }
 
 void tree_read_cancel(struct tree_read *r)

@@ -21,6 +21,9 @@
 struct world_shared {
 	unsigned int reads, cancelled, waiting; /* of tree_read() */
 	unsigned long generation;		/* of documents */
+	unsigned int strangers;			/* of tree_stranger() */
+	unsigned int userns_owner;		/* of every reader; 0: in no user namespace */
+	int hold;				/* hold_err() */
 	bool complete;
 	bool crash; /* a decision ends the process */
 };

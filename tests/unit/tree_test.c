@@ -284,6 +284,8 @@ static void the_process_is_named_for_svid_attest(void **state)
 	assert_false(tree_is_reader(rig.core.tree, CLOUDY_TID, &r.read.key, r.read.exec_id));
 	rig.readers[WEB_TID].exec_id++;
 	assert_false(tree_is_reader(rig.core.tree, WEB_TID, &r.read.key, r.read.exec_id));
+	tree_stranger(rig.core.tree, rig_node("web", CERT), CLOUDY_TID, 1000);
+	assert_int_equal(rig_audit("svid/cert.pem\",\"uid\":1000,\"pid\":"), 1);
 }
 
 /* ---- what changes meanwhile ---- */

@@ -38,7 +38,7 @@ for job in "${JOBS[@]}"; do
 	{
 		# what the kernel log holds against it counts for the last tier
 		# shellcheck disable=SC2086 # a list of tiers
-		tests/vm/run.sh "$kernel" --name "evidence-$kernel" --timeout 600 -- tests/vm/evidence_test.sh --in-vm $tiers ||
+		tests/vm/run.sh "$kernel" --name "evidence-$kernel" --timeout 900 -- tests/vm/evidence_test.sh --in-vm $tiers ||
 			echo "[  FAILED  ] machine or kernel log"
 	} >"build/check/vm-evidence-$kernel.log" 2>&1 &
 done

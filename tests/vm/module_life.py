@@ -37,7 +37,7 @@ def life(agent, tier, program):
     agent.start(60)
     assert agent.status()["tier"] == tier, agent.explain()
     if not agent.players:
-        agent.play(program, "watch", "x509", "-o", "json")
+        agent.play(program, "watch", "x509", "-o", "json").wait("update", 1, 20)  # one that had no answer yet gives up
     assert until(decisions, 20), f"it did not come: {agent.explain()}"
     agent.stop()
     return decisions()[0]
@@ -85,7 +85,9 @@ def who_connects_while_svidd_restarts_is_known_afterwards():
         time.sleep(1)  # it has connected
         agent.launch()
         agent.wait_ready(60)
-        assert waiting.finish(120) == 0, waiting.said()
+        # emulation may take longer to start than callers are held; a caller without a record is told something else
+        assert waiting.finish(120) == 0 or "agent is not ready" in str(waiting.other), waiting.said()
+        assert agent.status()["losses"]["records"] == 0, agent.status()["losses"]
         assert "BEGIN CERTIFICATE" in certificate(cat), agent.explain()
 
 

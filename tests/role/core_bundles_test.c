@@ -23,17 +23,6 @@
 #define CERT "\x30\x03\x02\x01\x01" /* a SEQUENCE is all that is looked at here */
 #define JWKS "{\"keys\":[]}"
 
-static struct world_front *served(int *ret_fd)
-{
-	struct world_front *f;
-
-	world_start(&w, NULL);
-	*ret_fd = world_client(&w);
-	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
-	return f;
-}
-
 static int set_bundle(const char *td, const char *der, const char *jwks, uint64_t sequence, struct slice *ret_json)
 {
 	struct msg_AD_BUNDLE m = { .trust_domain = slice_str(td), .bundle = slice_str(der), .jwks = slice_str(jwks),

@@ -246,10 +246,7 @@ static void when_keys_restart_fronts_are_bound_again_and_get_new_svids(void **st
 	int fd;
 
 	(void)state;
-	world_start(&w, NULL);
-	fd = world_client(&w);
-	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
+	f = served(&fd);
 	world_new_keys(&w);
 	world_until(&w, f->version == 2 && f->binds == 2);
 	assert_int_equal(w.issues, 2);

@@ -112,9 +112,7 @@ static void the_authority_is_not_opened_for_svid_cloud(void **state)
 	int cloud;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	buf_put_slice(&sealed, load(&r, nothing, 1).sealed);
 	assert_true(sealed.len > 12);
 	cloud = give_cloud(&r);

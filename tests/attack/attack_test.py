@@ -3,7 +3,7 @@
 """Each attack of DESIGN.md section 3, against `attestation: socket` and against the tier named by TIER.
 
 TIER=bpf-tp|bpf-lsm|bpf-fentry|kmod (default: what svidd's `auto` takes, here bpf-tp)   T=A3: only these
-SOCKET=no: not against socket    THIN=1: one form of each (in emulation)    BRIEF=1: fewer    RESULTS=1: a line per result for the VM's
+SOCKET=no: not against socket    THIN=1: one form of each (in emulation)    BRIEF=1, 2: fewer    RESULTS=1: a line per result for the VM's
 parent. An attack that a tier stops must fail there; one that the reference stops nowhere must succeed in socket.
 """
 import json
@@ -508,6 +508,8 @@ def is_brief(case):
     """For one kernel of a tier whose other one plays them all: not what differs from another line in the asking alone."""
     left_out = ("over SDS", "slow reads", "half a request", "come and go", "another process", "nobody reads", "never answers",
                 "names fail", "cgroup paths fail")
+    if os.environ["BRIEF"] != "1":
+        left_out += ("24 callers", "within the tick", "SCM_RIGHTS flood", "many uids", "audit log grow", "flood: reads")
     return not any(words in case.text for words in left_out)
 
 

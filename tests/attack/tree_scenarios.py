@@ -172,7 +172,7 @@ def over_tree(function, *args):
     return run
 
 
-def a14_reads(lab, workers=120 if SLOW == 1 else 20):
+def a14_reads(lab, workers=80 if SLOW == 1 else 20):
     """More readers without identity than may wait at once. How long do others wait, over the tree and over connections?"""
     before = os.path.getsize(lab.top + "/audit.log")
     with lab.play("evil", "tree-flood", file=own(lab), workers=workers) as p:

@@ -29,7 +29,7 @@ tier_e2e() { python3 tests/lib/programs.py tests/e2e; }
 tier_attack() { rm -f "$LOGS"/attack*.json "$LOGS"/attack-table.txt; python3 tests/lib/programs.py tests/attack; }
 tier_conformance() { python3 tests/lib/programs.py tests/conformance; }
 tier_fuzz() { $MAKE -s -j"$(nproc)" fuzz; }
-tier_vm() { $MAKE -s module && python3 tests/lib/programs.py tests/vm; }
+tier_vm() { $MAKE -s module && TEST_TIMEOUT=1500 python3 tests/lib/programs.py tests/vm; }
 
 # Prints "passed failed skipped" of the last summary line in a log.
 counts() {

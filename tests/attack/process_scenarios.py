@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What processes may share or be started in: descriptors, pid and user namespaces, set-uid programs, overlayfs. As scenarios.py."""
+"""What processes may share or be started in: descriptors, namespaces, set-uid programs, overlayfs. As scenarios.py."""
 import os
 import shutil
 import signal

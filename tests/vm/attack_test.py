@@ -36,9 +36,9 @@ def command(kernel, tier, delivery):
     run = [os.path.join(ROOT, "tests/vm/run.sh"), kernel, "--timeout", str(LIMIT_S), "--name", f"attack-{kernel}-{tier}"]
     if tier == "bpf-fentry":
         run += ["--append", WITHOUT_BPF]
-    brief = {} if (kernel, tier) == ("6.1", "bpf-lsm") else {"BRIEF": "1"}
-    settings = {"TIER": tier, "SLOW": SLOW, "SOCKET": "no", "THIN": "1", "RESULTS": "1", "DELIVERY": delivery, "T": os.environ.get("T", ""),
-                "PYTHONDONTWRITEBYTECODE": "1", **brief}
+    brief = {} if (kernel, tier) == ("6.1", "bpf-lsm") else {"BRIEF": "1" if kernel == "6.1" else "2"}
+    settings = {"TIER": tier, "SLOW": SLOW, "SOCKET": "no", "THIN": "1", "RESULTS": "1", "DELIVERY": delivery,
+                "T": os.environ.get("T", ""), "PYTHONDONTWRITEBYTECODE": "1", **brief}
     return [*run, "--", "env", *(f"{k}={v}" for k, v in settings.items()), "python3",
             os.path.join(ROOT, "tests/attack/attack_test.py")]
 

@@ -42,7 +42,8 @@ def id_in(pem):
 
 def each_reads_its_own(agent):
     """Programs are copies of cat under names that the policy knows."""
-    programs = {agent.program(name, "/bin/cat"): agent.identity(name, os.path.join(agent.bin, name)) for name in ("billing", "shipping")}
+    programs = {agent.program(name, "/bin/cat"): agent.identity(name, os.path.join(agent.bin, name))
+                for name in ("billing", "shipping")}
     agent.delivery = "auto"
     agent.start(60)
     status = agent.status()

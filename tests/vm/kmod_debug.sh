@@ -47,7 +47,7 @@ make -s build/kmod/debug/svid.ko $(printf 'build/tests/vm/%s ' "$@") || exit 1
 mkdir -p build/check
 log=build/check/vm-debug.log
 # One processor at a time: module_test.sh says why.
-VM_ACCEL=tcg,thread=single tests/vm/run.sh debug --name kmod-debug --timeout "${DEBUG_TIMEOUT:-1800}" -- tests/vm/kmod_debug.sh --inside "$@" >$log 2>&1
+VM_ACCEL="${VM_ACCEL:-tcg,thread=single}" tests/vm/run.sh debug --name kmod-debug --timeout "${DEBUG_TIMEOUT:-1800}" -- tests/vm/kmod_debug.sh --inside "$@" >$log 2>&1
 rc=$?
 passed=$(grep -c '^\[       OK \]' $log)
 failed=$(grep -c '^\[  FAILED  \] [a-zA-Z_ ]*.\?$' $log)

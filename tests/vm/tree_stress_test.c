@@ -137,6 +137,9 @@ static void so_many_wait(void **state)
 	struct flood none = { .counts = calloc(1024, sizeof(int)) }, one, root;
 
 	(void)state;
+	/* a thousand readers are not started within the five seconds that the first one waits */
+	if (getenv("VM") && !strcmp(getenv("VM"), "debug"))
+		skip();
 	one = flood_start(1234, SVID_TREE_WAITING_UID + 20);
 	floods_get(&one, &none, EAGAIN, 20, 20);
 	root = flood_start(0, of_root + 30);

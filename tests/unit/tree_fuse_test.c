@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/compiler.h"
 #include "agent/base/err.h"
 #include "tests/lib/fuse_world.h"
@@ -308,7 +309,8 @@ static void contents_of_one_user_are_bounded(void **state)
 static void contents_of_all_users_of_one_user_are_bounded(void **state)
 {
 	struct fuse_world *w = *state;
-	int first = open_at(w, SMALL), fds[200];
+	uint64_t began = clock_boot_ns();
+	int first = open_at(w, SMALL), fds[80]; /* 16 more than one person may keep */
 
 	w->shared->userns_owner = 1000;
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
@@ -319,10 +321,11 @@ static void contents_of_all_users_of_one_user_are_bounded(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		assert_int_equal(read_errno(fds[i]), 0);
-	assert_true(w->shared->reads >= 1 + ARRAY_SIZE(fds) + 136);
+	assert_true(w->shared->reads >= 1 + ARRAY_SIZE(fds) + 16);
 	w->shared->reads = 0;
 	assert_int_equal(read_errno(first), 0);
-	assert_int_equal(w->shared->reads, 0);
+	if (clock_boot_ns() - began < 9 * NS_PER_S) /* it is kept for ten */
+		assert_int_equal(w->shared->reads, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
 	close(first);

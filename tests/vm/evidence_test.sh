@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 JOBS=("6.1 lsm fentry kmod svidd fuse" "6.12 lsm fentry kmod tp fuse")
-GROUPS_EACH=6 # of tests: provider_life_test has two; `svidd` (module_life.py) and `fuse` (tree_fuse_test) are one program
+GROUPS_EACH=7 # of tests: provider_life_test has three; `svidd` (module_life.py) and `fuse` (tree_fuse_test) are one program
 
 # In the VM. The module is there for its own turn only, and leaves without a word.
 in_vm() {

@@ -169,7 +169,7 @@ static void on_complete(void *owner)
 	go_on(f);
 }
 
-static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
 {
 	char text[256];
 

@@ -74,7 +74,7 @@ BPF_SRC  = $(wildcard kmod/bpf/*.bpf.c)
 SKELS    = $(patsubst kmod/bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRC))
 PB_H     = $(PB:.o=.h)
 
-.PHONY: all help deps quickstart check check-all bench lint fuzz vm module cross install clean tests compile_commands
+.PHONY: all help deps quickstart check check-all bench lint fuzz vm vm-debug module cross install clean tests compile_commands
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -153,7 +153,9 @@ $(O)/$(basename $(1)): $(O)/$(1:.c=.o) $$(sort $$(call link_objs,$$(call links,$
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -pie $$(filter %.o,$$^) $$(TEST_LIBS) -o $$@
 endef
-$(foreach t,$(TEST_SRC) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
+# Of tests/vm, what only some kernel or clock is good for.
+VM_TOOLS = tests/vm/cost.c tests/vm/fault.c
+$(foreach t,$(TEST_SRC) $(VM_TOOLS) $(wildcard tests/fuzz/*_fuzz.c),$(eval $(call test_program,$(t))))
 
 # Small programs that stand alone: attackers, the floor server, the conformance runner.
 define tool
@@ -229,6 +231,9 @@ vm: all module # attack tests on stock Debian kernels under QEMU
 	$(Q)tests/vm/kernels.sh
 	$(Q)tests/check.sh vm
 
+vm-debug: # the module's tests on a kernel that looks for what stock ones cannot see: KASAN, lockdep, kmemleak, failing allocations
+	$(Q)tests/vm/kmod_debug.sh
+
 # Manual pages and completion come out of the programs: their tables of verbs, options and documents. They are the same
 # for every machine, so another machine's come out of this one's programs.
 MAN_O = $(if $(ARCH),build,$(O))/man
@@ -281,6 +286,7 @@ install: all man install-kmod # programs, unit, users and the example below DEST
 	install -D -m 0644 $(MAN_O)/completion.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_svid
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid/kmod kmod/INSTALL.md
 
 compile_commands: # compile_commands.json for editors
 	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs 'split("\n") | map(select(length > 0) \
@@ -289,4 +295,4 @@ compile_commands: # compile_commands.json for editors
 clean: # remove build/ but for cached kernels and clients
 	rm -rf build/bin build/san build/fuzz build/gen build/bpf build/agent build/workloadapi build/tests build/conformance
 
--include $(shell find $(O) -name '*.d' -type f -not -path '*/vm/*' -not -path '*/cross/*' -not -path '*/kmod/*/*' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -type f -not -path '$(O)/vm/*' -not -path '*/cross/*' -not -path '*/kmod/*/*' 2>/dev/null)

@@ -103,19 +103,20 @@ static u32 name_at(const struct env_work *w, u32 pos)
 	return name_flags(word);
 }
 
-/* Names start behind NULs. Most words have none, which is one test for eight bytes; behind b[n] is slack. */
+/*
+ * Names start behind NULs. Most words have none, which is one test for eight bytes; a mark may also be on a byte of one
+ * behind a NUL, where looking does no harm. Behind b[n] is slack.
+ */
 static u32 env_names(const struct env_work *w, u32 n)
 {
-	u32 flags = 0, i, j;
+	u32 flags = 0, i;
 
 	for (i = 0; i < n; i += 8) {
-		u64 v = *(const u64 *)&w->b[i];
+		u64 v = le64_to_cpup((const __le64 *)&w->b[i]);
+		u64 nuls = (v - EACH_BYTE) & ~v & HIGH_BITS;
 
-		if (!((v - EACH_BYTE) & ~v & HIGH_BITS))
-			continue;
-		for (j = i; j < i + 8; j++)
-			if (!w->b[j])
-				flags |= name_at(w, j + 1);
+		for (; nuls; nuls &= nuls - 1)
+			flags |= name_at(w, i + __ffs64(nuls) / 8 + 1);
 	}
 	return flags;
 }

@@ -554,6 +554,7 @@ int svid_file_open(void)
 		return -ENOMEM;
 	}
 	svid_files_add(f);
+	svid_hooks_missed();	/* what was before this file's time is no news to it */
 	fd = anon_inode_getfd("[svid]", &file_fops, f, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		svid_files_remove(f);

@@ -290,10 +290,17 @@ static int after_traceme(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 
+/*
+ * Of each, how many threads may be inside at once: the default is a few for each CPU, and callers who are preempted there, or
+ * wait for a full audit queue, could use them up. What is missed is counted, and core then serves nobody.
+ */
+#define ATTEMPTS_MAX 1024
+
 static struct kretprobe access_probe = {
 	.kp.symbol_name = "security_ptrace_access_check",
 	.entry_handler = before_access,
 	.handler = after_access,
+	.maxactive = ATTEMPTS_MAX,
 	.data_size = sizeof(struct attempt),
 };
 
@@ -301,6 +308,7 @@ static struct kretprobe traceme_probe = {
 	.kp.symbol_name = "security_ptrace_traceme",
 	.entry_handler = before_traceme,
 	.handler = after_traceme,
+	.maxactive = ATTEMPTS_MAX,
 	.data_size = sizeof(struct attempt),
 };
 

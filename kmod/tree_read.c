@@ -7,6 +7,8 @@
  * of three states: it waits for the agent ("ready"), the agent has it (in no queue), or nobody is asked because the agent
  * that had it is gone and its successor has not yet said that the entry is still there ("held"). All under
  * svid_tree_lock, which the reader takes before it returns: so whoever finishes a request never meets a stack that is gone.
+ *
+ * Readers that share a struct file take turns: kernfs holds a mutex of that file over a read, and that wait is not killable.
  */
 #include "tree.h"
 
@@ -25,6 +27,7 @@ struct waiter {
 	struct list_head of_entry;
 	struct hlist_node by_id;
 	struct completion done;
+	bool held;
 	bool finished;
 	int err;
 	struct svid_tree_version *version;
@@ -66,6 +69,7 @@ static kuid_t counted_as(const struct cred *cred)
 
 static void set_ready(struct waiter *waiter)
 {
+	waiter->held = false;
 	list_move_tail(&waiter->queue, &ready);
 	wake_up_interruptible_poll(&svid_tree_agent, EPOLLIN | EPOLLRDNORM);
 }
@@ -116,6 +120,7 @@ static int enter(struct waiter *waiter, const struct svid_tree_reader *reader, s
 	hash_add(by_id, &waiter->by_id, waiter->msg.id);
 	list_add_tail(&waiter->of_entry, &waiter->entry->waiters);
 	list_add_tail(&waiter->queue, &held);
+	waiter->held = true;
 	if (waiter->entry->round == svid_tree_round)
 		set_ready(waiter);
 	*ret_user = user;
@@ -201,10 +206,10 @@ void svid_tree_wake(struct svid_tree_entry *entry, int err)
 
 void svid_tree_ask(struct svid_tree_entry *entry)
 {
-	struct waiter *waiter, *next;
+	struct waiter *waiter;
 
-	list_for_each_entry_safe(waiter, next, &held, queue)
-		if (waiter->entry == entry)
+	list_for_each_entry(waiter, &entry->waiters, of_entry)
+		if (waiter->held)
 			set_ready(waiter);
 }
 
@@ -213,8 +218,10 @@ void svid_tree_hold(void)
 	struct waiter *waiter;
 	int bucket;
 
-	hash_for_each(by_id, bucket, waiter, by_id)
+	hash_for_each(by_id, bucket, waiter, by_id) {
 		list_move_tail(&waiter->queue, &held);
+		waiter->held = true;
+	}
 }
 
 bool svid_tree_pending(void)

@@ -4,11 +4,11 @@
 #
 # A tier is a function below whose command ends with a line "N passed, N failed, N skipped".
 # Its whole output is in build/check/TIER.log; a failing tier's last lines are shown.
-# STRICT=1: a skip fails. T=name: only tests whose name contains it. ALL=1: the slow rest too.
+# STRICT=1: a skip fails, and so does a compiler's warning. T=name: only tests whose name contains it. ALL=1: the slow rest too.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 MAKE=${MAKE:-make}
-export STRICT=${STRICT:-} T=${T:-} ALL=${ALL:-}
+export STRICT=${STRICT:-} CI=${CI:-${STRICT:-}} T=${T:-} ALL=${ALL:-}
 TIERS="lint build unit san role e2e attack conformance fuzz vm"
 LOGS=build/check
 mkdir -p "$LOGS"
@@ -29,7 +29,7 @@ tier_e2e() { python3 tests/lib/programs.py tests/e2e; }
 tier_attack() { rm -f "$LOGS"/attack*.json "$LOGS"/attack-table.txt; python3 tests/lib/programs.py tests/attack; }
 tier_conformance() { python3 tests/lib/programs.py tests/conformance; }
 tier_fuzz() { $MAKE -s -j"$(nproc)" fuzz; }
-tier_vm() { $MAKE -s module && python3 tests/lib/programs.py tests/vm; }
+tier_vm() { $MAKE -s module && TEST_TIMEOUT=1500 python3 tests/lib/programs.py tests/vm; }
 
 # Prints "passed failed skipped" of the last summary line in a log.
 counts() {

@@ -121,7 +121,7 @@ int der_public_key(struct slice cert, struct der_key *ret_key)
 {
 	struct slice info = get_key_info(&cert), algorithm = get(&info, SEQUENCE), bits = get(&info, BITS);
 	struct slice oid = get(&algorithm, OID);
-	struct der_key k = { NULL };
+	struct der_key k = { .curve = NULL };
 	bool ok = slice_get_u8(&bits) == 0; /* unused bits */
 
 	if (slice_eq(oid, slice_of(oid_ec, sizeof(oid_ec))))

@@ -69,11 +69,15 @@ const char *leak_arg(const char *program)
 {
 	const char *wanted = getenv("SVID_LEAK");
 	size_t n = strlen(program);
-	static char arg[32];
+	static char arg[16];
 
-	if (!wanted || strncmp(wanted, program, n) != 0 || wanted[n] != ':')
+	while (wanted && (strncmp(wanted, program, n) != 0 || wanted[n] != ':')) {
+		wanted = strchr(wanted, ',');
+		wanted = wanted ? wanted + 1 : NULL;
+	}
+	if (!wanted)
 		return NULL;
-	snprintf(arg, sizeof(arg), "--leak=%s", wanted + n + 1);
+	snprintf(arg, sizeof(arg), "--leak=%.4s", wanted + n + 1);
 	return arg;
 }
 

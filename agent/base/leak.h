@@ -17,7 +17,7 @@ void leak_made(const void *p);
 void leak_freed(const void *p);
 
 /**
- * leak_arg() - for the test of the check: "--leak=HOW" where the environment has SVID_LEAK=PROGRAM:HOW, else NULL.
+ * leak_arg() - for the test of the check: "--leak=HOW" where the environment has SVID_LEAK=PROGRAM:HOW,..., else NULL.
  * The programs below svidd have no environment of their own.
  */
 const char *leak_arg(const char *program);

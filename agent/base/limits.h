@@ -123,6 +123,7 @@
 #define LIM_TREE_READS_UID 64	     /* likewise, of one uid */
 #define LIM_TREE_WAIT_MS 4000	     /* a read waits for its decision and content; the kernel's own bound is 5 s */
 #define LIM_TREE_FILE (1u << 20)     /* bytes of one file */
+#define LIM_TREE_KEPT_MS 1000	     /* a file that a front made is given to others of its set, too */
 
 /* cloud credentials */
 #define LIM_BINDINGS 4096	     /* WorkloadCredentials in force */

@@ -14,6 +14,7 @@ static const struct word {
 	const char *const *values; /* of numbers, by index; NULL-terminated */
 } words[] = {
 	{ .key = "spiffe_id", .label = "SPIFFE ID" },
+	{ .key = "uuid", .label = "directory of its files" },
 	{ .key = "not_traced_waived", .label = "tracing", .hide_no = true,
 	  .yes = "not checked: this tier cannot see it (write not-traced into require to refuse instead)" },
 	{ .key = "stale", .hide_no = true, .yes = "yes: the file has an error; this is the last good version" },

@@ -43,6 +43,7 @@ int fronts_new(struct loop *loop, struct identities *ids, struct authority *auth
 	*f = (struct fronts){ .loop = loop, .ids = ids, .auth = auth, .bundles = bundles, .ops = ops,
 			      .owner = owner, .nobody = -ERR_NOT_READY, .spare_retry.cb = on_spare_retry };
 	list_init(&f->all);
+	front_kept_start(f);
 	for (size_t i = 0; i < FRONT_BUCKETS; i++)
 		list_init(&f->sets[i]);
 	*ret_fronts = f;
@@ -423,6 +424,7 @@ void fronts_free(struct fronts *f)
 	list_for_each_safe(fr, ftmp, &f->all, node)
 		front_free(fr);
 	loop_timer_stop(&f->spare_retry);
+	front_kept_done(f);
 	mem_free(f);
 }
 

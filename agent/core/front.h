@@ -104,13 +104,17 @@ struct front_ask {
 	uint32_t order; /* 0: its front has not got it yet */
 	uint32_t identity;
 	uint32_t what; /* enum svid_file */
-	/* Once, from the loop, not after fronts_file_cancel(): the first @len bytes of the sealed @fd (borrowed), or an error. */
+	/*
+	 * Once, maybe before fronts_file() returns, not after fronts_file_cancel(): the first @len bytes of the sealed @fd
+	 * (borrowed), or an error.
+	 */
 	void (*done)(struct front_ask *a, int err, int fd, uint32_t len);
 };
 
 /**
  * fronts_file() - have @a made by the front of the set of these identities, as in fronts_set(), as soon as it serves one
- * state. When that front dies, the next one is asked.
+ * state. When that front dies, the next one is asked. What it made in the last LIM_TREE_KEPT_MS of the same state is
+ * taken as it is.
  * Errors: -ERR_LIMIT (LIM_FRONTS), -ENOMEM. Then done() is not called.
  */
 MUST int fronts_file(struct fronts *f, const struct identity *const *docs, size_t n, struct front_ask *a);

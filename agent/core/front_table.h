@@ -53,6 +53,17 @@ struct idset {
 	uint32_t ids[];
 };
 
+#define FRONT_FILES_KEPT 64
+
+/* What a front made a moment ago: who opens a file again, or several of one identity at once, wait for no front. */
+struct front_kept {
+	uint32_t front; /* number; 0: free */
+	uint32_t identity, what, len;
+	uint64_t version; /* of the state that it was made of */
+	uint64_t until;
+	int fd;
+};
+
 struct fronts {
 	struct loop *loop;
 	struct identities *ids;
@@ -71,6 +82,9 @@ struct fronts {
 	int state;  /* of the agent */
 	int nobody; /* of the empty set, when state is 0 */
 	struct fronts_stats stats;
+	struct front_kept kept[FRONT_FILES_KEPT];
+	size_t next_kept; /* the oldest */
+	struct loop_timer kept_old;
 };
 
 /** front_by_number() - NULL when there is none. */
@@ -118,5 +132,11 @@ void idset_rest(struct idset *set);
 
 /** idset_need_front() - get the set a process unless it has one or has to wait. */
 void idset_need_front(struct idset *set);
+
+/** front_kept_start() - nothing is kept. */
+void front_kept_start(struct fronts *f);
+
+/** front_kept_done() - nothing is kept any more. */
+void front_kept_done(struct fronts *f);
 
 #endif

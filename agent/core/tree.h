@@ -105,7 +105,7 @@ struct tree_read {
 	uint64_t change;
 	uint64_t generation; /* of the documents that it was decided by */
 	uint32_t img_flags;
-	uint32_t userns_owner;
+	uint32_t userns_owner; /* 0: not in a user namespace, or in one that root made; also after done() */
 	bool in_userns;
 	unsigned int rounds;
 	struct tree_node *asked; /* what was read, NULL while it is not known */
@@ -170,6 +170,9 @@ void tree_read_cancel(struct tree_read *r);
  * was given to it may be read on.
  */
 bool tree_is_reader(struct tree *t, pid_t tid, const struct svid_key *key, uint64_t exec_id);
+
+/** tree_stranger() - thread @tid, of @uid, read on what another process, or another exec, was given: it is recorded. */
+void tree_stranger(struct tree *t, uint64_t node, pid_t tid, uid_t uid);
 
 /** tree_content() - by a source: the end of get(). @fd is borrowed; @err: 0, -EAGAIN, -ENOENT, or why there is none. */
 void tree_content(struct tree_read *r, int err, int fd, uint32_t len);

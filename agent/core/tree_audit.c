@@ -138,8 +138,10 @@ static int write_read(struct core *c, const struct tree_read *r, int why)
 	if (d) {
 		buf_put_u8(&b, ',');
 		buf_put_slice(&b, buf_slice(&d->audit));
-	} else {
+	} else { /* nobody was decided about */
 		json_u64(&j, "uid", r->uid);
+		if (r->key.tgid)
+			json_u64(&j, "pid", r->key.tgid);
 	}
 	return write_line(c, &b);
 }

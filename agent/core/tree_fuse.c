@@ -67,7 +67,7 @@ static void make_init(struct kept_slot *s)
 	struct fuse_init_in *in = (struct fuse_init_in *)(&s->head + 1);
 
 	s->head = (struct fuse_in_header){ .opcode = FUSE_INIT, .unique = ~1ull };
-	*in = (struct fuse_init_in){ .major = FUSE_KERNEL_VERSION, .minor = 31, .flags = FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO };
+	*in = (struct fuse_init_in){ .major = FUSE_KERNEL_VERSION, .minor = 31, .flags = FUSE_PARALLEL_DIROPS };
 	s->head.len = sizeof(s->head) + 4 * sizeof(uint32_t); /* what a 7.31 has */
 }
 
@@ -169,9 +169,7 @@ static void on_complete(void *owner)
 	go_on(f);
 }
 
-static const struct tree_backend backend = { .name = "fuse", .del = on_del, .complete = on_complete };
-
-static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
 {
 	char text[256];
 
@@ -190,20 +188,30 @@ static int new_session(struct fuse_tree *f)
 		return -errno;
 	fuse_set_log_func(log_fuse);
 	f->session = fuse_session_new(&args, &fuse_ops, sizeof(fuse_ops), f);
+	fuse_opt_free_args(&args); /* it has made a copy of what is ours */
 	snprintf(path, sizeof(path), "/dev/fd/%d", f->dev.fd);
 	return f->session && !fuse_session_mount(f->session, path) ? 0 : -ENOMEM;
 }
 
+/* The mount stays. Those who wait in it are in the kept slots: the next svid-core answers them, or the unmounting. */
 static void fuse_tree_free(struct fuse_tree *f)
 {
-	if (!f)
-		return;
 	loop_del(&f->dev);
 	loop_timer_stop(&f->patience);
+	fuse_forget(f);
+	if (f->session)
+		fuse_session_destroy(f->session);
 	openeds_free(f->openeds);
 	kept_free(f->kept);
 	mem_free(f);
 }
+
+static void on_end(void *owner)
+{
+	fuse_tree_free(owner);
+}
+
+static const struct tree_backend backend = { .name = "fuse", .del = on_del, .complete = on_complete, .end = on_end };
 
 int tree_fuse_start(struct tree *t, int fd, int state)
 {

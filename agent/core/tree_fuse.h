@@ -14,7 +14,7 @@
 #include "agent/base/limits.h"
 #include "agent/core/tree.h"
 
-#define KEPT_BYTES 8192			 /* of one request; the kernel gives none to whoever has less room (FUSE_MIN_READ_BUFFER) */
+#define KEPT_BYTES 8192			 /* of one request: FUSE_MIN_READ_BUFFER, else the kernel gives none */
 #define KEPT_SLOTS (2 * LIM_TREE_READS)	 /* requests without an answer: reads, and lookups while names are being made */
 #define OPENED_CONTENTS LIM_TREE_READS	 /* held for those who opened them */
 #define OPENED_UID 64			 /* likewise, of one uid */
@@ -68,7 +68,7 @@ struct opened {
 	uint64_t until;
 	uint32_t identity;
 	uint32_t len;
-	uid_t uid;
+	uid_t uid; /* who it is counted for */
 	int fd; /* sealed */
 };
 
@@ -130,6 +130,9 @@ extern const struct fuse_lowlevel_ops fuse_ops; /* of a session whose user data 
 
 /** fuse_interrupt() - a signal for whoever waits for the request @unique: an answer, if it is going to die. */
 void fuse_interrupt(struct fuse_tree *f, uint64_t unique);
+
+/** fuse_forget() - requests that wait are not answered; they stay kept. */
+void fuse_forget(struct fuse_tree *f);
 
 /* tree_fuse.c */
 /** fuse_refuse_slot() - answer @s without libfuse, which has nothing of it any more; it is given back. */

@@ -179,16 +179,18 @@ static void make_room(struct openeds *o, uid_t uid)
 int opened_add(struct openeds *o, const struct tree_read *r, int fd, uint32_t len, uint64_t handle,
 	       struct opened **ret_opened)
 {
+	/* As many users as one has in a namespace of his own, he is one. */
+	uid_t whose = r->userns_owner ? r->userns_owner : r->uid;
 	struct opened *s;
 
 	if (handle && (s = opened_find(o, handle)))
 		drop(o, s);
-	make_room(o, r->uid);
+	make_room(o, whose);
 	s = mem_new(struct opened);
 	if (!s)
 		return -ENOMEM;
 	*s = (struct opened){ .node = r->node, .key = r->key, .exec_id = r->exec_id, .generation = r->generation,
-			      .identity = r->identity, .until = clock_boot_ns() + OPENED_NS, .len = len, .uid = r->uid };
+			      .identity = r->identity, .until = clock_boot_ns() + OPENED_NS, .len = len, .uid = whose };
 	s->handle = handle ? handle : new_handle(o, r, len);
 	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (s->fd < 0 || (!loop_timer_armed(&o->old) && loop_timer_in(o->loop, &o->old, OPENED_NS))) {

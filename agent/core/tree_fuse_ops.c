@@ -191,8 +191,10 @@ static int reply_errno(int err)
 
 static int opened_from(struct ask *a, int err, int fd, uint32_t len, uint64_t handle, struct opened **ret_opened)
 {
-	if (!err && handle && !handle_is_of(handle, &a->r))
+	if (!err && handle && !handle_is_of(handle, &a->r)) {
+		tree_stranger(a->f->tree, a->r.node, a->r.tid, a->r.uid);
 		err = -EACCES;
+	}
 	if (!err)
 		err = opened_add(a->f->openeds, &a->r, fd, len, handle, ret_opened);
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? -EAGAIN : err;
@@ -267,18 +269,35 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		ask_tree(fuse_req_userdata(req), req, &what);
 }
 
+static void refuse_stranger(struct fuse_tree *f, fuse_req_t req, fuse_ino_t ino)
+{
+	const struct fuse_ctx *who = fuse_req_ctx(req);
+
+	tree_stranger(f->tree, ino, who->pid, who->uid);
+	refuse(req, EACCES);
+}
+
+/* While there is a reason to serve nobody, what was decided before it waits as well. */
+static bool is_current(const struct fuse_tree *f, const struct opened *s)
+{
+	const struct core *c = tree_core(f->tree);
+
+	return s->generation == docs_generation(c->docs) && !hold_err(c);
+}
+
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct fuse_tree *f = fuse_req_userdata(req);
 	struct opened *s = opened_find(f->openeds, fi->fh);
 	struct ask what = { .fi = *fi, .off = (uint64_t)off, .size = size, .r = { .node = ino, .done = on_decided_again } };
 
-	if (s && !tree_is_reader(f->tree, fuse_req_ctx(req)->pid, &s->key, s->exec_id))
-		refuse(req, EACCES); /* A13 */
-	else if (s && s->generation == docs_generation(tree_core(f->tree)->docs))
-		send_content(f, req, f->now->head.unique, s, (uint64_t)off, size);
-	else if (!s && (uint64_t)off >= handle_len(fi->fh))
+	/* That there is no more is told to anybody: it is no secret, and every reader asks. */
+	if ((uint64_t)off >= (s ? s->len : handle_len(fi->fh)))
 		(void)fuse_reply_buf(req, NULL, 0);
+	else if (s && !tree_is_reader(f->tree, fuse_req_ctx(req)->pid, &s->key, s->exec_id))
+		refuse_stranger(f, req, ino); /* A13 */
+	else if (s && is_current(f, s))
+		send_content(f, req, f->now->head.unique, s, (uint64_t)off, size);
 	else
 		ask_tree(f, req, &what);
 }
@@ -292,11 +311,14 @@ static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	refuse(req, 0);
 }
 
-/* Only what needs no word from us later on; the same for every session on this mount. */
+/*
+ * Only what needs no word from us later on; the same for every session on this mount. Not FUSE_ASYNC_DIO: a thread that does
+ * not wait for its read can end, and another program's thread get its number, before we ask who reads.
+ */
 static void on_init(void *user, struct fuse_conn_info *conn)
 {
 	(void)user;
-	conn->want = conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO);
+	conn->want = conn->capable & FUSE_CAP_PARALLEL_DIROPS;
 	conn->max_write = 4096;
 	conn->max_readahead = 0;
 }
@@ -365,5 +387,17 @@ void fuse_interrupt(struct fuse_tree *f, uint64_t unique)
 			f->held[i] = f->held[--f->n_held];
 		}
 		return;
+	}
+}
+
+void fuse_forget(struct fuse_tree *f)
+{
+	struct ask *a, *tmp;
+
+	list_for_each_safe(a, tmp, &f->asks, node) {
+		list_del(&a->node);
+		loop_timer_stop(&a->look);
+		fuse_reply_none(a->req);
+		mem_free(a);
 	}
 }

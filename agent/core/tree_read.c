@@ -164,6 +164,7 @@ static int count_userns(struct tree_read *r, const struct svid_creds *cr)
 {
 	int err;
 
+	r->userns_owner = 0;
 	if (!cr->userns_level || !cr->userns_owner)
 		return 0;
 	err = bounds_get(&r->tree->core->bounds, BOUND_READ_USERNS, cr->userns_owner, false);
@@ -213,6 +214,24 @@ bool tree_is_reader(struct tree *t, pid_t tid, const struct svid_key *key, uint6
 	if (tid <= 0 || provider_reader(t->core->provider, (uint32_t)tid, &record))
 		return false;
 	return memcmp(&record.image.key, key, sizeof(*key)) == 0 && record.image.exec_id == exec_id;
+}
+
+void tree_stranger(struct tree *t, uint64_t node, pid_t tid, uid_t uid)
+{
+	struct tree_read r = { .tree = t, .node = node, .tid = tid, .uid = uid };
+	struct svid_who person;
+	struct svid_conn record;
+
+	if (tid > 0 && !provider_reader(t->core->provider, (uint32_t)tid, &record)) {
+		r.key = record.image.key;
+		r.in_userns = record.creds.userns_level && record.creds.userns_owner;
+		r.userns_owner = record.creds.userns_owner;
+	}
+	person = person_of(&r);
+	t->stats.reads++;
+	t->stats.refused++;
+	if (tree_audit_refused(&t->audit, &r, &person, -EACCES))
+		log_debug(EV_AUDIT, KV("what", V_S("a stranger's read")));
 }
 
 /* ---- what it gets ---- */

@@ -65,10 +65,8 @@ static void drop_file(struct tree *t, struct tree_node *n)
 {
 	struct tree_node *self = t->self ? tree_like(t, t->self, n) : NULL;
 
-	bool counted = n->seen;
-
 	tree_node_drop(t, n);
-	if (self && counted && !--self->uses)
+	if (self && !--self->uses)
 		drop_self(t, self);
 }
 
@@ -158,7 +156,7 @@ static void show(struct naming *a, struct tree_node *n)
 	budget_spend(a->budget, COST_SHOW);
 }
 
-/* Both or none: a name in self/ that no identity has would be there for ever. */
+/* Both or none. One in self/ that is there already cannot fail: so who has a file there is counted in its uses. */
 static void add_name(void *arg, const char *path, uint32_t what)
 {
 	struct naming *a = arg;

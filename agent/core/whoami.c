@@ -2,12 +2,18 @@
 /* whoami.c - what svid-core tells a caller about himself, and the audit log about him. svid-core. */
 #include "agent/core/whoami.h"
 
+#include "agent/base/uuid.h"
+
 void whoami_put_identities(struct json *j, const char *key, const struct match *m)
 {
+	char uuid[UUID_TEXT];
+
 	json_open(j, key, '[');
 	for (size_t i = 0; i < m->n; i++) {
 		json_open(j, NULL, '{');
 		json_str(j, "spiffe_id", m->ids[i]->spiffe_id);
+		uuid_of_url(slice_str(m->ids[i]->spiffe_id), uuid);
+		json_str(j, "uuid", uuid); /* of its directory in the credential tree */
 		json_str(j, "document", m->ids[i]->name);
 		if (m->ids[i]->hint && *m->ids[i]->hint)
 			json_str(j, "hint", m->ids[i]->hint);

@@ -5,7 +5,8 @@
 # its own architecture only: the other one has lists of its own in there. What is there is left alone. Usage: cross.sh arm64
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-arch=${1:?usage: cross.sh arm64}
+[ $# -eq 1 ] || { echo "usage: make ARCH=arm64 cross" >&2; exit 2; }
+arch=$1
 kernels='6.1 6.12'
 
 case $arch in

@@ -44,7 +44,7 @@ enum fd_kind {
 	FD_KIND_MODULE,	    /* evidence file of the kernel module, kmod/uapi/svid_dev.h */
 	FD_KIND_TREE,	    /* its tree file */
 	FD_KIND_FUSE,	    /* /dev/fuse, mounted at P_GO's tree_path; a svid-core before may have answered INIT */
-	FD_KIND_FUSE_STATE, /* beside it, as old as the mount: a memfd, at first empty, where svid-core keeps what it has not answered */
+	FD_KIND_FUSE_STATE, /* a memfd as old as the mount, at first empty: what svid-core has not answered */
 };
 
 /* How callers are identified, strongest first (DESIGN.md 3). */

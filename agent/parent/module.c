@@ -63,7 +63,7 @@ static int version_check(int dev, char *why)
 		return say_failed(why, -errno, "svid.ko does not answer");
 	if (hello.version != SVID_DEV_VERSION || hello.abi != SVID_ABI_VERSION || hello.schema != SVID_SCHEMA_VERSION)
 		return say(why, -ERR_PROVIDER, "the svid.ko that is loaded is of another version of svidd -> "
-					       "rmmod svid, modprobe svid");
+					       "stop svidd, rmmod svid, modprobe svid, start svidd");
 	if (!hello.ready)
 		return say(why, -ERR_PROVIDER, "svid.ko has not seen all processes yet -> start svidd again");
 	return 0;

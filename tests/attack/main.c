@@ -71,8 +71,8 @@ static void option(struct options *o, const char *key, size_t len, const char *v
 
 int main(int argc, char **argv)
 {
-	struct options o = {.socket = "", .trusted = "", .evil = argv[0], .variant = "", .how = "", .file = "", .who = "caller", .fd = -1,
-			    .wait_ms = 3000, .uid = 1000, .words = argv};
+	struct options o = {.socket = "", .trusted = "", .evil = argv[0], .variant = "", .how = "", .file = "", .who = "caller",
+			    .fd = -1, .wait_ms = 3000, .uid = 1000, .words = argv};
 	const struct command *c = argc > 1 ? find(argv[1]) : NULL;
 	const char *eq;
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What processes may share or be started in: descriptors, pid and user namespaces, set-uid programs, overlayfs. As scenarios.py."""
+"""What processes may share or be started in: descriptors, namespaces, set-uid programs, overlayfs. As scenarios.py."""
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -117,6 +118,7 @@ def k18_outside(lab):
         with other.play("trusted", "fetch", who="thief") as p:
             return thief(p)
     finally:
+        other.signal_all("svidd", signal.SIGTERM)  # unshare passes none on
         other.stop()
 
 

@@ -292,19 +292,45 @@ static int a13_map(const struct options *o)
 	return 0;
 }
 
-/* A23: in read() until something ends it. */
+/* A23: in read() until something ends it; variant=open: in open(), where FUSE asks. */
 static int a23(const struct options *o)
 {
 	static char bytes[TREE_FILE_MAX];
-	int fd = open(o->file, O_RDONLY | O_CLOEXEC);
+	bool opens = is_variant(o, "open");
+	int fd = opens ? -1 : open(o->file, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
-	say("at: open %d", fd < 0 ? -errno : 0);
+	if (fd < 0 && !opens)
+		die(o->file);
 	sync_point("reading");
-	if (fd < 0)
+	if (opens)
 		fd = open(o->file, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
 	say("returned-at: %lld %s", (long long)now_us(), n < 0 ? strerrorname_np(errno) : n ? "content" : "nothing");
+	return 0;
+}
+
+/* A14: workers= processes that read file= again and again, until the test lets go. */
+static int tree_flood(const struct options *o)
+{
+	char byte;
+	long n;
+	int fd;
+
+	for (int i = 0; i < o->workers; i++) {
+		if (fork())
+			continue;
+		for (n = 0;; n++) {
+			fd = open(o->file, O_RDONLY | O_CLOEXEC);
+			if (fd >= 0 && read(fd, &byte, 1) > 0)
+				say("error: it was given a byte");
+			if (fd >= 0)
+				close(fd);
+		}
+	}
+	sync_point("flooding");
+	say("held: 0");
+	kill(0, SIGKILL); /* a process group of its own */
 	return 0;
 }
 
@@ -317,6 +343,7 @@ const struct command tree_commands[] = {
 	{"a13-helper", "trusted has cat read file=; variant=shell", a13_helper},
 	{"a13-late", "a thread reads, its process execs trusted meanwhile", a13_late},
 	{"a13-map", "maps file= and looks at it later", a13_map},
+	{"tree-flood", "workers= processes read file= for ever (A14)", tree_flood},
 	{"a23", "reads file= and tells when it came back", a23},
 	{NULL, NULL, NULL},
 };

@@ -85,4 +85,7 @@ int cmd_validate(int argc, char **argv);
  */
 int cmd_sds(int argc, char **argv);
 
+/** cmd_read() - argv[2] times the file argv[1], from open() to close(); prints JSON. */
+int cmd_read(int argc, char **argv);
+
 #endif

@@ -18,7 +18,7 @@ from foreign import TrustDomain  # noqa: E402  (path above)
 import peer as other  # noqa: E402  (path above)
 
 TOOL = os.path.join(BIN, "svid-bench")
-ROUNDS, CONNECTS, CALLS, CHECKS = 5, 3000, 20000, 2000
+ROUNDS, CONNECTS, CALLS, CHECKS, READS = 5, 3000, 20000, 2000, 2000
 PEER_SHARE = 10  # a peer that is slow gets so much less to do
 STREAMS, IDENTITIES = 3000, 110
 SDS_IDENTITIES, PROXIES, SDS_TTL, SDS_WATCH_S = 10, 25, "10s", 12
@@ -276,6 +276,19 @@ def sds_rows(group):
     row(f"a foreign bundle to the last of {SDS_IDENTITIES * PROXIES} streams with ALL", None, bundle, "20 ms", "ms")
 
 
+def tree_rows(agent, client):
+    """A private key over FUSE from open() to close(); the floor is a file of as many bytes in /tmp, which asks nobody."""
+    path = os.path.join(agent.run_dir, "credentials", "self", "svid", "key.pem")
+    if not os.path.ismount(os.path.join(agent.run_dir, "credentials")):
+        raise SystemExit("the credential tree is not mounted")
+    length = bench(client, "read", path, "10")["message_bytes"]
+    plain = os.path.join(agent.top, "plain")
+    agent.replace(plain, "x" * length)
+    figures = in_turns(client, {"floor": plain, "svidd": path}, "read", READS)
+    rows(figures, ("credential file over FUSE, open to close, p50", "p50_us", "60 µs", "µs"),
+         ("the same, p99", "p99_us", "", "µs"))
+
+
 def bpf_programs():
     """{id: (name, nanoseconds, calls)} of every program loaded now."""
     out = json.loads(subprocess.run(["bpftool", "-j", "prog", "show"], stdout=subprocess.PIPE, check=True).stdout)
@@ -312,6 +325,7 @@ def one_identity(groups, peer):
     with Agent("bench", audit="best-effort") as agent:
         client = agent.program("client", TOOL)
         agent.identity("client", client)
+        agent.delivery = "fuse"
         others = set(bpf_programs())
         with groups["svidd"]:
             agent.start()
@@ -326,6 +340,7 @@ def one_identity(groups, peer):
         fetch_rows(agent, client, servers)
         row(f"one identity, {STREAMS} streams, per further stream", None, held(client, agent.socket, groups["svidd"]), "8 KiB",
             "KiB", held(client, peer.socket, groups["peer"]) if peer else None)
+        tree_rows(agent, client)
         bpf_rows(agent, client, others)
 
 

@@ -102,6 +102,10 @@ static bool serve(struct rig *r, uint64_t version)
 		case MSG_FR_SET:
 			assert_int_equal(msg_get_FR_SET(m.body, &set), 0);
 			return set.err == 0;
+		case MSG_FR_FILE: /* that was asked for before the first set */
+		case MSG_FR_NOFILE:
+			ipc_msg_done(&m);
+			break;
 		case MSG_FR_READY:
 			break;
 		default:
@@ -181,6 +185,31 @@ static void one_call(struct rig *r, uint64_t conn, const char *path, const char 
 	seen_done(&s);
 }
 
+/* A file is asked for: there is an answer with this number, or the front is gone. */
+static bool ask_file(struct rig *r, uint32_t order)
+{
+	return !ipc_put(r->core, F_FILE, 0, .order = order, .identity = 1, .what = SVID_FILE_CREDENTIAL_BUNDLE);
+}
+
+static void expect_file(struct rig *r, uint32_t order)
+{
+	struct msg_FR_NOFILE none;
+	struct msg_FR_FILE file;
+	struct chan_msg m;
+
+	while (!ipc_recv(r->core, &r->in, &m)) {
+		bool made = m.type == MSG_FR_FILE;
+
+		if (made)
+			assert_int_equal(msg_get_FR_FILE(m.body, &file), 0);
+		else if (m.type == MSG_FR_NOFILE)
+			assert_int_equal(msg_get_FR_NOFILE(m.body, &none), 0);
+		ipc_msg_done(&m);
+		if (made ? file.order == order : m.type == MSG_FR_NOFILE && none.order == order)
+			return;
+	}
+}
+
 /* The exit code of a front whose @nth allocation fails. */
 static int one_life(long nth)
 {
@@ -188,12 +217,15 @@ static int one_life(long nth)
 	int status;
 
 	start(&r, nth);
-	if (serve(&r, 1)) {
+	/* Its answer comes before that of the set, or after. */
+	if (ask_file(&r, 1) && serve(&r, 1)) {
 		one_client(&r);
 		one_call(&r, 2, "/SpiffeWorkloadAPI/FetchJWTSVID", "x", 1);
 		one_call(&r, 3, "/SpiffeWorkloadAPI/FetchJWTSVID", "x", 1);
 		one_call(&r, 4, "/SpiffeWorkloadAPI/FetchWITSVID", "spiffe://td.test/w1", 1);
 		one_call(&r, 5, "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets", "1", 1);
+		if (ask_file(&r, 2))
+			expect_file(&r, 2);
 		one_call(&r, 6, "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets", "", 1);
 	}
 	close(r.core);

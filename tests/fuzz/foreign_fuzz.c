@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/foreign.c agent/cli/foreign_cert.c agent/cli/jwk.c workloadapi/jwks.c workloadapi/jsondoc.c workloadapi/set.c */
+/* links: agent/cli/foreign.c agent/cli/foreign_cert.c agent/cli/jwk.c workloadapi/jwks.c workloadapi/jsondoc.c workloadapi/set.c workloadapi/der.c */
 /*
  * foreign_fuzz.c - any bytes as the bundle of another trust domain. What `svid bundle set` sends on must be what a front
  * would give to its clients: else the operator is told yes and the clients get nothing.
@@ -8,6 +8,7 @@
 
 #include "agent/base/mem.h"
 #include "agent/cli/foreign.h"
+#include "workloadapi/der.h"
 #include "workloadapi/jwks.h"
 #include "workloadapi/set.h"
 

@@ -60,43 +60,30 @@ static void check_data(struct client *c, uint32_t id, struct slice body)
 	}
 }
 
-static void check_frame(struct client *c, uint8_t type, uint8_t flags, uint32_t id, struct slice body)
+static void check_frame(struct client *c, const struct test_frame *f)
 {
-	if (id / 2 >= STREAMS / 2)
+	if (f->id / 2 >= STREAMS / 2)
 		return;
-	if (type == H2_DATA)
-		check_data(c, id, body);
-	must(type != H2_RST_STREAM || body.p[3] != 8); /* never CANCEL */
-	if (type == H2_HEADERS && flags & H2_END_STREAM) {
+	if (f->type == H2_DATA)
+		check_data(c, f->id, f->body);
+	must(f->type != H2_RST_STREAM || f->body.p[3] != 8); /* never CANCEL */
+	if (f->type == H2_HEADERS && f->flags & H2_END_STREAM) {
 		/* Trailers never cut a message. */
-		must(!c->left[id] && !c->prefix[id].len && !c->ended[id]);
-		c->ended[id] = true;
+		must(!c->left[f->id] && !c->prefix[f->id].len && !c->ended[f->id]);
+		c->ended[f->id] = true;
 	}
 }
 
 static void check_out(struct client *c)
 {
-	struct slice in = buf_slice(&c->out), whole = in;
+	struct slice in = buf_slice(&c->out);
+	struct test_frame f;
 
-	for (;;) {
-		size_t len = (size_t)slice_get_u8(&in) << 16;
-		uint8_t type, flags;
-		struct slice body;
-		uint32_t id;
-
-		len |= (size_t)slice_get_u8(&in) << 8;
-		len |= slice_get_u8(&in);
-		type = slice_get_u8(&in);
-		flags = slice_get_u8(&in);
-		id = slice_get_be32(&in);
-		body = slice_get_bytes(&in, len);
-		if (!slice_ok(&in))
-			break;
-		must(len <= H2_FRAME_MAX);
-		check_frame(c, type, flags, id, body);
-		whole = in;
+	while (test_frame_get(&in, &f)) {
+		must(f.body.len <= H2_FRAME_MAX);
+		check_frame(c, &f);
 	}
-	buf_consume(&c->out, c->out.len - whole.len);
+	buf_consume(&c->out, c->out.len - in.len);
 }
 
 /* Take up to @max bytes of what the engine has to say. */
@@ -128,15 +115,9 @@ static void feed(struct client *c, struct slice bytes)
 
 static void feed_frame(struct client *c, uint8_t type, uint8_t flags, uint32_t id, struct slice body)
 {
-	AUTO(buf) struct buf b = BUF_INIT(1024);
+	AUTO(buf) struct buf b = BUF_INIT(H2_FRAME_HEAD + H2_FRAME_MAX);
 
-	buf_put_u8(&b, 0);
-	buf_put_u8(&b, (uint8_t)(body.len >> 8));
-	buf_put_u8(&b, (uint8_t)body.len);
-	buf_put_u8(&b, type);
-	buf_put_u8(&b, flags);
-	buf_put_be32(&b, id);
-	buf_put_slice(&b, body);
+	test_frame_put(&b, type, flags, id, body);
 	feed(c, buf_slice(&b));
 }
 

@@ -138,13 +138,13 @@ static void check_data(struct client *c, uint32_t id, struct slice body)
 	}
 }
 
-static void check_frame(struct client *c, uint8_t type, uint8_t flags, uint32_t id, struct slice body)
+static void check_frame(struct client *c, const struct test_frame *f)
 {
-	struct heard *h = &c->heard[id / 2 % STREAMS];
+	struct heard *h = &c->heard[f->id / 2 % STREAMS];
 
-	if (type == H2_DATA)
-		check_data(c, id, body);
-	if (type != H2_HEADERS || !(flags & H2_END_STREAM))
+	if (f->type == H2_DATA)
+		check_data(c, f->id, f->body);
+	if (f->type != H2_HEADERS || !(f->flags & H2_END_STREAM))
 		return;
 	must(!h->ended && !h->bytes.len);
 	h->ended = true;
@@ -152,26 +152,12 @@ static void check_frame(struct client *c, uint8_t type, uint8_t flags, uint32_t 
 
 static void check_out(struct client *c)
 {
-	struct slice in = buf_slice(&c->out), whole = in;
+	struct slice in = buf_slice(&c->out);
+	struct test_frame f;
 
-	for (;;) {
-		size_t len = (size_t)slice_get_u8(&in) << 16;
-		uint8_t type, flags;
-		struct slice body;
-		uint32_t id;
-
-		len |= (size_t)slice_get_u8(&in) << 8;
-		len |= slice_get_u8(&in);
-		type = slice_get_u8(&in);
-		flags = slice_get_u8(&in);
-		id = slice_get_be32(&in);
-		body = slice_get_bytes(&in, len);
-		if (!slice_ok(&in))
-			break;
-		check_frame(c, type, flags, id, body);
-		whole = in;
-	}
-	buf_consume(&c->out, c->out.len - whole.len);
+	while (test_frame_get(&in, &f))
+		check_frame(c, &f);
+	buf_consume(&c->out, c->out.len - in.len);
 }
 
 static void drain(struct client *c)
@@ -199,13 +185,7 @@ static void feed_frame(struct client *c, uint8_t type, uint8_t flags, uint32_t i
 {
 	AUTO(buf) struct buf b = BUF_INIT(H2_FRAME_HEAD + H2_FRAME_MAX);
 
-	buf_put_u8(&b, (uint8_t)(body.len >> 16));
-	buf_put_u8(&b, (uint8_t)(body.len >> 8));
-	buf_put_u8(&b, (uint8_t)body.len);
-	buf_put_u8(&b, type);
-	buf_put_u8(&b, flags);
-	buf_put_be32(&b, id);
-	buf_put_slice(&b, body);
+	test_frame_put(&b, type, flags, id, body);
 	(void)!h2_in(&c->g.h2, buf_slice(&b));
 }
 

@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from patience import MOST, Stopwatch
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("O", "build"))
 BIN = os.path.join(BUILD, "bin")
@@ -40,12 +42,23 @@ class AgentError(Exception):
 
 def until(condition, seconds, every=0.02):
     """The first true value of condition(), or its last value when the time is over."""
-    end = time.monotonic() + seconds * SLOW
+    watch = Stopwatch()
     while True:
         value = condition()
-        if value or time.monotonic() > end:
+        if value or watch.seconds() > seconds * SLOW:
             return value
         time.sleep(every)
+
+
+def ended(process, seconds):
+    """Its exit code, None when it has not ended when the time is over."""
+    watch = Stopwatch()
+    while watch.seconds() <= seconds * SLOW:
+        try:
+            return process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            pass
+    return None
 
 
 def parent_of(pid):
@@ -97,16 +110,15 @@ class Lines:
 
     def wait(self, kind, count=1, seconds=10):
         """At least count events of that kind; AssertionError with everything said when they do not come."""
-        end = time.monotonic() + seconds * SLOW
+        watch = Stopwatch()
         with self._more:
             while True:
                 found = [e for e in self.events if e.get("event") == kind]
                 if len(found) >= count:
                     return found
-                left = end - time.monotonic()
-                if left <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
+                if watch.seconds() > seconds * SLOW or (self.process.poll() is not None and not self._reader.is_alive()):
                     raise AssertionError(f"{len(found)} of {count} '{kind}' events; got {self.said()}")
-                self._more.wait(min(left, 0.2))
+                self._more.wait(0.2)
 
     def said(self):
         """What it said, short enough to be read."""
@@ -115,10 +127,9 @@ class Lines:
 
     def finish(self, seconds=10):
         """Exit code, after everything was read."""
-        try:
-            code = self.process.wait(seconds * SLOW)
-        except subprocess.TimeoutExpired as late:
-            raise AssertionError(f"did not end within {seconds} s: {self.said()}") from late
+        code = ended(self.process, seconds)
+        if code is None:
+            raise AssertionError(f"did not end within {seconds} s: {self.said()}")
         self._reader.join(5)
         return code
 
@@ -221,13 +232,14 @@ class Agent:
         if self.process is None:
             return None
         self.process.terminate()
-        try:
-            return self.process.wait(seconds * SLOW)
-        except subprocess.TimeoutExpired:
+        code = ended(self.process, seconds)
+        if code is None:
             self._kill_all()
-            raise AgentError(f"svidd did not stop within {seconds} s\n{self.explain()}") from None
-        finally:
-            self.process = None
+            why = self.explain()
+        self.process = None
+        if code is None:
+            raise AgentError(f"svidd did not stop within {seconds} s\n{why}")
+        return code
 
     def _kill_all(self):
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -245,7 +257,8 @@ class Agent:
             subprocess.run([os.path.join(BIN, "svidd"), "--instance", self.instance, "--remove-pins"], check=False,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if self.delivery != "none":  # of a svidd that was killed
-            subprocess.run(["umount", "-q", "-l", os.path.join(self.run_dir, "credentials")], check=False)
+            subprocess.run(["umount", "-q", "-l", os.path.join(self.run_dir, "credentials")], check=False,
+                           stderr=subprocess.DEVNULL)
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.top, ignore_errors=True)
 
@@ -274,7 +287,7 @@ class Agent:
     def svid(self, *words, timeout=10):
         """Runs our own CLI against this agent: (exit code, stdout, stderr)."""
         done = subprocess.run([os.path.join(BIN, "svid"), "--socket", self.endpoint, "--admin", self.admin, *words],
-                              capture_output=True, timeout=timeout * SLOW, check=False, stdin=subprocess.DEVNULL)
+                              capture_output=True, timeout=timeout * SLOW * MOST, check=False, stdin=subprocess.DEVNULL)
         return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
     def status(self):

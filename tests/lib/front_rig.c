@@ -191,15 +191,9 @@ void rig_give_keys(struct rig *r, size_t n)
 
 void rig_serve(struct rig *r, uint64_t version, size_t n)
 {
-	struct msg_FR_SET set;
-	struct chan_msg m;
-
 	rig_set(r, version, n);
 	rig_give_keys(r, n);
-	rig_receive(r, r->core, MSG_FR_SET, &m);
-	assert_int_equal(msg_get_FR_SET(m.body, &set), 0);
-	assert_int_equal(set.version, version);
-	assert_int_equal(set.err, 0);
+	rig_expect_set(r, version, 0);
 }
 
 int rig_try_connect(struct rig *r, uint64_t number, pid_t pid)
@@ -227,17 +221,6 @@ int rig_connect(struct rig *r, uint64_t number, pid_t pid)
 	return fd;
 }
 
-static void put_frame(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, struct slice body)
-{
-	buf_put_u8(b, (uint8_t)(body.len >> 16));
-	buf_put_u8(b, (uint8_t)(body.len >> 8));
-	buf_put_u8(b, (uint8_t)body.len);
-	buf_put_u8(b, type);
-	buf_put_u8(b, flags);
-	buf_put_be32(b, id);
-	buf_put_slice(b, body);
-}
-
 void rig_request_with(struct buf *b, const char *path, struct slice message)
 {
 	AUTO(buf) struct buf block = BUF_INIT(1024);
@@ -250,14 +233,14 @@ void rig_request_with(struct buf *b, const char *path, struct slice message)
 	hpack_put(&block, "content-type", slice_str("application/grpc"));
 	hpack_put(&block, "workload.spiffe.io", slice_str("true"));
 	buf_put_str(b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-	put_frame(b, H2_SETTINGS, 0, 0, slice_of(NULL, 0));
-	put_frame(b, H2_HEADERS, H2_END_HEADERS, 1, buf_slice(&block));
+	test_frame_put(b, H2_SETTINGS, 0, 0, slice_of(NULL, 0));
+	test_frame_put(b, H2_HEADERS, H2_END_HEADERS, 1, buf_slice(&block));
 	buf_put_u8(&body, 0);
 	buf_put_be32(&body, (uint32_t)message.len);
 	buf_put_slice(&body, message);
 	for (rest = buf_slice(&body); rest.len > H2_FRAME_MAX;)
-		put_frame(b, H2_DATA, 0, 1, slice_get_bytes(&rest, H2_FRAME_MAX));
-	put_frame(b, H2_DATA, H2_END_STREAM, 1, rest);
+		test_frame_put(b, H2_DATA, 0, 1, slice_get_bytes(&rest, H2_FRAME_MAX));
+	test_frame_put(b, H2_DATA, H2_END_STREAM, 1, rest);
 	assert_int_equal(buf_ok(b) || buf_ok(&body), 0);
 }
 
@@ -350,21 +333,10 @@ static void look(struct seen *s)
 {
 	AUTO(buf) struct buf data = BUF_INIT(8u << 20);
 	struct slice in = buf_slice(&s->raw);
+	struct test_frame f;
 
-	while (in.len) {
-		size_t len = (size_t)slice_get_u8(&in) << 16;
-		uint8_t type;
-
-		len |= (size_t)slice_get_u8(&in) << 8;
-		len |= slice_get_u8(&in);
-		type = slice_get_u8(&in);
-		(void)slice_get_bytes(&in, 5);
-		struct slice body = slice_get_bytes(&in, len);
-
-		if (!slice_ok(&in))
-			break;
-		take_frame(s, type, body, &data);
-	}
+	while (test_frame_get(&in, &f))
+		take_frame(s, f.type, f.body, &data);
 	count_messages(s, buf_slice(&data));
 }
 
@@ -393,4 +365,50 @@ void seen_to_end(struct seen *s, int fd)
 {
 	while (!s->eof)
 		seen_once(s, fd);
+}
+
+int rig_caller(struct rig *r, struct seen *s, size_t n)
+{
+	rig_start(r);
+	seen_init(s);
+	rig_serve(r, 1, n);
+	return rig_connect(r, 1, getpid());
+}
+
+int rig_first(struct rig *r, struct seen *s, size_t n)
+{
+	int fd = rig_caller(r, s, n);
+
+	rig_fetch(fd);
+	seen_read(s, fd, 1);
+	return fd;
+}
+
+void rig_leave(struct rig *r, struct seen *s, int fd)
+{
+	close(fd);
+	seen_done(s);
+	rig_stop(r);
+}
+
+void rig_expect_closed(struct rig *r, uint64_t conn, int err)
+{
+	struct msg_FR_CLOSED closed;
+	struct chan_msg m;
+
+	rig_receive(r, r->core, MSG_FR_CLOSED, &m);
+	assert_int_equal(msg_get_FR_CLOSED(m.body, &closed), 0);
+	assert_int_equal(closed.conn, conn);
+	assert_int_equal(closed.err, err);
+}
+
+void rig_expect_set(struct rig *r, uint64_t version, int err)
+{
+	struct msg_FR_SET set;
+	struct chan_msg m;
+
+	rig_receive(r, r->core, MSG_FR_SET, &m);
+	assert_int_equal(msg_get_FR_SET(m.body, &set), 0);
+	assert_int_equal(set.version, version);
+	assert_int_equal(set.err, err);
 }

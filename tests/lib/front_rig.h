@@ -72,6 +72,21 @@ void rig_serve(struct rig *r, uint64_t version, size_t n);
 /** rig_connect() - a connection @number whose sender must be @pid; slots 2 * number and 2 * number + 1. */
 int rig_connect(struct rig *r, uint64_t number, pid_t pid);
 
+/** rig_caller() - a front that serves @n identities, and its first connection; nothing read yet. Ends with rig_leave(). */
+int rig_caller(struct rig *r, struct seen *s, size_t n);
+
+/** rig_first() - the same, and it has asked and read the first answer. */
+int rig_first(struct rig *r, struct seen *s, size_t n);
+
+/** rig_leave() - what rig_caller() began is over. */
+void rig_leave(struct rig *r, struct seen *s, int fd);
+
+/** rig_expect_closed() - the front gives connection @conn back with @err. */
+void rig_expect_closed(struct rig *r, uint64_t conn, int err);
+
+/** rig_expect_set() - the front says how it took the set of @version. */
+void rig_expect_set(struct rig *r, uint64_t version, int err);
+
 /** rig_try_connect() - the same when the front may be gone. Errors: of ipc_send(). */
 MUST int rig_try_connect(struct rig *r, uint64_t number, pid_t pid);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -81,6 +82,11 @@ struct core *tree_core(const struct tree *t)
 uint64_t docs_generation(const struct docs *d)
 {
 	return ((const struct world_shared *)(const void *)d)->generation;
+}
+
+int hold_err(const struct core *c)
+{
+	return ((const struct world_shared *)(const void *)c->docs)->hold;
 }
 
 void tree_set_backend(struct tree *t, const struct tree_backend *b, void *owner)
@@ -173,6 +179,7 @@ void tree_read(struct tree *t, struct tree_read *r)
 	r->tree = t;
 	list_init(&r->in_all);
 	identify(r->tid, &r->key, &r->exec_id);
+	r->userns_owner = t->shared->userns_owner;
 	if (!tree_find(t, r->node)) {
 		r->done(r, -ENOENT, -1, 0);
 	} else if (r->node == DENIED || r->tid <= 0) {
@@ -183,6 +190,12 @@ void tree_read(struct tree *t, struct tree_read *r)
 	} else {
 		give(t, r);
 	}
+}
+
+void tree_stranger(struct tree *t, uint64_t node, pid_t tid, uid_t uid)
+{
+	(void)uid;
+	t->shared->strangers += node && tid > 0;
 }
 
 void tree_read_cancel(struct tree_read *r)
@@ -327,8 +340,12 @@ void world_until(const unsigned int *n, unsigned int want)
 int world_set_up(void **state)
 {
 	static struct fuse_world w;
+	static bool apart; /* mounts of ours: they end with us, however that may be */
 	char options[128];
 
+	if (!apart)
+		assert_false(unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	apart = true;
 	w = (struct fuse_world){ .dir = "/tmp/svid-fuse-XXXXXX" };
 	assert_non_null(mkdtemp(w.dir));
 	w.dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);

@@ -21,6 +21,9 @@
 struct world_shared {
 	unsigned int reads, cancelled, waiting; /* of tree_read() */
 	unsigned long generation;		/* of documents */
+	unsigned int strangers;			/* of tree_stranger() */
+	unsigned int userns_owner;		/* of every reader; 0: in no user namespace */
+	int hold;				/* hold_err() */
 	bool complete;
 	bool crash; /* a decision ends the process */
 };
@@ -51,7 +54,7 @@ pid_t world_fork(struct fuse_world *w);
 /** world_kill() - the backend dies; the mount stays. */
 void world_kill(struct fuse_world *w);
 
-/** world_say() - 'y': slow files are readable now; 'c': names are complete; 'd': small is gone; 'o': all content is dropped. Done on return. */
+/** world_say() - 'y': slow files are readable now; 'c': names are complete; 'd': small is gone; 'o': content is dropped. */
 void world_say(struct fuse_world *w, char what);
 
 /** world_path() - absolute, in one of four static buffers. */

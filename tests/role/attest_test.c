@@ -1,4 +1,4 @@
-/* links: tests/role/attest_world.c agent/parent/spawn.c agent/parent/roles.c */
+/* links: tests/role/attest_world.c agent/parent/spawn.c agent/parent/roles.c tests/lib/busy.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attest_test.c - the real svid-attest, sandbox on, with this test as svidd and as svid-core.
@@ -33,6 +33,7 @@
 #include "agent/ipc/lists.h"
 #include "agent/ipc/plan.h"
 #include "kmod/uapi/svid.h"
+#include "tests/lib/busy.h"
 #include "tests/role/attest_world.h"
 
 static void assert_slice(struct slice s, const char *want)
@@ -368,7 +369,7 @@ static void next_core_is_served_after_the_first_is_gone(void **state)
 
 	close(w->core);
 	w->core = -1;
-	usleep(20000);
+	busy_idle(w->worker);
 	world_give_core(w);
 	assert_int_equal(world_ask(w, &q).path_err, 0);
 }

@@ -5,7 +5,7 @@
 
 #include "agent/ipc/chan.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 30000 /* a machine that does much else */
 #define IDS 48630    /* the worker's user */
 #define VICTIM 48631 /* the user of what is looked at */
 

@@ -23,17 +23,6 @@
 #define CERT "\x30\x03\x02\x01\x01" /* a SEQUENCE is all that is looked at here */
 #define JWKS "{\"keys\":[]}"
 
-static struct world_front *served(int *ret_fd)
-{
-	struct world_front *f;
-
-	world_start(&w, NULL);
-	*ret_fd = world_client(&w);
-	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
-	return f;
-}
-
 static int set_bundle(const char *td, const char *der, const char *jwks, uint64_t sequence, struct slice *ret_json)
 {
 	struct msg_AD_BUNDLE m = { .trust_domain = slice_str(td), .bundle = slice_str(der), .jwks = slice_str(jwks),
@@ -361,7 +350,7 @@ static void both_kinds_are_renewed(void **state)
 	w.ways.svid_life = 4;
 	w.agent = "{\"trustDomain\":\"example.org\",\"profiles\":{\"wit\":\"true\"}}";
 	f = served(&fd);
-	assert_int_equal(w.issues, 2);
+	assert_true(w.issues >= 2); /* a busy machine may be at the next ones already */
 	world_until(&w, w.issues >= 4 && f->version >= 3);
 	assert_int_equal(f->wits, 1);
 	close(fd);
@@ -401,7 +390,9 @@ static void fronts_that_never_take_it_come_later_and_later(void **state)
 	w.ways.front_set_err = -ERR_FORMAT;
 	spawns = w.spawns;
 	start = clock_boot_ns();
-	while (clock_boot_ns() - start < 1500 * NS_PER_MS && w.n_conns < WORLD_CONNS) {
+	/* A machine that is busy gets as far as the third in its own time. */
+	while ((w.kills < 3 || clock_boot_ns() - start < 1500 * NS_PER_MS) && w.n_conns < WORLD_CONNS &&
+	       clock_boot_ns() - start < WORLD_WAIT_MS * NS_PER_MS) {
 		int fd = world_client(&w);
 
 		(void)world_is_closed(&w, fd, 100);

@@ -44,6 +44,22 @@ struct world_front *front_of(const struct world_conn *c)
 }
 
 /* What the caller of connection @i would read as WhoAmI. */
+struct world_front *serve_one(int *ret_fd)
+{
+	struct world_front *f;
+
+	*ret_fd = world_client(&w);
+	f = front_of(conn_at(0));
+	world_until(&w, f->version == 1);
+	return f;
+}
+
+struct world_front *served(int *ret_fd)
+{
+	world_start(&w, NULL);
+	return serve_one(ret_fd);
+}
+
 const char *whoami_at(size_t i)
 {
 	struct world_conn *c = conn_at(i);

@@ -25,6 +25,10 @@ struct world_conn *conn_at(size_t i);
 /* The front that was given it. */
 struct world_front *front_of(const struct world_conn *c);
 
+/* A caller whose front has its set: in the world that runs; and in one that is started for it. */
+struct world_front *serve_one(int *ret_fd);
+struct world_front *served(int *ret_fd);
+
 /* What the caller of connection @i would read as WhoAmI. */
 const char *whoami_at(size_t i);
 

@@ -24,18 +24,6 @@
 	"\"event\":\"issue\",\"spiffe_id\":\"spiffe://example.org/root\",\"kind\":\"jwt\",\"jti\":" \
 	"\"jti-1\",\"kid\":\"kid-1\""
 
-/* A caller whose front has its set. */
-static struct world_front *served(int *ret_fd)
-{
-	struct world_front *f;
-
-	world_start(&w, NULL);
-	*ret_fd = world_client(&w);
-	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
-	return f;
-}
-
 static void order_of(struct world_front *f, uint64_t conn, uint32_t identity, uint32_t order, const char *const *audiences)
 {
 	AUTO(buf) struct buf list = BUF_INIT(1 << 20);
@@ -51,6 +39,17 @@ static void order(struct world_front *f, uint32_t number, const char *audience)
 	const char *const audiences[] = { audience, NULL };
 
 	order_of(f, w.conns[0].number, f->identities[0], number, audiences);
+}
+
+/* The same, and its order 5 is with svid-keys, which keeps it. */
+static struct world_front *ordered(int *ret_fd)
+{
+	struct world_front *f = served(ret_fd);
+
+	w.ways.keys_keep_jwts = true;
+	order(f, 5, "a");
+	world_until(&w, w.n_jwts == 1);
+	return f;
 }
 
 static bool audit_has(const char *text)
@@ -217,10 +216,7 @@ static void when_keys_die_open_orders_hear_it(void **state)
 	int fd;
 
 	(void)state;
-	f = served(&fd);
-	w.ways.keys_keep_jwts = true;
-	order(f, 5, "a");
-	world_until(&w, w.n_jwts == 1);
+	f = ordered(&fd);
 	world_new_keys(&w);
 	assert_refused(f, 5, -ERR_NOT_READY);
 	assert_true(audit_has("\"event\":\"issue_failed\""));
@@ -236,10 +232,7 @@ static void a_front_that_died_is_forgotten_and_its_token_recorded(void **state)
 	int fd;
 
 	(void)state;
-	f = served(&fd);
-	w.ways.keys_keep_jwts = true;
-	order(f, 5, "a");
-	world_until(&w, w.n_jwts == 1);
+	f = ordered(&fd);
 	close(f->fd);
 	f->fd = -1;
 	assert_true(world_is_closed(&w, fd, 1000));
@@ -277,9 +270,7 @@ static void without_a_record_there_is_no_order(void **state)
 	world_stop(&w);
 	w.agent = "{\"trustDomain\":\"example.org\",\"audit\":\"best-effort\"}";
 	world_start(&w, "/dev/full");
-	fd = world_client(&w);
-	f = front_of(conn_at(0));
-	world_until(&w, f->version == 1);
+	f = serve_one(&fd);
 	w.agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}";
 	documents_apply();
 	order(f, 1, "a");

@@ -111,6 +111,13 @@ static unsigned int lines(const char *text)
 	return n;
 }
 
+/* From now on fronts answer so, and are asked. */
+static void fronts_do(enum world_file how)
+{
+	front_kept_done(inside.fronts);
+	w.ways.front_file = how;
+}
+
 /* ---- the tests ---- */
 
 static void each_reader_gets_the_file_of_his_own_front(void **state)
@@ -172,6 +179,37 @@ static void a_thousand_readers_are_all_answered(void **state)
 		      (unsigned int)((clock_boot_ns() - start) / NS_PER_MS), (unsigned int)(longest / 1000));
 }
 
+/* Several of one set, or one who opens it again, wait for no front; the next state and the next second do. */
+static void what_a_front_made_is_given_again_for_a_moment(void **state)
+{
+	struct world_front *f = front_that_made(read_once(root, 0, CERT));
+	struct idset *set;
+	const struct identity *doc = policy_at(docs_policy(inside.docs), 1);
+	unsigned int files;
+
+	(void)state;
+	fronts_do(FILE_MADE);
+	files = f->files;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(read_once(root, 0, i % 2 ? CERT : path_of("root", "cert.pem"))->err, 0);
+	assert_int_equal(f->files, files + 1);
+	assert_int_equal(read_once(root, 0, path_of("root", "key.pem"))->err, 0);
+	assert_int_equal(f->files, files + 2);
+	assert_int_equal(fronts_set(inside.fronts, &doc, 1, &set), 0);
+	set->acknowledged--; /* a state is on its way to it */
+	assert_int_equal(read_once(root, 0, CERT)->err, 0);
+	assert_int_equal(f->files, files + 3);
+	set->acknowledged++;
+	assert_int_equal(read_once(root, 0, CERT)->err, 0);
+	assert_int_equal(f->files, files + 3);
+	usleep(LIM_TREE_KEPT_MS * 1000);
+	turn();
+	for (size_t i = 0; i < FRONT_FILES_KEPT; i++)
+		assert_int_equal(inside.fronts->kept[i].fd, -1);
+	assert_int_equal(read_once(root, 0, CERT)->err, 0);
+	assert_int_equal(f->files, files + 4);
+}
+
 static void a_front_that_says_nothing_costs_its_reader_the_deadline(void **state)
 {
 	struct world_front *f = front_that_made(read_once(root, 0, CERT));
@@ -180,7 +218,7 @@ static void a_front_that_says_nothing_costs_its_reader_the_deadline(void **state
 	uint64_t id;
 
 	(void)state;
-	w.ways.front_file = FILE_SILENT;
+	fronts_do(FILE_SILENT);
 	id = module_ask(root, 0, CERT);
 	until(f->files == files + 1);
 	late = f->last_file;
@@ -195,7 +233,7 @@ static void a_front_that_says_nothing_costs_its_reader_the_deadline(void **state
 static void what_a_front_does_not_have_is_not_there_now(void **state)
 {
 	(void)state;
-	w.ways.front_file = FILE_REFUSED;
+	fronts_do(FILE_REFUSED);
 	assert_int_equal(read_once(root, 0, CERT)->err, EAGAIN);
 	w.ways.front_file = FILE_MADE;
 	assert_int_equal(read_once(root, 0, CERT)->err, 0);
@@ -211,7 +249,7 @@ static void a_front_that_lies_about_a_file_is_replaced(void **state)
 		unsigned int kills = w.kills;
 		uint64_t id;
 
-		w.ways.front_file = lies[i];
+		fronts_do(lies[i]);
 		id = module_ask(root, 0, CERT);
 		until(w.kills == kills + 1);
 		w.ways.front_file = FILE_MADE;
@@ -228,7 +266,7 @@ static void a_front_that_dies_is_no_end_of_a_read(void **state)
 	uint64_t id;
 
 	(void)state;
-	w.ways.front_file = FILE_SILENT;
+	fronts_do(FILE_SILENT);
 	id = module_ask(root, 0, CERT);
 	until(f->files == files + 1);
 	w.ways.front_file = FILE_MADE;
@@ -247,7 +285,7 @@ static void a_set_that_is_only_read_from_ends_later(void **state)
 	assert_int_equal(read_once(root, 0, CERT)->err, 0);
 	assert_int_equal(fronts_set(inside.fronts, &doc, 1, &set), 0);
 	assert_true(loop_timer_armed(&set->idle));
-	w.ways.front_file = FILE_SILENT;
+	fronts_do(FILE_SILENT);
 	answer_of(module_ask(root, 0, path_of("other", "cert.pem")));
 	module_ask(root, 0, CERT);
 	until(!loop_timer_armed(&set->idle));
@@ -262,7 +300,7 @@ static void a_document_that_goes_takes_its_readers_with_it(void **state)
 	uint64_t by_name, by_self, start;
 
 	(void)state;
-	w.ways.front_file = FILE_SILENT;
+	fronts_do(FILE_SILENT);
 	by_name = module_ask(other, OTHER_UID, path_of("other", "cert.pem"));
 	by_self = module_ask(other, OTHER_UID, CERT);
 	until(f->files == files + 2);
@@ -286,7 +324,7 @@ static void documents_that_change_before_the_answer_count(void **state)
 	uint64_t id;
 
 	(void)state;
-	w.ways.front_file = FILE_SILENT;
+	fronts_do(FILE_SILENT);
 	id = module_ask(other, OTHER_UID, CERT);
 	until(f->files == files + 1);
 	documents(ROOT_DOC "\nother {\"workloadID\":\"other\",\"selectors\":[{\"unix:uid\":[\"7\"]}]}");
@@ -360,6 +398,7 @@ int main(void)
 		cmocka_unit_test(each_reader_gets_the_file_of_his_own_front),
 		cmocka_unit_test(every_kind_of_file_is_asked_for),
 		cmocka_unit_test(a_thousand_readers_are_all_answered),
+		cmocka_unit_test(what_a_front_made_is_given_again_for_a_moment),
 		cmocka_unit_test(a_front_that_says_nothing_costs_its_reader_the_deadline),
 		cmocka_unit_test(what_a_front_does_not_have_is_not_there_now),
 		cmocka_unit_test(a_front_that_lies_about_a_file_is_replaced),

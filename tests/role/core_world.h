@@ -49,7 +49,6 @@ struct world_conn {
 	int fd; /* what the front was given */
 	int end_err;
 	bool ended;
-	uint64_t ended_at; /* clock_boot_ns() */
 	char whoami[LIM_WHOAMI + 1];
 };
 
@@ -65,7 +64,7 @@ enum world_file {
 	FILE_MADE, /* "front N identity N what N" */
 	FILE_SILENT,
 	FILE_REFUSED,
-	FILE_NOT_SEALED,
+	FILE_NOT_SEALED, /* against writing */
 	FILE_SHORT, /* it says that there is more than there is */
 	FILE_OF_ANOTHER, /* that nobody asked for */
 };

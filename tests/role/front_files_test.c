@@ -58,6 +58,7 @@ static void each_file_comes_sealed_and_nothing_is_left_open(void **state)
 	(void)state;
 	rig_start(&r);
 	rig_serve(&r, 1, 2);
+	usleep(20000); /* likewise the key's */
 	open = rig_descriptors(&r);
 	for (uint32_t i = 0; i < SVID_FILE_COUNT; i++) {
 		ask(&r, i + 1, 2, i);
@@ -65,7 +66,9 @@ static void each_file_comes_sealed_and_nothing_is_left_open(void **state)
 	}
 	ask(&r, 99, 3, SVID_FILE_CERT);
 	expect_none(&r, 99, -ERR_NOT_FOUND);
-	assert_int_equal(rig_descriptors(&r), open);
+	for (int i = 0; i < 1000 && rig_descriptors(&r) > open; i++)
+		usleep(1000); /* it closes its own behind the answer */
+	assert_true(rig_descriptors(&r) <= open);
 	rig_stop(&r);
 }
 
@@ -103,7 +106,8 @@ static void state_and_a_set_that_is_refused_answer_who_waits(void **state)
 	ask(&r, 3, 1, SVID_FILE_KEY);
 	rig_send_set(&r, &(struct test_set){ .version = 1, .n = 1, .der_bytes = 200 });
 	rig_receive(&r, r.keys, MSG_FK_GET, &m);
-	assert_int_equal(ipc_put(r.keys, FK_NOKEY, 0, .identity = 1, .kind = SVID_X509, .generation = 1, .err = -ERR_NOT_FOUND), 0);
+	assert_int_equal(ipc_put(r.keys, FK_NOKEY, 0, .identity = 1, .kind = SVID_X509, .generation = 1,
+				 .err = -ERR_NOT_FOUND), 0);
 	rig_receive(&r, r.core, MSG_FR_SET, &m);
 	expect_none(&r, 3, -ERR_NOT_FOUND);
 	rig_stop(&r);

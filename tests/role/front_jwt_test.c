@@ -51,17 +51,6 @@ static int sign(struct rig *r, uint32_t order, const char *token)
 		       .token = slice_str(token));
 }
 
-static void expect_closed(struct rig *r, uint64_t conn, int err)
-{
-	struct msg_FR_CLOSED closed;
-	struct chan_msg m;
-
-	rig_receive(r, r->core, MSG_FR_CLOSED, &m);
-	assert_int_equal(msg_get_FR_CLOSED(m.body, &closed), 0);
-	assert_int_equal(closed.conn, conn);
-	assert_int_equal(closed.err, err);
-}
-
 static void expect_status(int fd, int status)
 {
 	struct seen s;
@@ -98,11 +87,11 @@ static void order_goes_to_core_and_its_token_to_everybody_who_waits(void **state
 	assert_int_equal(sign(&r, o.order, "a.b.c"), 0);
 	expect_status(a, GRPC_OK);
 	expect_status(b, GRPC_OK);
-	expect_closed(&r, 1, 0);
-	expect_closed(&r, 2, 0);
+	rig_expect_closed(&r, 1, 0);
+	rig_expect_closed(&r, 2, 0);
 	a = fetch(&r, 3, "x");
 	expect_status(a, GRPC_OK);
-	expect_closed(&r, 3, 0);
+	rig_expect_closed(&r, 3, 0);
 	silent(r.core);
 	rig_stop(&r);
 }
@@ -120,7 +109,7 @@ static void refusal_of_core_is_the_answer(void **state)
 	o = expect_order(&r, 1, 1, "x");
 	assert_int_equal(ipc_put(r.core, F_NOJWT, 0, .order = o.order, .err = -ERR_AUDIENCE), 0);
 	expect_status(fd, GRPC_PERMISSION_DENIED);
-	expect_closed(&r, 1, 0);
+	rig_expect_closed(&r, 1, 0);
 	fd = fetch(&r, 2, "x");
 	o = expect_order(&r, 2, 1, "x");
 	assert_int_equal(ipc_put(r.keys, FK_JWT, 0, .order = o.order, .err = -ERR_CRYPTO), 0);
@@ -146,10 +135,8 @@ static void changed_word_while_waiting_means_no_byte(void **state)
 	assert_int_equal(sign(&r, o.order, "a.b.c"), 0);
 	seen_to_end(&s, fd);
 	assert_int_equal(s.data, 0);
-	expect_closed(&r, 1, -ERR_CHANGED);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_expect_closed(&r, 1, -ERR_CHANGED);
+	rig_leave(&r, &s, fd);
 }
 
 static void caller_that_leaves_while_waiting_is_forgotten(void **state)
@@ -164,12 +151,12 @@ static void caller_that_leaves_while_waiting_is_forgotten(void **state)
 	fd = fetch(&r, 1, "x");
 	o = expect_order(&r, 1, 1, "x");
 	close(fd);
-	expect_closed(&r, 1, 0);
+	rig_expect_closed(&r, 1, 0);
 	assert_int_equal(sign(&r, o.order, "a.b.c"), 0);
 	assert_int_equal(sign(&r, o.order, "a.b.c"), 0); /* late: no harm */
 	fd = fetch(&r, 2, "x");
 	expect_status(fd, GRPC_OK);
-	expect_closed(&r, 2, 0);
+	rig_expect_closed(&r, 2, 0);
 	assert_int_equal(ipc_put(r.core, F_NOJWT, 0, .order = o.order, .err = -ERR_RATE), 0); /* likewise */
 	fd = fetch(&r, 3, "x");
 	expect_status(fd, GRPC_OK);
@@ -206,10 +193,10 @@ static void without_keys_nothing_can_be_signed(void **state)
 	close(r.keys);
 	r.keys = -1;
 	expect_status(fd, GRPC_UNAVAILABLE);
-	expect_closed(&r, 1, 0);
+	rig_expect_closed(&r, 1, 0);
 	fd = fetch(&r, 2, "x");
 	expect_status(fd, GRPC_UNAVAILABLE);
-	expect_closed(&r, 2, 0); /* no order before it */
+	rig_expect_closed(&r, 2, 0); /* no order before it */
 	rig_stop(&r);
 }
 
@@ -284,17 +271,6 @@ static void expect_key(struct rig *r, uint32_t kind, bool refuse)
 		assert_int_equal(rig_key(r->keys, &get), 0);
 }
 
-static void expect_set(struct rig *r, uint64_t version, int err)
-{
-	struct msg_FR_SET set;
-	struct chan_msg m;
-
-	rig_receive(r, r->core, MSG_FR_SET, &m);
-	assert_int_equal(msg_get_FR_SET(m.body, &set), 0);
-	assert_int_equal(set.version, version);
-	assert_int_equal(set.err, err);
-}
-
 static void keys_of_wit_svids_are_asked_for_by_their_kind(void **state)
 {
 	const struct test_set set = { .version = 1, .n = 1, .der_bytes = 100, .wit = true };
@@ -309,7 +285,7 @@ static void keys_of_wit_svids_are_asked_for_by_their_kind(void **state)
 	rig_send_set(&r, &set);
 	expect_key(&r, SVID_X509, false);
 	expect_key(&r, SVID_WIT, false);
-	expect_set(&r, 1, 0);
+	rig_expect_set(&r, 1, 0);
 	fd = rig_connect(&r, 1, getpid());
 	rig_call(fd, WIT, slice_of(NULL, 0));
 	seen_read(&s, fd, 1);
@@ -317,15 +293,13 @@ static void keys_of_wit_svids_are_asked_for_by_their_kind(void **state)
 	rig_send_set(&r, &later);
 	expect_key(&r, SVID_X509, false);
 	expect_key(&r, SVID_WIT, true);
-	expect_set(&r, 2, -ERR_NOT_FOUND);
+	rig_expect_set(&r, 2, -ERR_NOT_FOUND);
 	rig_send_set(&r, &later);
 	expect_key(&r, SVID_WIT, false);
-	expect_set(&r, 2, 0);
+	rig_expect_set(&r, 2, 0);
 	seen_read(&s, fd, 2);
 	assert_int_equal(s.messages, 2);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 int main(void)

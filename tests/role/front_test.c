@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* links: workloadapi tests/lib/workload.c tests/lib/front_rig.c */
+/* links: workloadapi tests/lib/workload.c tests/lib/front_rig.c tests/lib/busy.c */
 /* front_test.c - the real svid-front, seccomp on, between a fake svid-core, a fake svid-keys and raw clients. */
 #include <setjmp.h>
 #include <signal.h>
@@ -12,29 +12,8 @@
 
 #include "agent/base/clock.h"
 #include "agent/ipc/lists.h"
+#include "tests/lib/busy.h"
 #include "tests/lib/front_rig.h"
-
-static void expect_closed(struct rig *r, uint64_t conn, int err)
-{
-	struct msg_FR_CLOSED closed;
-	struct chan_msg m;
-
-	rig_receive(r, r->core, MSG_FR_CLOSED, &m);
-	assert_int_equal(msg_get_FR_CLOSED(m.body, &closed), 0);
-	assert_int_equal(closed.conn, conn);
-	assert_int_equal(closed.err, err);
-}
-
-static void expect_set(struct rig *r, uint64_t version, int err)
-{
-	struct msg_FR_SET set;
-	struct chan_msg m;
-
-	rig_receive(r, r->core, MSG_FR_SET, &m);
-	assert_int_equal(msg_get_FR_SET(m.body, &set), 0);
-	assert_int_equal(set.version, version);
-	assert_int_equal(set.err, err);
-}
 
 static void client_gets_svids_and_every_rotation(void **state)
 {
@@ -43,19 +22,14 @@ static void client_gets_svids_and_every_rotation(void **state)
 	int fd;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 2);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
+	fd = rig_first(&r, &s, 2);
 	assert_int_equal(s.messages, 1);
 	rig_serve(&r, 2, 2);
 	seen_read(&s, fd, 2);
 	assert_int_equal(s.messages, 2);
 	assert_int_equal(s.grpc_status, -1);
 	close(fd);
-	expect_closed(&r, 1, 0);
+	rig_expect_closed(&r, 1, 0);
 	seen_done(&s);
 	rig_stop(&r);
 }
@@ -74,9 +48,7 @@ static void request_before_the_first_set_is_answered_by_it(void **state)
 	rig_serve(&r, 1, 1);
 	seen_read(&s, fd, 1);
 	assert_int_equal(s.messages, 1);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void same_key_generation_is_asked_for_once(void **state)
@@ -87,9 +59,9 @@ static void same_key_generation_is_asked_for_once(void **state)
 	rig_start(&r);
 	rig_serve(&r, 1, 3);
 	rig_set(&r, 1, 3); /* nothing new: no FK_GET, at once served */
-	expect_set(&r, 1, 0);
+	rig_expect_set(&r, 1, 0);
 	rig_set(&r, 1, 2);
-	expect_set(&r, 1, 0);
+	rig_expect_set(&r, 1, 0);
 	rig_stop(&r);
 }
 
@@ -110,9 +82,7 @@ static void caller_that_could_not_be_decided_is_told_to_come_again(void **state)
 	seen_read(&s, fd, 1);
 	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
 	assert_int_equal(s.messages, 0);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void empty_set_is_permission_denied(void **state)
@@ -122,17 +92,10 @@ static void empty_set_is_permission_denied(void **state)
 	int fd;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 0);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
+	fd = rig_first(&r, &s, 0);
 	assert_int_equal(s.grpc_status, GRPC_PERMISSION_DENIED);
 	assert_int_equal(s.messages, 0);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 /* DESIGN.md 2.5: bytes of another process end the connection; nothing is answered to them. */
@@ -144,10 +107,7 @@ static void foreign_sender_ends_the_connection(void **state)
 	int fd, status;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 1);
-	fd = rig_connect(&r, 1, getpid());
+	fd = rig_caller(&r, &s, 1);
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
@@ -158,10 +118,8 @@ static void foreign_sender_ends_the_connection(void **state)
 	seen_to_end(&s, fd);
 	assert_int_equal(s.data, 0);
 	assert_int_equal(s.messages, 0);
-	expect_closed(&r, 1, -ERR_PERMIT);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_expect_closed(&r, 1, -ERR_PERMIT);
+	rig_leave(&r, &s, fd);
 }
 
 static void second_half_of_a_request_from_another_process_ends_it(void **state)
@@ -186,10 +144,8 @@ static void second_half_of_a_request_from_another_process_ends_it(void **state)
 	waitpid(child, NULL, 0);
 	seen_to_end(&s, fd);
 	assert_int_equal(s.data, 0);
-	expect_closed(&r, 1, -ERR_PERMIT);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_expect_closed(&r, 1, -ERR_PERMIT);
+	rig_leave(&r, &s, fd);
 }
 
 /* A21: descriptors in the client's bytes are never installed. */
@@ -217,7 +173,7 @@ static void passed_descriptors_end_the_connection(void **state)
 	before = rig_descriptors(&r);
 	fd = rig_connect(&r, 1, getpid());
 	assert_int_equal(sendmsg(fd, &mh, 0), 3);
-	expect_closed(&r, 1, -ERR_PERMIT);
+	rig_expect_closed(&r, 1, -ERR_PERMIT);
 	assert_int_equal(rig_descriptors(&r), before);
 	rig_closed(fd);
 	close(fd);
@@ -244,7 +200,7 @@ static void changed_word_means_no_byte(void **state)
 		seen_init(&s);
 		seen_to_end(&s, fd);
 		assert_int_equal(s.raw.len, 0);
-		expect_closed(&r, 5, -ERR_CHANGED);
+		rig_expect_closed(&r, 5, -ERR_CHANGED);
 		close(fd);
 		seen_done(&s);
 	}
@@ -259,50 +215,36 @@ static void changed_word_means_no_push(void **state)
 	int fd;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 1);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
+	fd = rig_first(&r, &s, 1);
 	before = s.raw.len;
 	r.words[3]++;
 	rig_set(&r, 2, 1);
 	rig_give_keys(&r, 1);
 	seen_to_end(&s, fd);
 	assert_int_equal(s.raw.len, before);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void end_message_ends_with_status_goaway_and_close(void **state)
 {
 	struct seen s;
-	uint64_t start;
+	struct stopwatch watch;
 	struct rig r;
 	int fd;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 1);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
-	start = clock_boot_ns();
+	fd = rig_first(&r, &s, 1);
+	watch = stopwatch_start(r.pid);
 	assert_int_equal(ipc_put(r.core, F_END, 0, .conn = 1, .err = -ERR_CHANGED), 0);
 	seen_to_end(&s, fd);
-	assert_true(clock_boot_ns() - start < LIM_CUT_MS * NS_PER_MS);
+	assert_in_range(stopwatch_ms(&watch), 0, LIM_CUT_MS);
 	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
 	assert_true(s.goaway);
-	expect_closed(&r, 1, -ERR_CHANGED);
+	rig_expect_closed(&r, 1, -ERR_CHANGED);
 	assert_int_equal(ipc_put(r.core, F_END, 0, .conn = 1, .err = -ERR_CHANGED), 0); /* crossing: no harm */
 	rig_set(&r, 1, 1);
-	expect_set(&r, 1, 0);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_expect_set(&r, 1, 0);
+	rig_leave(&r, &s, fd);
 }
 
 static void state_error_ends_streams_until_it_is_lifted(void **state)
@@ -312,28 +254,21 @@ static void state_error_ends_streams_until_it_is_lifted(void **state)
 	int fd;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 1);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
+	fd = rig_first(&r, &s, 1);
 	assert_int_equal(ipc_put(r.core, F_STATE, 0, .err = -ERR_EVIDENCE), 0);
 	seen_read(&s, fd, 2);
 	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
 	assert_false(s.goaway);
 	assert_int_equal(ipc_put(r.core, F_STATE, 0, .err = 0), 0);
 	close(fd);
-	expect_closed(&r, 1, 0);
+	rig_expect_closed(&r, 1, 0);
 	fd = rig_connect(&r, 2, getpid());
 	rig_fetch(fd);
 	seen_done(&s);
 	seen_init(&s);
 	seen_read(&s, fd, 1);
 	assert_int_equal(s.messages, 1);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void without_core_streams_end_and_the_front_leaves(void **state)
@@ -343,20 +278,13 @@ static void without_core_streams_end_and_the_front_leaves(void **state)
 	int fd;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 1);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
+	fd = rig_first(&r, &s, 1);
 	close(r.core);
 	r.core = -1;
 	seen_to_end(&s, fd);
 	assert_int_equal(s.grpc_status, GRPC_UNAVAILABLE);
 	assert_int_equal(rig_exit_status(&r), 0);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void without_keys_the_old_answer_is_served(void **state)
@@ -371,18 +299,16 @@ static void without_keys_the_old_answer_is_served(void **state)
 	rig_serve(&r, 1, 1);
 	close(r.keys);
 	r.keys = -1;
-	usleep(20000);
+	busy_idle(r.pid);
 	rig_set(&r, 2, 1);
-	expect_set(&r, 2, -ERR_CLOSED);
+	rig_expect_set(&r, 2, -ERR_CLOSED);
 	rig_set(&r, 1, 1); /* the key is known */
-	expect_set(&r, 1, 0);
+	rig_expect_set(&r, 1, 0);
 	fd = rig_connect(&r, 1, getpid());
 	rig_fetch(fd);
 	seen_read(&s, fd, 1);
 	assert_int_equal(s.messages, 1);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void refused_key_keeps_the_old_set(void **state)
@@ -399,7 +325,7 @@ static void refused_key_keeps_the_old_set(void **state)
 	assert_int_equal(msg_get_FK_GET(m.body, &get), 0);
 	assert_int_equal(ipc_put(r.keys, FK_NOKEY, 0, .identity = get.identity, .generation = get.generation,
 				 .err = -ERR_NOT_FOUND), 0);
-	expect_set(&r, 2, -ERR_NOT_FOUND);
+	rig_expect_set(&r, 2, -ERR_NOT_FOUND);
 	rig_serve(&r, 3, 1);
 	rig_stop(&r);
 }
@@ -426,13 +352,11 @@ static void whoami_is_what_core_says_and_asked_for_once(void **state)
 	assert_int_equal(s.grpc_status, GRPC_OK);
 	assert_int_equal(ipc_put(r.core, F_WHOAMI, 0, .conn = 77, .json = slice_str("{}")), 0); /* gone: no harm */
 	close(fd);
-	expect_closed(&r, 9, 0);
+	rig_expect_closed(&r, 9, 0);
 	fd = rig_connect(&r, 10, getpid());
 	assert_int_equal(ipc_put(r.core, F_WHOAMI, 0, .conn = 10, .json = slice_str("{}")), 0); /* not asked for */
 	assert_int_equal(rig_exit_status(&r), 0);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 static void garbage_of_one_client_harms_no_other(void **state)
@@ -443,12 +367,7 @@ static void garbage_of_one_client_harms_no_other(void **state)
 	int fd, bad;
 
 	(void)state;
-	rig_start(&r);
-	seen_init(&s);
-	rig_serve(&r, 1, 1);
-	fd = rig_connect(&r, 1, getpid());
-	rig_fetch(fd);
-	seen_read(&s, fd, 1);
+	fd = rig_first(&r, &s, 1);
 	for (uint64_t i = 0; i < 50; i++) {
 		for (size_t k = 0; k < sizeof(noise); k++)
 			noise[k] = (uint8_t)clock_random(256);
@@ -456,14 +375,12 @@ static void garbage_of_one_client_harms_no_other(void **state)
 		assert_int_equal(send(bad, noise, sizeof(noise), MSG_NOSIGNAL), sizeof(noise));
 		rig_closed(bad);
 		close(bad);
-		expect_closed(&r, 2, -ERR_REQUEST);
+		rig_expect_closed(&r, 2, -ERR_REQUEST);
 	}
 	rig_serve(&r, 2, 1);
 	seen_read(&s, fd, 2);
 	assert_int_equal(s.messages, 2);
-	close(fd);
-	seen_done(&s);
-	rig_stop(&r);
+	rig_leave(&r, &s, fd);
 }
 
 /* Permit table: everything that svid-core may not say to a front ends the front. */
@@ -530,7 +447,7 @@ static void key_that_nobody_asked_for_ends_the_keys_channel(void **state)
 	assert_int_equal(ipc_put_fds(r.keys, FK_KEY, 0, &fd, 1, .identity = 1, .generation = 1, .len = 64), 0);
 	rig_closed(r.keys);
 	rig_set(&r, 1, 1);
-	expect_set(&r, 1, -ERR_CLOSED);
+	rig_expect_set(&r, 1, -ERR_CLOSED);
 	close(fd);
 	rig_stop(&r);
 }
@@ -547,7 +464,7 @@ static void set_that_would_poison_a_client_is_refused(void **state)
 	list_put_entry(&list, &e);
 	assert_int_equal(ipc_put(r.core, F_SET, 0, .version = 4, .trust_domain = slice_str("td.test"),
 				 .bundle = slice_of("\x30\0", 2), .entries = buf_slice(&list)), 0);
-	expect_set(&r, 4, -ERR_FORMAT);
+	rig_expect_set(&r, 4, -ERR_FORMAT);
 	rig_serve(&r, 5, 1);
 	rig_stop(&r);
 }

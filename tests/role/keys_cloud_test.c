@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_cloud_test.c - svid-keys in its cage and svid-cloud's channel: its cache sealed, its JWT-SVIDs, its signatures. */
 #include "tests/role/keys_world.h"
 
@@ -112,9 +112,7 @@ static void the_authority_is_not_opened_for_svid_cloud(void **state)
 	int cloud;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	buf_put_slice(&sealed, load(&r, nothing, 1).sealed);
 	assert_true(sealed.len > 12);
 	cloud = give_cloud(&r);

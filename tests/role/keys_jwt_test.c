@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_jwt_test.c - svid-keys in its cage: JWT-SVIDs, WIT-SVIDs, signature checks, and keys that follow each other. */
 #include "tests/role/keys_world.h"
 
@@ -71,11 +71,9 @@ static void a_new_authority_serves_x509_before_its_rsa_key_is_there(void **state
 	int front;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	front = give_front(&r, 1);
-	usleep(100000);
+	busy_idle(r.pid);
 	send_load(&r, slice_of(NULL, 0), 1);
 	loaded = loaded_with(&r, 7);
 	assert_int_equal(loaded.jwks.len, 0);
@@ -107,9 +105,7 @@ static void a_key_signs_nothing_before_it_is_on_disk(void **state)
 	int front;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	front = give_front(&r, 1);
 	r.full_disk = true;
 	first = load(&r, slice_of(NULL, 0), 1).serial;
@@ -261,7 +257,7 @@ static void token_for_a_front_that_is_gone_is_nobodys_fault(void **state)
 	order_jwt(&w.r, 2, 5, JWT_ES256);
 	assert_int_equal(minted(&w.r).err, -ERR_CLOSED);
 	close(w.front);
-	usleep(100000);
+	busy_idle(w.r.pid);
 	order_jwt(&w.r, 1, 5, JWT_ES256);
 	assert_int_equal(minted(&w.r).err, -ERR_CLOSED);
 	w.front = give_front(&w.r, 3);
@@ -309,9 +305,7 @@ static void sealed_state_brings_every_key_again(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	assert_int_equal(load_with(&r, &how).err, 0);
 	loaded = loaded_with(&r, 0);
 	buf_put_slice(&sealed, loaded.sealed);
@@ -321,9 +315,7 @@ static void sealed_state_brings_every_key_again(void **state)
 	assert_int_equal(n_keys(buf_slice(&wit)), 1);
 	stop(&r);
 
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	how.sealed = buf_slice(&sealed);
 	how.may_create = 0;
 	loaded = load_with(&r, &how);
@@ -359,9 +351,7 @@ static void keys_follow_each_other_while_svids_are_issued(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	assert_int_equal(load_with(&r, &how).err, 0);
 	for (end = clock_boot_ns() + 2 * LIFE * NS_PER_S; clock_boot_ns() < end; steps++) {
 		struct msg_KY_LOADED loaded = loaded_with(&r, 0);
@@ -394,18 +384,14 @@ static void a_state_from_long_ago_is_brought_forward(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	loaded = load_with(&r, &how);
 	buf_put_slice(&sealed, loaded.sealed);
 	buf_put_slice(&old, loaded.bundle);
 	stop(&r);
 	sleep(5);
 
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	how = (struct msg_KY_LOAD){ .sealed = buf_slice(&sealed), .ca_ttl = 600, .jwt_key_ttl = 600 };
 	loaded = load_with(&r, &how);
 	assert_int_equal(loaded.err, 0);
@@ -449,9 +435,7 @@ static void wit_comes_with_a_private_jwk_for_its_front(void **state)
 	int front;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	assert_int_equal(load_with(&r, &how).err, 0);
 	front = give_front(&r, 1);
 	bind_front(&r, 1, &id, 1);
@@ -504,9 +488,7 @@ static void lives_out_of_bounds_load_nothing(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(load_with(&r, &bad[i]).err, -ERR_FORMAT);
 	assert_int_equal(load(&r, slice_of(NULL, 0), 1).err, 0);

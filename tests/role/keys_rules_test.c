@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_rules_test.c - svid-keys against siblings that break the rules, and the cage it runs in. */
 #include "tests/role/keys_world.h"
 
@@ -56,9 +56,7 @@ static void front_that_asks_without_end_is_cut(void **state)
 	int front;
 
 	(void)state;
-	start_loaded(&r);
-	front = give_front(&r, 1);
-	bind_front(&r, 1, &id, 1);
+	front = start_serving(&r, id);
 	order(&r, id, KEY_EC_P256);
 	answer = issued(&r);
 	for (int i = 0; i <= LIM_KEY_FETCHES; i++)
@@ -77,9 +75,7 @@ static void malformed_front_message_cuts_that_front_only(void **state)
 	int front;
 
 	(void)state;
-	start_loaded(&r);
-	front = give_front(&r, 1);
-	bind_front(&r, 1, &id, 1);
+	front = start_serving(&r, id);
 	assert_int_equal(ipc_send(front, MSG_FK_GET, 0, slice_str("short"), NULL, 0), 0);
 	assert_true(is_closed(front));
 	order(&r, id, KEY_EC_P256);
@@ -150,9 +146,7 @@ static void core_misdirecting_a_token_ends_the_process(void **state)
 	order_jwt(&r, 1, mine, JWT_ES256);
 	assert_dies(&r);
 
-	start_loaded(&r); /* to a front of another identity */
-	front = give_front(&r, 1);
-	bind_front(&r, 1, &mine, 1);
+	front = start_serving(&r, mine); /* to a front of another identity */
 	order_jwt(&r, 1, other, JWT_ES256);
 	assert_dies(&r);
 	assert_true(is_closed(front));
@@ -167,7 +161,7 @@ static void core_misdirecting_a_token_ends_the_process(void **state)
 
 	start_loaded(&r); /* to a front whose channel is there and which core never bound */
 	front = give_front(&r, 1);
-	usleep(100000);
+	busy_idle(r.pid);
 	order_jwt(&r, 1, mine, JWT_ES256);
 	assert_dies(&r);
 	close(front);
@@ -314,9 +308,7 @@ static void key_of_no_kind_cuts_that_front_only(void **state)
 	int front;
 
 	(void)state;
-	start_loaded(&r);
-	front = give_front(&r, 1);
-	bind_front(&r, 1, &id, 1);
+	front = start_serving(&r, id);
 	assert_int_equal(ipc_put(front, FK_GET, 0, .identity = id, .kind = SVID_KINDS, .generation = 1), 0);
 	assert_true(is_closed(front));
 	close(front);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/keys_world.c */
+/* links: tests/role/keys_world.c tests/lib/busy.c */
 /* keys_test.c - svid-keys at work: keys reach the front they are bound to, state survives, RSA waits apart. */
 #include <openssl/x509v3.h>
 
@@ -17,9 +17,7 @@ static void serves_key_of_bound_identity(void **state)
 		X509 *leaf;
 		int front;
 
-		start_loaded(&r);
-		front = give_front(&r, 1);
-		bind_front(&r, 1, &id, 1);
+		front = start_serving(&r, id);
 		order(&r, id, types[i]);
 		answer = issued(&r);
 		assert_int_equal(answer.err, 0);
@@ -48,10 +46,10 @@ static void binding_may_come_before_or_after_the_channel_and_the_request(void **
 	leaf = cert_of(answer.chain);
 	early = give_front(&r, 1);
 	ask(early, id, answer.generation); /* waits for the binding, is not condemned */
-	usleep(100000);
+	busy_idle(r.pid);
 	bind_front(&r, 1, &id, 1);
 	bind_front(&r, 2, &id, 1);
-	usleep(100000);
+	busy_idle(r.pid);
 	late = give_front(&r, 2);
 	ask(late, id, answer.generation);
 	assert_key_fits(&r, early, leaf);
@@ -71,9 +69,7 @@ static void unknown_generation_is_answered_without_a_key(void **state)
 	int front;
 
 	(void)state;
-	start_loaded(&r);
-	front = give_front(&r, 1);
-	bind_front(&r, 1, &id, 1);
+	front = start_serving(&r, id);
 	ask(front, id, 77);
 	receive(&r, front, MSG_FK_NOKEY, &m);
 	assert_int_equal(msg_get_FK_NOKEY(m.body, &no), 0);
@@ -90,9 +86,7 @@ static void sealed_state_gives_the_same_authority_again(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	loaded = load(&r, slice_of(NULL, 0), 1);
 	assert_int_equal(loaded.err, 0);
 	assert_true(loaded.sealed.len > 0);
@@ -100,9 +94,7 @@ static void sealed_state_gives_the_same_authority_again(void **state)
 	buf_put_slice(&sealed, loaded.sealed);
 	stop(&r);
 
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	loaded = load(&r, buf_slice(&sealed), 0);
 	assert_int_equal(loaded.err, 0);
 	assert_true(slice_eq(loaded.bundle, buf_slice(&bundle)));
@@ -116,9 +108,7 @@ static void another_sealing_key_never_makes_a_new_authority(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	buf_put_slice(&sealed, load(&r, slice_of(NULL, 0), 1).sealed);
 	stop(&r);
 
@@ -137,9 +127,7 @@ static void nothing_is_made_without_leave(void **state)
 	struct rig r;
 
 	(void)state;
-	start(&r);
-	give_seal(&r, 0x42, 32);
-	give_core(&r);
+	start_sealed(&r);
 	assert_int_equal(load(&r, slice_of(NULL, 0), 0).err, -ERR_NOT_FOUND);
 	assert_int_equal(load(&r, slice_of(NULL, 0), 1).err, 0);
 	stop(&r);
@@ -182,9 +170,7 @@ static void a_new_core_starts_afresh(void **state)
 	int front;
 
 	(void)state;
-	start_loaded(&r);
-	front = give_front(&r, 1);
-	bind_front(&r, 1, &id, 1);
+	front = start_serving(&r, id);
 	order(&r, id, KEY_EC_P256);
 	assert_int_equal(issued(&r).err, 0);
 	close(r.core);
@@ -212,9 +198,7 @@ static void each_load_has_a_ca_that_trusts_nobody(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		start(&r);
-		give_seal(&r, 0x42, 32);
-		give_core(&r);
+		start_sealed(&r);
 		loaded = load(&r, slice_of(NULL, 0), 1);
 		cert = cert_of(loaded.nobody_ca);
 		assert_int_equal(X509_check_ca(cert), 1);

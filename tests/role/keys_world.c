@@ -154,12 +154,27 @@ struct msg_KY_LOADED loaded_with(struct rig *r, uint32_t id)
 	return loaded;
 }
 
-void start_loaded(struct rig *r)
+void start_sealed(struct rig *r)
 {
 	start(r);
 	give_seal(r, 0x42, 32);
 	give_core(r);
+}
+
+void start_loaded(struct rig *r)
+{
+	start_sealed(r);
 	assert_int_equal(load(r, slice_of(NULL, 0), 1).err, 0);
+}
+
+int start_serving(struct rig *r, uint32_t identity)
+{
+	int front;
+
+	start_loaded(r);
+	front = give_front(r, 1);
+	bind_front(r, 1, &identity, 1);
+	return front;
 }
 
 void order(struct rig *r, uint32_t identity, enum key_type type)

@@ -27,6 +27,7 @@
 #include "agent/ipc/chan.h"
 #include "agent/ipc/lists.h"
 #include "agent/ipc/plan.h"
+#include "tests/lib/busy.h"
 
 #define KEYS SVID_BIN "/svid-keys"
 #define ID "spiffe://example.org/web"
@@ -82,6 +83,12 @@ struct msg_KY_LOADED loaded_with(struct rig *r, uint32_t id);
 
 /** start_loaded() - start() with a new authority. */
 void start_loaded(struct rig *r);
+
+/** start_sealed() - start() with a sealing key and core, which has loaded nothing yet. */
+void start_sealed(struct rig *r);
+
+/** start_serving() - start_loaded() with front 1, which is bound to @identity; our end of its channel. */
+int start_serving(struct rig *r, uint32_t identity);
 
 /** order() - core orders an SVID. */
 void order(struct rig *r, uint32_t identity, enum key_type type);

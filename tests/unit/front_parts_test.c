@@ -12,6 +12,7 @@
 #include "agent/ipc/msg.h"
 #include "gen/workload.pb-c.h"
 #include "tests/lib/workload.h"
+#include "workloadapi/der.h"
 #include "workloadapi/encode.h"
 
 static void timeouts_of_all_six_units(void **state)

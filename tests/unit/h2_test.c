@@ -58,20 +58,11 @@ static void count_frame(struct raw *r, uint8_t type, uint8_t flags, uint32_t id,
 static void look(struct raw *r)
 {
 	struct slice in = buf_slice(&r->out);
+	struct test_frame f;
 
-	while (in.len) {
-		size_t len = (size_t)slice_get_u8(&in) << 16;
-		uint8_t type, flags;
-		uint32_t id;
-
-		len |= (size_t)slice_get_u8(&in) << 8;
-		len |= slice_get_u8(&in);
-		type = slice_get_u8(&in);
-		flags = slice_get_u8(&in);
-		id = slice_get_be32(&in);
-		count_frame(r, type, flags, id, slice_get_bytes(&in, len));
-		assert_true(slice_ok(&in));
-	}
+	while (test_frame_get(&in, &f))
+		count_frame(r, f.type, f.flags, f.id, f.body);
+	assert_int_equal(in.len, 0);
 	buf_reset(&r->out);
 }
 
@@ -99,13 +90,7 @@ static void give_frame(struct raw *r, uint8_t type, uint8_t flags, uint32_t id, 
 {
 	AUTO(buf) struct buf b = BUF_INIT(1u << 20);
 
-	buf_put_u8(&b, (uint8_t)(body.len >> 16));
-	buf_put_u8(&b, (uint8_t)(body.len >> 8));
-	buf_put_u8(&b, (uint8_t)body.len);
-	buf_put_u8(&b, type);
-	buf_put_u8(&b, flags);
-	buf_put_be32(&b, id);
-	buf_put_slice(&b, body);
+	test_frame_put(&b, type, flags, id, body);
 	give(r, buf_slice(&b));
 }
 

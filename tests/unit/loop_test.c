@@ -200,16 +200,19 @@ static void timers_fire_in_order_of_time(void **state)
 {
 	static const unsigned int ms[] = { 9, 3, 7, 1, 5, 8, 2, 6, 4 };
 	struct one timers[ARRAY_SIZE(ms)];
+	uint64_t due[ARRAY_SIZE(ms) + 1];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(ms); i++) {
 		timers[i] = (struct one){ .timer.cb = on_timer, .pipe = { (int)ms[i], 0 } };
 		assert_int_equal(loop_timer_in(loop, &timers[i].timer, ms[i] * 2 * MS), 0);
+		due[ms[i]] = timers[i].timer.due;
 	}
 	while (n_order < ARRAY_SIZE(ms))
 		assert_int_equal(loop_once(loop, 1000), 0);
-	for (unsigned int i = 0; i < ARRAY_SIZE(ms); i++)
-		assert_int_equal(order[i], i + 1);
+	/* By when they were due: this process may have been away between two of the lines above. */
+	for (size_t i = 1; i < ARRAY_SIZE(ms); i++)
+		assert_true(due[order[i - 1]] <= due[order[i]]);
 }
 
 static void heap_stays_a_heap_under_random_use(void **state)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,8 +139,6 @@ static void restart_is_no_gap(void **state)
 
 	(void)state;
 	NEED_KERNEL();
-	if (world_tier_is(SVID_TIER_KMOD)) /* kept_evidence_file_is_no_gap */
-		skip();
 	assert_int_equal(bpf_unpin("unit-pins"), 0);
 	assert_int_equal(bpf_open(&opt, &report, &b), 0);
 	assert_false(report.reused);
@@ -175,8 +174,6 @@ static void kept_evidence_file_is_no_gap(void **state)
 
 	(void)state;
 	NEED_KERNEL();
-	if (!world_tier_is(SVID_TIER_KMOD))
-		skip();
 	guest_open(&before);
 	provider_free(world.p);
 	c = caller_start(world.path, NULL, NULL);
@@ -211,15 +208,21 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(core_needs_no_capability),
 		cmocka_unit_test(overrun_of_the_ring_is_counted),
-		cmocka_unit_test(restart_is_no_gap),
-		cmocka_unit_test(kept_evidence_file_is_no_gap),
 		cmocka_unit_test(instance_names_cannot_leave_their_directory),
 	};
+	/* What is kept over a restart: maps and links, or the evidence file. */
+	const struct CMUnitTest bpf_tests[] = { cmocka_unit_test(restart_is_no_gap) };
+	const struct CMUnitTest module_tests[] = { cmocka_unit_test(kept_evidence_file_is_no_gap) };
 	const struct CMUnitTest vm_tests[] = { cmocka_unit_test(silenced_trampolines_are_noticed) };
+	const char *tier = getenv("SVID_TEST_TIER");
 	int failed;
 
 	caller_main(argc, argv);
 	failed = cmocka_run_group_tests_name("provider_life", tests, world_up, world_down);
+	if (tier && strcmp(tier, "kmod") == 0)
+		failed += cmocka_run_group_tests_name("provider_life_module", module_tests, world_up, world_down);
+	else
+		failed += cmocka_run_group_tests_name("provider_life_bpf", bpf_tests, world_up, world_down);
 	if (getenv("VM"))
 		failed += cmocka_run_group_tests_name("provider_life_vm", vm_tests, world_up, world_down);
 	return failed;

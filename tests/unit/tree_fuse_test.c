@@ -21,7 +21,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/compiler.h"
+#include "agent/base/err.h"
 #include "tests/lib/fuse_world.h"
 
 #define SMALL "self/svid/small"
@@ -199,9 +201,11 @@ static void only_the_process_that_opened_may_read_and_only_in_that_exec(void **s
 	assert_int_equal(pthread_join(thread, &err), 0);
 	assert_null(err);
 	assert_int_equal(read_errno(fd), 0);
+	assert_int_equal(w->shared->strangers, 3);
 	/* and when nothing is kept of the one that opened: */
 	world_say(w, 'o');
 	assert_int_equal(in_child(w, read_errno, fd), EACCES);
+	assert_int_equal(w->shared->strangers, 4);
 	assert_int_equal(read_errno(fd), 0);
 	close(fd);
 }
@@ -240,6 +244,19 @@ static void what_was_begun_stays_one_piece_when_documents_change(void **state)
 	w->shared->generation++;
 	assert_int_equal(pread(fd, b, 4096, 0), 4096);
 	assert_memory_not_equal(a, b, 4096);
+	close(fd);
+}
+
+static void a_hold_is_for_what_was_opened_too(void **state)
+{
+	struct fuse_world *w = *state;
+	int fd = open_at(w, SMALL);
+
+	assert_int_equal(read_errno(fd), 0);
+	assert_int_equal(w->shared->reads, 1);
+	w->shared->hold = -ERR_EVIDENCE;
+	assert_int_equal(read_errno(fd), 0);
+	assert_int_equal(w->shared->reads, 2); /* it is tree_read() that waits */
 	close(fd);
 }
 
@@ -286,6 +303,32 @@ static void contents_of_one_user_are_bounded(void **state)
 	assert_true(w->shared->reads >= ARRAY_SIZE(fds) + 136);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
+}
+
+/* The users of one's own namespaces do not push out what others have open. */
+static void contents_of_all_users_of_one_user_are_bounded(void **state)
+{
+	struct fuse_world *w = *state;
+	uint64_t began = clock_boot_ns();
+	int first = open_at(w, SMALL), fds[80]; /* 16 more than one person may keep */
+
+	w->shared->userns_owner = 1000;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		assert_int_equal(seteuid((uid_t)(100000 + i)), 0);
+		fds[i] = open_at(w, SMALL);
+		assert_int_equal(seteuid(0), 0);
+		assert_true(fds[i] >= 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		assert_int_equal(read_errno(fds[i]), 0);
+	assert_true(w->shared->reads >= 1 + ARRAY_SIZE(fds) + 16);
+	w->shared->reads = 0;
+	assert_int_equal(read_errno(first), 0);
+	if (clock_boot_ns() - began < 9 * NS_PER_S) /* it is kept for ten */
+		assert_int_equal(w->shared->reads, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	close(first);
 }
 
 /* Signals and death of readers */
@@ -479,9 +522,11 @@ int main(void)
 		T(only_the_process_that_opened_may_read_and_only_in_that_exec),
 		T(readers_in_containers_are_told_apart_too),
 		T(what_was_begun_stays_one_piece_when_documents_change),
+		T(a_hold_is_for_what_was_opened_too),
 		T(content_that_was_dropped_is_read_anew_from_its_start_alone),
 		T(a_file_that_is_gone_is_not_read_on),
 		T(contents_of_one_user_are_bounded),
+		T(contents_of_all_users_of_one_user_are_bounded),
 		T(a_reader_that_waits_can_be_killed_at_once),
 		T(signals_that_do_not_end_a_reader_do_not_end_its_read),
 		T(readers_who_wait_are_answered_by_the_next_one),

@@ -1,4 +1,4 @@
-/* links: tests/lib/tree_world.c agent/core/tree_kmod.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c */
+/* links: tests/lib/core_tree.c agent/core/tree_kmod.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c */
 /* links: agent/core/nobody.c agent/core/bounds.c agent/core/audit.c agent/core/json.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tree_kmod_test.c - what svid-core says to the kernel module of the credential tree, with this test as the module. */
@@ -16,7 +16,7 @@
 #include "agent/base/log.h"
 #include "agent/core/tree_kmod.h"
 #include "kmod/uapi/svid_dev.h"
-#include "tests/lib/tree_world.h"
+#include "tests/lib/core_tree.h"
 
 #define CERT "svid/cert.pem"
 

@@ -1,4 +1,4 @@
-/* links: tests/lib/tree_world.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c */
+/* links: tests/lib/core_tree.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c */
 /* links: agent/core/nobody.c agent/core/bounds.c agent/core/audit.c agent/core/json.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tree_test.c - the credential tree: which names there are, and who is given what, with everything around it faked. */
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
-#include "tests/lib/tree_world.h"
+#include "tests/lib/core_tree.h"
 
 #define CERT "svid/cert.pem"
 #define KEY "svid/key.pem"
@@ -137,12 +137,12 @@ static void without_a_backend_there_are_no_names(void **state)
 	assert_string_equal(tree_backend_name(rig.core.tree), "none");
 }
 
-/* The figure is the longest turn: nobody else waits longer for the loop. */
+/* Counted in calls of the kernel in one turn, not in time: how long a turn takes is the machine's. */
 static void ten_thousand_identities_do_not_stop_the_loop(void **state)
 {
 	static char names[10001][16];
 	static const char *docs[10001], *const none[] = { NULL };
-	uint64_t longest = 0;
+	unsigned int most = 0;
 	struct tree_stats s;
 
 	(void)state;
@@ -155,19 +155,18 @@ static void ten_thousand_identities_do_not_stop_the_loop(void **state)
 	for (int round = 0; round < 2; round++) {
 		rig_documents(round ? none : docs);
 		while (loop_timer_armed(&rig.core.tree->work)) {
-			uint64_t t = clock_boot_ns();
+			unsigned int before = rig.adds + rig.dels;
 
 			assert_int_equal(loop_once(rig.core.loop, 0), 0);
-			t = clock_boot_ns() - t;
-			longest = t > longest ? t : longest;
+			before = rig.adds + rig.dels - before;
+			most = before > most ? before : most;
 		}
 		tree_get_stats(rig.core.tree, &s);
 		assert_int_equal(s.files, round ? 0 : 20002);
 		assert_true(s.complete);
 	}
 	assert_int_equal(rig.adds, rig.dels);
-	print_message("longest turn %u us\n", (unsigned int)(longest / 1000));
-	assert_true(longest < 100 * NS_PER_MS);
+	assert_in_range(most, 10, 300);
 }
 
 static void identities_beyond_the_limit_have_no_files(void **state)
@@ -285,6 +284,8 @@ static void the_process_is_named_for_svid_attest(void **state)
 	assert_false(tree_is_reader(rig.core.tree, CLOUDY_TID, &r.read.key, r.read.exec_id));
 	rig.readers[WEB_TID].exec_id++;
 	assert_false(tree_is_reader(rig.core.tree, WEB_TID, &r.read.key, r.read.exec_id));
+	tree_stranger(rig.core.tree, rig_node("web", CERT), CLOUDY_TID, 1000);
+	assert_int_equal(rig_audit("svid/cert.pem\",\"uid\":1000,\"pid\":"), 1);
 }
 
 /* ---- what changes meanwhile ---- */

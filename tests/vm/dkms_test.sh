@@ -22,6 +22,7 @@ expect() {
 }
 
 load() {
+	# shellcheck disable=SC2034 # dkms.conf uses them
 	kernel_source_dir=$PWD/build/kmod/headers/$1/build dkms_tree=$tmp/tree
 	# shellcheck source=/dev/null
 	. "$source/dkms.conf"

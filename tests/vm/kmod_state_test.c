@@ -69,15 +69,9 @@ static void flip(void)
 	setfsuid(0);
 }
 
-/* Records go after a grace period, on an emulated machine. */
 static bool records_become(long want)
 {
-	int64_t end = rig_ms() + 5000;
-	long n;
-
-	while ((n = slab_objects("svid_record")) != want && rig_ms() < end)
-		usleep(20000);
-	return n == want;
+	return slab_becomes("svid_record", want);
 }
 
 /* ---- holders ---- */
@@ -399,7 +393,7 @@ static void records_go_with_their_connections(void **state)
 	assert_true(records_become(20));
 	for (int i = 0; i < 40; i++)
 		close(s[i]);
-	assert_int_equal(slab_objects("svid_record"), 20); /* their accepted ends wait in the backlog */
+	assert_true(records_become(20)); /* their accepted ends wait in the backlog */
 	for (int i = 0; i < 20; i++)
 		close(seat_accept(&seat));
 	assert_true(records_become(0));
@@ -412,7 +406,7 @@ static void records_go_with_their_connections(void **state)
 	assert_true(records_become(10));
 	close(other.ev); /* still mapped: its files go with the last mapping */
 	other.ev = -1;
-	assert_int_equal(slab_objects("svid_record"), 10);
+	assert_true(records_become(10));
 	seat_leave(&other);
 	assert_true(records_become(0));
 	for (int i = 0; i < 10; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* links: tests/lib/tree_rig.c tests/lib/tree_reader.c */
 /*
- * tree_stress_test.c - the credential tree of svid.ko with too many of everything, malformed requests, readers that are
- * kept off the processor, and the module leaving while they read. Runs as root in the VM: tests/vm/tree_test.sh.
+ * tree_stress_test.c - the credential tree of svid.ko with too many of everything, malformed requests, and readers that are
+ * kept off the processor. Runs as root in the VM: tests/vm/module_test.sh. Next: tree_reload_test.c.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -137,6 +137,9 @@ static void so_many_wait(void **state)
 	struct flood none = { .counts = calloc(1024, sizeof(int)) }, one, root;
 
 	(void)state;
+	/* a thousand readers are not started within the five seconds that the first one waits */
+	if (getenv("VM") && !strcmp(getenv("VM"), "debug"))
+		skip();
 	one = flood_start(1234, SVID_TREE_WAITING_UID + 20);
 	floods_get(&one, &none, EAGAIN, 20, 20);
 	root = flood_start(0, of_root + 30);
@@ -301,37 +304,6 @@ static void a_request_that_did_not_arrive_comes_again(void **state)
 	flood_end(&flood);
 }
 
-/* Children that open, read and go on for ever. */
-static pid_t loop_start(void)
-{
-	static const char *const names[] = { ENTRY, "self/svid/key.pem", "a/b", "a/c/d", "a" };
-	char data[8192], paths[5][256];
-	pid_t pid = fork();
-	int fd;
-
-	if (pid)
-		return pid;
-	close(tree);
-	for (int i = 0; i < 5; i++)
-		snprintf(paths[i], sizeof(paths[i]), "%s", tree_path(names[i]));
-	for (unsigned int i = (unsigned int)getpid();; i = i * 1103515245 + 12345) {
-		fd = open(paths[(i >> 16) % 5], O_RDONLY);
-		if (fd < 0)
-			continue;
-		while (read(fd, data, sizeof(data)) > 0)
-			;
-		close(fd);
-	}
-}
-
-static void loop_end(pid_t *pids, int n)
-{
-	for (int i = 0; i < n; i++)
-		kill(pids[i], SIGKILL);
-	for (int i = 0; i < n; i++)
-		waitpid(pids[i], NULL, 0);
-}
-
 static bool is_documented(int err)
 {
 	static const int known[] = { EINVAL, E2BIG, EFAULT, ENOTTY, ENOENT, EISDIR, ENOTDIR, EBADF };
@@ -379,7 +351,7 @@ static void nonsense_is_refused(void **state)
 	(void)state;
 	srand(20261122);
 	for (int i = 0; i < 3; i++)
-		loops[i] = loop_start();
+		loops[i] = loop_start(tree);
 	for (int i = 0; rig_ms() < end; i++) {
 		if (i % 4 == 0)
 			tree_request(tree, 0, &request);
@@ -425,7 +397,7 @@ static void a_reader_without_processor_stops_nobody(void **state)
 	(void)state;
 	pin(1);
 	for (int i = 0; i < 12; i++) {
-		children[i] = i < 8 ? loop_start() : fork();
+		children[i] = i < 8 ? loop_start(tree) : fork();
 		if (children[i] == 0) {
 			close(tree);
 			for (;;)
@@ -450,52 +422,6 @@ static void a_reader_without_processor_stops_nobody(void **state)
 	pin(-1);
 	printf("longest wait of the agent: %d ms\n", (int)worst);
 	assert_in_range(worst, 0, 500);
-}
-
-/* What an agent does all day, faster, with readers in between; and then it and the module go away under them. */
-static void come_and_go(int ms)
-{
-	static const char *const names[] = { ENTRY, "self/svid/key.pem", "a/b", "a/c/d" };
-	struct svid_tree_request request;
-	int64_t end = rig_ms() + ms;
-
-	for (unsigned int i = 0; rig_ms() < end; i++) {
-		while (tree_request(tree, 0, &request) == 0)
-			if (request.id % 7)
-				tree_answer(tree, request.id, content, 1 + request.id * 11 % sizeof(content));
-			else if (request.id % 2)
-				tree_refuse(tree, request.id, EACCES);
-		if (i % 64 == 0) {
-			tree_begin(tree);
-			tree_add(tree, names[rand() % 4], i);
-			tree_add(tree, names[rand() % 4], i);
-			tree_sweep(tree);
-		} else {
-			tree_add(tree, names[rand() % 4], i);
-			if (rand() % 3 == 0)
-				tree_del(tree, names[rand() % 4]);
-		}
-	}
-}
-
-static void the_module_leaves_under_readers(void **state)
-{
-	pid_t loops[6];
-
-	(void)state;
-	for (int i = 0; i < 6; i++)
-		loops[i] = loop_start();
-	for (int round = 0; round < 12; round++) {
-		come_and_go(300);
-		assert_int_equal(rig_unload(), -EWOULDBLOCK);
-		close(tree);
-		assert_int_equal(rig_unload(), 0);
-		assert_int_equal(access(SVID_TREE_DIR, F_OK), -1);
-		assert_int_equal(rig_load(), 0);
-		tree = tree_open();
-		assert_true(tree >= 0);
-	}
-	loop_end(loops, 6);
 }
 
 static int64_t time_of_reads(const char *path, int n)
@@ -554,7 +480,6 @@ int main(int argc, char **argv)
 		TEST(a_request_that_did_not_arrive_comes_again),
 		TEST(nonsense_is_refused),
 		TEST(a_reader_without_processor_stops_nobody),
-		TEST(the_module_leaves_under_readers),
 		TEST(a_read_costs),
 	};
 

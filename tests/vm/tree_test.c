@@ -2,7 +2,7 @@
 /* links: tests/lib/tree_rig.c tests/lib/tree_reader.c tests/lib/tree_world.c */
 /*
  * tree_test.c - the credential tree of svid.ko: names, requests, answers, and versions in pieces. Runs as root in the VM, from
- * the checkout: tests/vm/tree_test.sh. Next: tree_reader_test.c.
+ * the checkout: tests/vm/module_test.sh. Next: tree_reader_test.c.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 // go-workload: one workload that speaks to a Workload API through go-spiffe, as its users do. Each
 // thing it sees is one JSON line on stdout, so that tests written in Python read facts, not text.
 // Modes: fetch, bundles, watch, source, stream (raw gRPC, no retry), serve and dial (mTLS), those of
-// jwt.go and wit.go.
+// jwt.go and wit.go, files (the credential tree).
 package main
 
 import (
@@ -34,6 +34,7 @@ var (
 	audience = flag.String("audience", "", "jwt, validate: audience, more of them after commas")
 	subject  = flag.String("subject", "", "jwt, wit: only this SPIFFE ID")
 	token    = flag.String("token", "", "validate: JWT-SVID")
+	dir      = flag.String("dir", "", "files: svid/ of the credential tree")
 	again    = flag.Int("again", 0, "stream: open a stream anew when it ends, this many times")
 )
 
@@ -179,7 +180,7 @@ func main() {
 	modes := map[string]func(context.Context) error{
 		"fetch": fetch, "bundles": bundles, "watch": watch, "source": source,
 		"stream": stream, "serve": serve, "dial": dial, "jwt": jwt, "jwt-bundles": jwtBundles,
-		"jwt-watch": jwtWatch, "validate": validate, "bundle-source": bundleSource, "wit": wit,
+		"jwt-watch": jwtWatch, "validate": validate, "bundle-source": bundleSource, "wit": wit, "files": files,
 	}
 	if len(os.Args) < 2 || modes[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: go-workload MODE [flags], modes in main.go")

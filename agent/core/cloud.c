@@ -223,7 +223,7 @@ static void tell_all(struct cloud *cl)
 
 void cloud_outdated(struct cloud *cl)
 {
-	if (!cl->wanted && docs_clouds(cl->core->docs)->n) {
+	if (!cl->wanted && (docs_clouds(cl->core->docs)->n || cl->core->plan.oidc_port)) {
 		cl->wanted = true;
 		if (chan_put(cl->core->parent, C_CLOUD, 0))
 			log_error(EV_CLOUD, KV("what", V_S("C_CLOUD not sent")));

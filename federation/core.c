@@ -40,6 +40,7 @@ static int on_bind(struct chan *ch, struct chan_msg *m)
 	struct msg_CL_BIND bind;
 	int err = msg_get_CL_BIND(m->body, &bind);
 
+	chan_pause(ch); /* thousands of them come in a row, and readers wait */
 	return err ? err : binding_put(chan_owner(ch), &bind);
 }
 
@@ -55,6 +56,7 @@ static int on_unbind(struct chan *ch, struct chan_msg *m)
 		return -ERR_NOT_FOUND;
 	cache_drop(b);
 	binding_free(b);
+	bindings_go(chan_owner(ch)); /* in the place of what it had under way */
 	return 0;
 }
 

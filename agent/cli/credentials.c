@@ -65,7 +65,7 @@ static const char *words_of(const json_t *b, bool running, int64_t now)
 	return state;
 }
 
-static void put_time(struct buf *out, const char *name, const json_t *b, const char *member, int64_t now)
+static void put_ahead(struct buf *out, const char *name, const json_t *b, const char *member, int64_t now)
 {
 	AUTO(buf) struct buf text = BUF_INIT(128);
 	int64_t at = time_of(b, member);
@@ -73,12 +73,21 @@ static void put_time(struct buf *out, const char *name, const json_t *b, const c
 	if (!at)
 		return;
 	buf_printf(&text, "%s, ", json_text(b, member));
-	if (at >= now) {
+	if (at > now)
 		cli_left(&text, at, now);
-		field(out, name, buf_cstr(&text));
+	else
+		buf_put_str(&text, "now");
+	field(out, name, buf_cstr(&text));
+}
+
+static void put_ago(struct buf *out, const char *name, const json_t *b, const char *member, int64_t now)
+{
+	AUTO(buf) struct buf text = BUF_INIT(128);
+	int64_t at = time_of(b, member), s = now - at;
+
+	if (!at)
 		return;
-	}
-	buf_printf(&text, "%lld s ago", (long long)(now - at));
+	buf_printf(&text, "%s, %lld %s ago", json_text(b, member), (long long)(s < 120 ? s : s / 60), s < 120 ? "s" : "min");
 	field(out, name, buf_cstr(&text));
 }
 
@@ -98,7 +107,7 @@ static void put_one(struct buf *out, const json_t *b, bool running, int64_t now)
 	buf_put_esc(out, slice_str(json_text(b, "spiffe_id")));
 	buf_put_u8(out, '\n');
 	field(out, "state", words_of(b, running, now));
-	put_time(out, "valid until", b, "expires_at", now);
+	put_ahead(out, "valid until", b, "expires_at", now);
 	if (*json_text(b, "error"))
 		field(out, "error", json_text(b, "error"));
 	if (json_integer_value(json_object_get(b, "failures")) > 1) {
@@ -110,8 +119,8 @@ static void put_one(struct buf *out, const json_t *b, bool running, int64_t now)
 	if (*next_step(b, running))
 		field(out, "next step", next_step(b, running));
 	if (running)
-		put_time(out, *json_text(b, "error") ? "next try" : "next refresh", b, "refresh_at", now);
-	put_time(out, "last success", b, "last_success", now);
+		put_ahead(out, *json_text(b, "error") ? "next try" : "next refresh", b, "refresh_at", now);
+	put_ago(out, "last success", b, "last_success", now);
 	if (json_is_true(json_object_get(b, "stale")))
 		field(out, "document", "stale: its file has an error, and the last good version is in force");
 }

@@ -76,7 +76,7 @@ int admin_json(const struct cli *c, enum admin_what what, uint32_t arg, json_t *
 	if (err)
 		return cli_agent_error(c->admin, err);
 	if (refused) {
-		cli_error("the agent refused", "this", err_text(refused), "svid and svidd of different versions? see: svid status");
+		cli_error("the agent refused", "this", err_text(refused), "svid and svidd of different versions?");
 		return CLI_AGENT;
 	}
 	*ret_root = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, NULL);

@@ -43,7 +43,8 @@ static void put_note(struct wanted *w, const json_t *b)
 	else
 		buf_printf(&w->note, "%s: its files are in %s/%s/%s\n", name, w->tree, uuid, name);
 	if (strcmp(kind, "awsRolesAnywhere") == 0 && !json_array_size(json_object_get(b, "helpers")))
-		buf_printf(&w->note, "%s: AWS_CONFIG_FILE runs /bin/cat; the WorkloadCredential needs helpers: [/bin/cat]\n", name);
+		buf_printf(&w->note, "%s: AWS_CONFIG_FILE runs /bin/cat; the WorkloadCredential needs helpers: [/bin/cat]\n",
+			   name);
 }
 
 static void look_at(struct wanted *w, const json_t *root)

@@ -133,8 +133,8 @@ static const char cloud_text[] =
 	".Bd -literal -offset indent\n"
 	"apiVersion: svid/v1alpha1\nkind: CredentialSource\nmetadata: {name: reports-bucket}\nspec:\n  aws:\n"
 	"    roleArn: arn:aws:iam::123456789012:role/reports\n    region: eu\\-central\\-1\n\\-\\-\\-\n"
-	"apiVersion: svid/v1alpha1\nkind: WorkloadCredential\nmetadata: {name: reports-bucket}\nspec:\n  workloadID: batch/reports\n"
-	"  credentialSource: reports-bucket\n.Ed\n";
+	"apiVersion: svid/v1alpha1\nkind: WorkloadCredential\nmetadata: {name: reports-bucket}\nspec:\n"
+	"  workloadID: batch/reports\n  credentialSource: reports-bucket\n.Ed\n";
 
 static const char cloud_files[] =
 	".Sh CREDENTIAL FILES\n"

@@ -96,7 +96,8 @@ static int write_files(const char *dir, const struct documents *d)
 	if (!err)
 		err = file_replace(dir, OIDC_KEYS_PATH + 1, buf_slice(&d->keys), PUBLIC);
 	if (!err)
-		err = file_replace(buf_cstr(&path), OIDC_DISCOVERY_PATH + strlen("/" WELL_KNOWN "/"), buf_slice(&d->discovery), PUBLIC);
+		err = file_replace(buf_cstr(&path), OIDC_DISCOVERY_PATH + strlen("/" WELL_KNOWN "/"), buf_slice(&d->discovery),
+				   PUBLIC);
 	if (!err)
 		return CLI_DONE;
 	cli_error("cannot write into", dir, err_text(err), "DIR must exist and be writable");
@@ -134,7 +135,8 @@ static void put_text(const struct documents *d, const char *dir, struct buf *out
 		buf_printf(&line, "%s %s", json_text(key, "alg"), json_text(key, "kid"));
 		cli_field(out, 9, "key", buf_slice(&line));
 	}
-	buf_put_str(out, "\nPublish both, as application/json and without a redirect:\n  " WELL_KNOWN "/openid-configuration  at ");
+	buf_put_str(out, "\nPublish both, as application/json and without a redirect:\n"
+			 "  " WELL_KNOWN "/openid-configuration  at ");
 	buf_put_esc(out, slice_str(d->issuer));
 	buf_put_str(out, OIDC_DISCOVERY_PATH "\n  keys                              at ");
 	buf_put_esc(out, slice_str(d->issuer));

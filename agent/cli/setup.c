@@ -171,8 +171,8 @@ static int print(const struct cli *c, const struct setup *s, const char *kind)
 	size_t i;
 
 	if (c->output == OUT_JSON) {
-		json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:O}", "source", s->source, "kind", kind, "issuer", s->issuer, "subjects",
-					 setup_subjects(s), "steps", s->steps);
+		json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:O}", "source", s->source, "kind", kind, "issuer", s->issuer,
+					 "subjects", setup_subjects(s), "steps", s->steps);
 
 		json_put(&out, root, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		buf_put_u8(&out, '\n');
@@ -212,7 +212,8 @@ static void put_last(struct setup *s)
 	json_array_foreach((json_t *)s->users, i, user) {
 		setup_words(s, "svid credentials refresh ");
 		setup_word(s, slice_str(json_text(user, "credential")));
-		setup_step(s, i ? json_text(user, "spiffe_id") : "Try it. A change in a cloud takes minutes until it holds everywhere.");
+		setup_step(s, i ? json_text(user, "spiffe_id") :
+				  "Try it. A change in a cloud takes minutes until it holds everywhere.");
 	}
 }
 

@@ -84,8 +84,8 @@ static json_t *web_identity_trust(const struct setup *s, const struct role *r)
 		   (int)r->account.len, (const char *)r->account.p, host);
 	buf_printf(&aud, "%s:aud", host);
 	buf_printf(&sub, "%s:sub", host);
-	return json_pack("{s:s, s:[{s:s, s:{s:s}, s:o, s:{s:{s:s, s:o}}}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
-			 "Principal", "Federated", buf_cstr(&provider), "Action", actions_of(s), "Condition", "StringEquals",
+	return json_pack("{s:s, s:[{s:s, s:{s:s}, s:o, s:{s:{s:s, s:o}}}]}", "Version", "2012-10-17", "Statement",
+			 "Effect", "Allow", "Principal", "Federated", buf_cstr(&provider), "Action", actions_of(s), "Condition", "StringEquals",
 			 buf_cstr(&aud), json_text(s->spec, "audience"), buf_cstr(&sub), one_or_list(setup_subjects(s)));
 }
 
@@ -171,9 +171,9 @@ static void read_anywhere(const char *arn, struct slice *ret_region, struct slic
 /* x509SAN/URI is the session tag that Roles Anywhere makes of the certificate's SPIFFE ID. */
 static json_t *anywhere_trust(const struct setup *s)
 {
-	return json_pack("{s:s, s:[{s:s, s:{s:s}, s:[s,s,s], s:{s:{s:o}, s:{s:s}}}]}", "Version", "2012-10-17", "Statement", "Effect",
-			 "Allow", "Principal", "Service", "rolesanywhere.amazonaws.com", "Action", "sts:AssumeRole", "sts:TagSession",
-			 "sts:SetSourceIdentity", "Condition", "StringEquals", "aws:PrincipalTag/x509SAN/URI",
+	return json_pack("{s:s, s:[{s:s, s:{s:s}, s:[s,s,s], s:{s:{s:o}, s:{s:s}}}]}", "Version", "2012-10-17", "Statement",
+			 "Effect", "Allow", "Principal", "Service", "rolesanywhere.amazonaws.com", "Action", "sts:AssumeRole",
+			 "sts:TagSession", "sts:SetSourceIdentity", "Condition", "StringEquals", "aws:PrincipalTag/x509SAN/URI",
 			 one_or_list(setup_subjects(s)), "ArnEquals", "aws:SourceArn", json_text(s->spec, "trustAnchorArn"));
 }
 

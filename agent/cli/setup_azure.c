@@ -94,12 +94,13 @@ void setup_azure(struct setup *s)
 	AUTO(json) json_t *subjects = setup_subjects(s);
 
 	if (json_array_size(subjects) > CREDENTIALS_MAX) {
-		s->refused = "more than 20 identities use it, and an application takes 20 federated credentials: use several sources";
+		s->refused = "more than 20 identities use it, and an application takes 20 federated credentials: use several";
 		return;
 	}
 	setup_publish(s, " Entra reads it from the public internet, and takes no upload.");
 	put_login(s);
-	put_all(s, put_application, "Tokens of this issuer with this subject are the application. Compared byte by byte; takes minutes.");
+	put_all(s, put_application,
+		"Tokens of this issuer with this subject are the application. Compared byte by byte; takes minutes.");
 	put_all(s, put_identity, "Instead, where clientID is a user-assigned identity's: IDENTITY and GROUP are its names.");
 	setup_words(s, "az role assignment create");
 	setup_option(s, "--assignee", slice_str(json_text(s->spec, "clientID")));

@@ -64,7 +64,8 @@ static size_t scheme_len(const struct setup *s)
 static void put_mapping(const struct setup *s, bool path_only, struct buf *out)
 {
 	if (path_only)
-		buf_printf(out, "google.subject=assertion.sub.extract(\"spiffe://%s/{path}\"),attribute.spiffe_id=assertion.sub", s->trust_domain);
+		buf_printf(out, "google.subject=assertion.sub.extract(\"spiffe://%s/{path}\"),attribute.spiffe_id=assertion.sub",
+			   s->trust_domain);
 	else
 		buf_put_str(out, "google.subject=assertion.sub");
 }
@@ -109,8 +110,8 @@ static void put_provider(struct setup *s, const struct provider *p, const json_t
 		setup_option(s, "--attribute-mapping", buf_slice(&mapping));
 		setup_option(s, "--attribute-condition", buf_slice(&condition));
 		setup_step(s, update ? "Instead, where it exists:" :
-				       "The provider: tokens of this issuer, for these identities alone.\n"
-				       "Without a public site add --jwk-json-path oidc/keys here, and update-oidc with it after each export.");
+			"The provider: tokens of this issuer, for these identities alone.\n"
+			"Without a public site add --jwk-json-path oidc/keys, here and to update-oidc after each export.");
 	}
 }
 
@@ -142,8 +143,8 @@ static void put_grant(struct setup *s, const struct provider *p, struct slice su
 static void put_grants(struct setup *s, const struct provider *p, const json_t *subjects, bool path_only)
 {
 	const char *why = *json_text(s->spec, "serviceAccount") ?
-				  "Who may be the service account; what it may do is yours to say." :
-				  "What the identity itself may do is yours to say: PROJECT and ROLE. Some APIs take service accounts only.";
+			  "Who may be the service account; what it may do is yours to say." :
+			  "What the identity may do is yours to say: PROJECT and ROLE. Some APIs take service accounts only.";
 	const json_t *subject;
 	size_t i;
 

@@ -107,7 +107,6 @@ struct tree_read {
 	uint32_t img_flags;
 	uint32_t userns_owner; /* 0: not in a user namespace, or in one that root made; also after done() */
 	bool in_userns;
-	bool for_all; /* a file without secrets: no process was decided about, and the snapshot is nobody's */
 	unsigned int rounds;
 	struct tree_node *asked; /* what was read, NULL while it is not known */
 	struct tree_node *file;	 /* under <uuid>/, also when self/ was read; NULL before it is decided */

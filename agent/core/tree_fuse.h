@@ -64,7 +64,6 @@ struct opened {
 	uint64_t node;
 	struct svid_key key;
 	uint64_t exec_id;
-	bool for_all; /* whoever has the descriptor reads on */
 	uint64_t generation; /* of the documents that it was decided by */
 	uint64_t until;
 	uint32_t identity;

@@ -189,7 +189,7 @@ int opened_add(struct openeds *o, const struct tree_read *r, int fd, uint32_t le
 	s = mem_new(struct opened);
 	if (!s)
 		return -ENOMEM;
-	*s = (struct opened){ .node = r->node, .key = r->key, .exec_id = r->exec_id, .for_all = r->for_all, .generation = r->generation,
+	*s = (struct opened){ .node = r->node, .key = r->key, .exec_id = r->exec_id, .generation = r->generation,
 			      .identity = r->identity, .until = clock_boot_ns() + OPENED_NS, .len = len, .uid = whose };
 	s->handle = handle ? handle : new_handle(o, r, len);
 	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);

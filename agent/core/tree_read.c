@@ -345,13 +345,6 @@ static bool is_public(const struct tree_read *r)
 	return r->asked->identity && s->is_public && s->is_public(r->asked->what);
 }
 
-static void get_public(struct tree_read *r)
-{
-	r->for_all = true;
-	r->generation = docs_generation(r->tree->core->docs);
-	get_content(r, r->asked);
-}
-
 static void go(struct tree_read *r)
 {
 	struct tree *t = r->tree;
@@ -364,7 +357,7 @@ static void go(struct tree_read *r)
 	else if (!r->asked || !r->asked->source)
 		finish(r, -ENOENT, -1, 0);
 	else if (is_public(r))
-		get_public(r);
+		get_content(r, r->asked);
 	else if (r->tid <= 0)
 		refuse(r, -EACCES);
 	else

@@ -141,6 +141,15 @@ static void put_path(struct buf *out, const char *name, const struct binding *b,
 	buf_printf(out, "%s=%s/%s\n", name, b->dir, file);
 }
 
+/* So that CloudTrail says the same of a session that the SDK asked for as of one that we asked for. */
+static void put_session(const struct binding *b, struct buf *out)
+{
+	char session[EXCHANGE_SESSION + 1] = "";
+
+	exchange_session(b->kind, slice_str(b->spiffe_id), slice_str(b->cloud->node), session);
+	put_variable(out, "AWS_ROLE_SESSION_NAME", slice_str(session));
+}
+
 /* By web-identity file where there is one: an SDK reads it again at each refresh, and static keys it would not. */
 static void put_env_of(const struct binding *b, struct buf *out)
 {
@@ -148,6 +157,7 @@ static void put_env_of(const struct binding *b, struct buf *out)
 	case CLOUD_AWS:
 		put_path(out, "AWS_WEB_IDENTITY_TOKEN_FILE", b, "aws/web_identity_token");
 		put_variable(out, "AWS_ROLE_ARN", setting(b, "roleArn"));
+		put_session(b, out);
 		if (setting(b, "region").len)
 			put_variable(out, "AWS_REGION", setting(b, "region"));
 		break;
@@ -171,28 +181,53 @@ static void put_env_of(const struct binding *b, struct buf *out)
 	}
 }
 
-struct env {
-	const struct binding *of;
-	struct buf *out;
-	uint32_t kinds; /* of which there was one already */
+/* The variables that an SDK reads are one set for each cloud, whichever way it is reached. */
+enum env_group {
+	ENV_AWS,
+	ENV_GCP,
+	ENV_AZURE,
+	ENV_GROUPS,
 };
 
-/* The first credential of each kind sets the variables: an SDK knows one of each. */
-static void put_env(struct binding *b, void *arg)
+struct env {
+	const char *spiffe_id;
+	const struct binding *first[ENV_GROUPS]; /* by name */
+};
+
+static enum env_group group_of(enum cloud_kind kind)
+{
+	switch (kind) {
+	case CLOUD_AWS:
+	case CLOUD_AWS_ROLES_ANYWHERE:
+		return ENV_AWS;
+	case CLOUD_GCP:
+		return ENV_GCP;
+	case CLOUD_AZURE:
+		return ENV_AZURE;
+	default:
+		return ENV_GROUPS; /* a JWT-SVID in a file: no SDK looks for it */
+	}
+}
+
+static void look_at(struct binding *b, void *arg)
 {
 	struct env *e = arg;
+	enum env_group g = group_of(b->kind);
 
-	if (strcmp(b->spiffe_id, e->of->spiffe_id) != 0 || e->kinds & 1u << b->kind)
+	if (g == ENV_GROUPS || strcmp(b->spiffe_id, e->spiffe_id) != 0)
 		return;
-	e->kinds |= 1u << b->kind;
-	put_env_of(b, e->out);
+	if (!e->first[g] || strcmp(b->credential, e->first[g]->credential) < 0)
+		e->first[g] = b;
 }
 
 static int env(const struct binding *b, struct buf *out)
 {
-	struct env e = { .of = b, .out = out };
+	struct env e = { .spiffe_id = b->spiffe_id };
 
-	bindings_each(b->cloud, put_env, &e);
+	bindings_each(b->cloud, look_at, &e);
+	for (size_t g = 0; g < ENV_GROUPS; g++)
+		if (e.first[g])
+			put_env_of(e.first[g], out);
 	return 0;
 }
 

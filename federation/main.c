@@ -69,6 +69,7 @@ static char *wiped_strdup(const char *s)
 static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,
 	SANDBOX_LOOP,
+	SANDBOX_SECRETS,
 	/* outbound connections, and the listener of the OIDC documents */
 	CALL("socket"), CALL("socketpair"), CALL("connect"), CALL("getsockopt"), CALL("setsockopt"), CALL("getsockname"),
 	CALL("getpeername"), CALL("bind"), CALL("sendto"), CALL("recvfrom"), CALL("sendmmsg"), CALL("poll"), CALL("ppoll"),
@@ -78,7 +79,7 @@ static const struct sandbox_call calls[] = {
 	CALL("gettid"), CALL("sched_yield"), CALL("sched_getaffinity"), CALL("prctl"),
 	/* cache.db, certificates, resolver's files */
 	CALL("openat"), CALL("newfstatat"), CALL("getdents64"), CALL("lseek"), CALL("pread64"), CALL("pwrite64"), CALL("fsync"),
-	CALL("fdatasync"), CALL("ftruncate"), CALL("unlink"), CALL("unlinkat"), CALL("access"), CALL("faccessat"),
+	CALL("fdatasync"), CALL("unlink"), CALL("unlinkat"), CALL("access"), CALL("faccessat"),
 	CALL("faccessat2"), CALL("stat"), CALL("lstat"), CALL("readlink"), CALL("readlinkat"), CALL("getcwd"), CALL("geteuid"),
 	CALL("getuid"), CALL("rename"), CALL("renameat2"), CALL("statx"), CALL("fchmod"), CALL("fchown"), CALL("fallocate"),
 	CALL_IF("fcntl", 1, SB_INT, 5 /* F_GETLK */), CALL_IF("fcntl", 1, SB_INT, 6 /* F_SETLK */),
@@ -100,7 +101,7 @@ static int enter_sandbox(void)
 	static const struct sandbox_limit limits[] = { { RLIMIT_CORE, 0 } };
 	const struct sandbox_plan plan = {
 		.calls = calls, .n_calls = ARRAY_SIZE(calls), .paths = paths, .n_paths = ARRAY_SIZE(paths),
-		.limits = limits, .n_limits = ARRAY_SIZE(limits),
+		.limits = limits, .n_limits = ARRAY_SIZE(limits), .connects = true,
 	};
 
 	return sandbox_enter(&plan);

@@ -35,7 +35,7 @@ static const struct sandbox_call calls[] = {
 	CALL("fsync"), CALL("fdatasync"), CALL("ftruncate"), CALL("unlink"), CALL("unlinkat"), CALL("access"),
 	CALL("faccessat"), CALL("faccessat2"), CALL("stat"), CALL("lstat"), CALL("readlink"), CALL("readlinkat"),
 	CALL("getcwd"), CALL("geteuid"), CALL("getuid"), CALL("rename"), CALL("renameat2"), CALL("statx"), CALL("fchmod"),
-	CALL("fchown"), CALL("fallocate"), CALL("rt_sigaction"),
+	CALL("fchown"), CALL("fallocate"), CALL("rt_sigaction"), CALL("uname") /* session names say which node */,
 	CALL_IF("fcntl", 1, SB_INT, 5 /* F_GETLK */), CALL_IF("fcntl", 1, SB_INT, 6 /* F_SETLK */),
 	CALL_IF("fcntl", 1, SB_INT, 7 /* F_SETLKW */),
 	/* SQLite waits for a lock */

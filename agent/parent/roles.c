@@ -33,7 +33,7 @@ const struct role roles[ROLE_COUNT] = {
 			  .nofile = 64, .as = 1024 * MIB },
 	/* Names are looked up in threads of libcurl's. */
 	[ROLE_CLOUD] = { .program = "svid-cloud", .user = "svid-cloud", .id_offset = 6, .nofile = 1024,
-			 .nproc = 4 * LIM_CLOUD_AT_ONCE, .as = 2048 * MIB },
+			 .nproc = 4 * LIM_CLOUD_AT_ONCE, .memlock = 16 * MIB, .as = 2048 * MIB },
 	[ROLE_UNDERTAKER] = { .program = "svid-undertaker", .user = "svid-undertaker", .id_offset = 5,
 			      .nofile = 64, .as = 128 * MIB },
 };

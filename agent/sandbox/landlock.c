@@ -23,6 +23,8 @@
 #define FS_TRUNCATE (1ull << 14)
 #define FS_FILE_ONLY (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | 1ull << 15)
 #define FS_OF_WRITE (FS_WRITE_FILE | 0x1ff0ull /* remove, make */ | 1ull << 13 /* refer */ | FS_TRUNCATE)
+#define NET_BIND (1ull << 0)
+#define NET_CONNECT (1ull << 1)
 
 struct ruleset_attr {
 	uint64_t handled_fs;
@@ -35,14 +37,14 @@ struct path_attr {
 	int32_t fd;
 } __attribute__((packed));
 
-/* All that ABI @abi can refuse. Bits 0-12 came with 1, then one each with 2, 3 and 5. */
-static struct ruleset_attr everything(int abi)
+/* All that ABI @abi can refuse, but for what the plan needs. Bits 0-12 came with 1, then one each with 2, 3 and 5. */
+static struct ruleset_attr refused(int abi, const struct sandbox_plan *plan)
 {
 	unsigned int bits = abi >= 5 ? 16 : abi >= 3 ? 15 : abi >= 2 ? 14 : 13;
 
 	return (struct ruleset_attr){
 		.handled_fs = (1ull << bits) - 1,
-		.handled_net = abi >= 4 ? 3 /* bind and connect */ : 0,
+		.handled_net = abi < 4 ? 0 : plan->connects ? NET_BIND : NET_BIND | NET_CONNECT,
 		.scoped = abi >= 6 ? 3 /* abstract sockets and signals */ : 0,
 	};
 }
@@ -101,7 +103,7 @@ static int restrict_self(int ruleset, const struct sandbox_plan *plan, uint64_t 
 int sandbox_landlock(const struct sandbox_plan *plan)
 {
 	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
-	struct ruleset_attr attr = everything(abi);
+	struct ruleset_attr attr = refused(abi, plan);
 	size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
 	int ruleset, err;
 

@@ -93,6 +93,7 @@ struct sandbox_plan {
 	const struct sandbox_limit *limits;
 	size_t n_limits;
 	const char *no_landlock; /* set only with a reason, which is logged */
+	bool connects;		 /* to TCP services outside: Landlock leaves that to it */
 	bool lock_memory;	 /* mlockall: pages with keys never reach a swap device */
 };
 

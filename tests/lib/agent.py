@@ -31,9 +31,9 @@ CONFORMANCE = os.path.join(BIN, "svid-conformance")
 TRUST_DOMAIN = "e2e.test"
 SLOW = float(os.environ.get("SLOW", "1"))
 CALLER_UID = 64190  # programs under test
-# The roles are IDS_BASE ... IDS_BASE + 4, of each test process its own: RLIMIT_NPROC counts by user.
-IDS_BASE = 20000 + os.getpid() % 4000 * 5
-ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker")
+# The roles are IDS_BASE ... IDS_BASE + 6, of each test process its own: RLIMIT_NPROC counts by user.
+IDS_BASE = 20000 + os.getpid() % 4000 * 8
+ROLES = ("svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker", "svid-cloud")
 
 
 class AgentError(Exception):
@@ -189,6 +189,15 @@ class Agent:
         self.document(name, f"apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: {name}\nspec:\n"
                       f"  workloadID: {workload}\n  selectors:\n    - {lines.lstrip()}{svid}{more}")
         return f"spiffe://{self.trust_domain}/{workload}"
+
+    def source(self, name, spec):
+        """A CredentialSource; its spec is an object."""
+        self.document(name, f"apiVersion: svid/v1alpha1\nkind: CredentialSource\nmetadata:\n  name: {name}\nspec: {json.dumps(spec)}\n")
+
+    def credential(self, name, workload, source, **more):
+        """A WorkloadCredential for what identity() named."""
+        spec = {"workloadID": workload, "credentialSource": source, **more}
+        self.document(name, f"apiVersion: svid/v1alpha1\nkind: WorkloadCredential\nmetadata:\n  name: {name}\nspec: {json.dumps(spec)}\n")
 
     @staticmethod
     def replace(path, text):

@@ -34,7 +34,8 @@ def _enter():
         print("skipped: all: the packages of tests/sdk/requirements.txt cannot be had\n"
               + ("0 passed, 1 failed, 0 skipped" if os.environ.get("STRICT") else "0 passed, 0 failed, 1 skipped"))
         sys.exit(1 if os.environ.get("STRICT") else 0)
-    os.execv(os.path.join(VENV, "bin", "python"), ["python", *sys.argv])
+    python = os.path.join(VENV, "bin", "python")
+    os.execv(python, [python, *sys.argv])  # by its first argument it knows that it is the venv's
 
 
 _enter()
@@ -142,6 +143,11 @@ class Rig(Clouds):
         """The issuer's two documents as `svid oidc export` writes them, now."""
         place = os.path.join(self.top, "oidc")
         code, out, err = self.agent.svid("oidc", "export", place)
+        if code == 2:
+            code, out, err = self.agent.svid("bundle", "show", "--format", "jwks")
+            keys = [{**k, "use": "sig"} for k in json.loads(out)["keys"]]
+            return {"/keys": json.dumps({"keys": keys}), "/.well-known/openid-configuration":
+                    json.dumps({"issuer": self.issuer.url, "jwks_uri": self.issuer.url + "/keys"})}
         assert code == 0, (out, err)
         documents = {}
         for folder, _, files in os.walk(place):
@@ -194,11 +200,11 @@ class Rig(Clouds):
         """A workload's directory in the tree."""
         return os.path.join(self.tree, str(uuid.uuid5(uuid.NAMESPACE_URL, self.spiffe_id(workload))))
 
-    def variables(self, workload, credential):
+    def variables(self, workload):
         """What the tree says a workload is to set: its file env, which everybody may read."""
         def read():
             try:
-                with open(os.path.join(self.own(workload), credential, "env"), encoding="utf-8") as f:
+                with open(os.path.join(self.own(workload), "env"), encoding="utf-8") as f:
                     return f.read()
             except OSError:
                 return None
@@ -221,9 +227,9 @@ class Rig(Clouds):
             os.chown(path, CALLER_UID, CALLER_UID)
         return path
 
-    def env(self, workload, credential, **more):
+    def env(self, workload, **more):
         """The environment of a client."""
-        return {**self.private_ca(), **self.variables(workload, credential), **more}
+        return {**self.private_ca(), **self.variables(workload), **more}
 
     def play(self, program, *words, env=()):
         """Start a client, which prints JSON lines and takes lines."""

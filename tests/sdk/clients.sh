@@ -12,7 +12,7 @@ flock 9
 case ${1:-} in
 python)
 	made=$out/python/made
-	[ ! -e "$made" ] || [ "$here/requirements.txt" -nt "$made" ] || exit 0
+	[ ! -e "$made" ] || [ -n "$(find "$here/requirements.txt" -newer "$made")" ] || exit 0
 	rm -rf "$out/python" && mkdir -p "$out/python"
 	/usr/bin/python3 -m venv "$out/python/venv"
 	nice "$out/python/venv/bin/pip" -q install --disable-pip-version-check -r "$here/requirements.txt"

@@ -4,12 +4,11 @@
     import rig                                   # runs this test again under the interpreter that has what it needs
     with rig.Rig("boto3") as r:
         app = r.python("app")                    # an interpreter of its own: an identity by its path
-        r.identity("app", app)
-        role = r.aws.role("reader", r.trusts("app"))
-        r.aws_source("bucket", role)
-        r.credential("bucket-app", "app", "bucket")
+        r.identity("app", app)                   # or r.agent.program(NAME, BINARY), or clients.Program(argv, selectors)
+        r.grant_aws("app")
         r.start()
-        r.run(app, "client.py", env=r.env("app"))
+        event = r.once(app, script, "aws", env=r.env("app"))
+        r.aws.life = 20                          # sessions that expire soon; r.gcp.life, r.azure.life likewise
 
 The clouds listen on loopback addresses of this process alone, port 443, with certificates of a CA that is made here.
 """
@@ -43,11 +42,13 @@ _enter()
 import json  # noqa: E402  pylint: disable=wrong-import-position
 import shutil  # noqa: E402  pylint: disable=wrong-import-position
 import tempfile  # noqa: E402  pylint: disable=wrong-import-position
+import time  # noqa: E402  pylint: disable=wrong-import-position
 import uuid  # noqa: E402  pylint: disable=wrong-import-position
 
 import case  # noqa: E402  pylint: disable=wrong-import-position
 from agent import CALLER_UID, Agent, AgentError, Lines, until  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
-from services import aws_trust  # noqa: E402  pylint: disable=wrong-import-position
+from patience import Stopwatch  # noqa: E402  pylint: disable=wrong-import-position
+from services import anywhere, aws_trust  # noqa: E402  pylint: disable=wrong-import-position
 from services.aws import ACCOUNT, Aws  # noqa: E402  pylint: disable=wrong-import-position
 from services.azure import Azure  # noqa: E402  pylint: disable=wrong-import-position
 from services.gcp import Gcp  # noqa: E402  pylint: disable=wrong-import-position
@@ -191,6 +192,47 @@ class Rig(Clouds):
         """The trust policy of a role for that workload."""
         return aws_trust.web_identity(ACCOUNT, self.issuer.url, self.spiffe_id(workload), **how)
 
+    # access, both sides of it: what an operator sets up at the cloud and here
+
+    def grant_aws(self, workload, helpers=(), **spec):
+        """A role that reads s3://bucket/key; its ARN."""
+        role = self.aws.role("reader", self.trusts(workload))
+        self.aws.object("bucket", "key", b"of s3", role)
+        self.aws_source("aws-source", role, **spec)
+        self.credential(f"{workload}-aws", workload, "aws-source", helpers)
+        return role
+
+    def grant_anywhere(self, workload, helpers=(), **spec):
+        """The same by IAM Roles Anywhere; the agent runs already, for the trust anchor is its CA."""
+        code, out, err = self.agent.svid("bundle", "show", "-o", "pem")
+        assert code == 0, err
+        anchor, profile, (role,) = anywhere.set_up(
+            self.aws, ACCOUNT, out, {"anywhere": lambda arn: aws_trust.roles_anywhere(arn, self.spiffe_id(workload))})
+        self.aws.object("bucket", "key", b"of s3", role)
+        self.source("anywhere-source", "awsRolesAnywhere", trustAnchorArn=anchor, profileArn=profile, roleArn=role,
+                    endpoint=self.aws.url, **spec)
+        self.credential(f"{workload}-anywhere", workload, "anywhere-source", helpers)
+        return role
+
+    def grant_gcp(self, workload, email="app@demo.iam.gserviceaccount.com", **spec):
+        """A service account that lists the instances of project demo and reads bucket/key."""
+        provider = self.gcp.provider(self.issuer.url)
+        member = self.gcp.account(email, self.gcp.providers[provider].principal(self.spiffe_id(workload)))
+        self.gcp.project("demo", ["one", "two"], member)
+        self.gcp.object("bucket", "key", b"of storage", member)
+        self.gcp_source("gcp-source", provider, serviceAccount=email, **spec)
+        self.credential(f"{workload}-gcp", workload, "gcp-source")
+        return member
+
+    def grant_azure(self, workload, **spec):
+        """An application that reads the secret `word` of the vault; (tenant, client id)."""
+        tenant, client = self.azure.app()
+        self.azure.federate(client, self.issuer.url, self.spiffe_id(workload))
+        self.azure.secret("word", "of the vault", client)
+        self.azure_source("azure-source", tenant, client, **spec)
+        self.credential(f"{workload}-azure", workload, "azure-source")
+        return tenant, client
+
     # programs under test
 
     def python(self, name):
@@ -240,7 +282,22 @@ class Rig(Clouds):
         self.agent.players.append(player)
         return player
 
+    def once(self, program, *words, env=(), seconds=60):
+        """The one event of a client that is asked once."""
+        player = self.play(program, *words, env=env)
+        player.process.stdin.close()
+        player.finish(seconds)
+        assert len(player.events) == 1, player.said()
+        return player.events[0]
+
     @staticmethod
-    def say(player, line):
-        player.process.stdin.write(line.encode() + b"\n")
+    def again(player, seconds=60):
+        """Have a client that runs do it once more: what it says."""
+        before = len(player.events)
+        player.process.stdin.write(b"again\n")
         player.process.stdin.flush()
+        watch = Stopwatch()
+        while len(player.events) == before and player.process.poll() is None and watch.seconds() < seconds:
+            time.sleep(0.05)
+        assert len(player.events) > before, player.said()
+        return player.events[before]

@@ -109,6 +109,7 @@ struct tree_read {
 	uint32_t img_flags;
 	uint32_t userns_owner; /* 0: not in a user namespace, or in one that root made; also after done() */
 	bool in_userns;
+	bool everybody; /* a file without secrets: nobody was identified for it; also after done() */
 	unsigned int rounds;
 	struct tree_helper helper;
 	struct tree_node *asked; /* what was read, NULL while it is not known */

@@ -67,6 +67,7 @@ struct opened {
 	uint64_t generation; /* of the documents that it was decided by */
 	uint64_t until;
 	uint32_t identity;
+	bool everybody; /* no secret is in it */
 	uint32_t len;
 	uid_t uid; /* who it is counted for */
 	int fd; /* sealed */

@@ -390,6 +390,13 @@ static bool is_public(const struct tree_read *r)
 	return r->asked->identity && s->is_public && s->is_public(r->asked->what);
 }
 
+static void give_everybody(struct tree_read *r)
+{
+	r->everybody = true;
+	r->generation = docs_generation(r->tree->core->docs);
+	get_content(r, r->asked);
+}
+
 static void go(struct tree_read *r)
 {
 	struct tree *t = r->tree;
@@ -402,7 +409,7 @@ static void go(struct tree_read *r)
 	else if (!r->asked || !r->asked->source)
 		finish(r, -ENOENT, -1, 0);
 	else if (is_public(r))
-		get_content(r, r->asked);
+		give_everybody(r);
 	else if (r->tid <= 0)
 		refuse(r, -EACCES);
 	else

@@ -96,6 +96,10 @@ static void on_timer(struct loop_timer *t)
 {
 	struct binding *b = container_of(t, struct binding, timer);
 
+	if (b->opening) { /* the svid-keys that was asked is gone */
+		binding_cached(b, -ERR_DEADLINE, NULL, 0, 0);
+		return;
+	}
 	if (!b->fetch && list_empty(&b->in_queue))
 		list_add_tail(&b->cloud->queue, &b->in_queue);
 	bindings_go(b->cloud);

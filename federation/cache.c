@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
 
 #define APPLICATION_ID 0x53564343 /* "SVCC" */
+#define OPEN_MS 5000 /* svid-keys answers at once, unless it is restarted between question and answer */
 
 static const char *const migrations[] = {
 	"CREATE TABLE credentials (spiffe_id TEXT NOT NULL, source TEXT NOT NULL, credential TEXT NOT NULL,"
@@ -97,6 +99,7 @@ void cache_load(struct binding *b)
 		b->last_success = row.not_before;
 		cloud_told(b->cloud, chan_put(b->cloud->keys, CK_OPEN, 0, .order = b->opening, .about = buf_slice(&about),
 					      .sealed = buf_slice(&row.sealed)));
+		err = loop_timer_in(b->cloud->loop, &b->timer, OPEN_MS * NS_PER_MS);
 	}
 	buf_done(&row.sealed);
 	if (err)

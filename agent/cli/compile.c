@@ -151,7 +151,7 @@ static int boot(void)
 	if (c.no_memory)
 		return -ENOMEM;
 	return ipc_put(FD_CHANNEL, PC_BOOT, 0, .attestation = c.attestation, .delivery = c.delivery,
-		       .errors = boot_errors(&c));
+		       .oidc_port = c.oidc_port, .errors = boot_errors(&c));
 }
 
 /* Take "--boot" out of @argv, which the rest of the roles does not know. */

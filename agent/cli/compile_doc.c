@@ -202,6 +202,10 @@ static void judge_agent(struct ctx *x, json_t *spec)
 	else if (json_object_get(jwt, "keyTTL") && seconds(jwt, "keyTTL") < JWT_KEY_TTL_LOW)
 		ctx_warn(x, seen_at(x, "spec.jwt.keyTTL"),
 			 "spec.jwt.keyTTL: below 3d whoever checks the tokens may not have read the next key when it is used");
+	if (json_object_get(json_object_get(spec, "oidc"), "port") &&
+	    !slice_starts(slice_str(json_string_value(json_object_get(jwt, "issuer"))), slice_str("https://")))
+		ctx_warn(x, seen_at(x, "spec.oidc.port"),
+			 "spec.oidc.port: clouds look for the documents at spec.jwt.issuer, which is no https:// URL");
 	judge_sds(x, json_object_get(spec, "sds"));
 }
 
@@ -224,6 +228,7 @@ static void use_agent(struct ctx *x, json_t *spec)
 	for (unsigned int t = 0; t < TIER_COUNT; t++)
 		if (slice_eq_str(word, tier_name(t)))
 			x->c->attestation = t;
+	x->c->oidc_port = (uint32_t)json_integer_value(json_object_get(json_object_get(spec, "oidc"), "port"));
 	word = slice_str(json_string_value(json_object_get(spec, "delivery")));
 	x->c->delivery = DELIVERY_AUTO;
 	for (unsigned int v = 0; v < DELIVERY_COUNT; v++)

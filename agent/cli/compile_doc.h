@@ -41,6 +41,7 @@ struct compiler {
 	char *trust_domain;	  /* NULL until a good Agent document was seen */
 	unsigned int attestation; /* enum svid_tier */
 	unsigned int delivery;	  /* enum delivery */
+	uint32_t oidc_port;	  /* 0: the OIDC documents are not served */
 	bool no_memory;		  /* everything after it is worthless */
 };
 

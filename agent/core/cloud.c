@@ -167,6 +167,33 @@ static int unbind_gone(struct cloud *cl)
 	return err ? err : 1;
 }
 
+static int ask_file(struct cloud *cl, struct cloud_wait *w)
+{
+	int err = chan_put(cl->chan, CL_FILE, 0, .order = w->order, .binding = w->binding, .what = w->what);
+
+	w->asked = !err;
+	return err;
+}
+
+/* What was asked for while svid-cloud was away, or of a binding that it had not been told. */
+static int ask_waiting(struct cloud *cl)
+{
+	struct cloud_wait *w, *tmp;
+	int err = 0;
+
+	list_for_each_safe(w, tmp, &cl->files, node) {
+		if (err || w->asked)
+			continue;
+		if (cloud_binding_at(cl, w->binding)) {
+			err = ask_file(cl, w);
+			continue;
+		}
+		list_del(&w->node);
+		w->done(w, -ERR_NOT_FOUND, -1, 0);
+	}
+	return err;
+}
+
 /* One pass as far as the budget reaches: 1 when it is over, 0 when there is more. */
 static int do_pass(struct cloud *cl, struct budget *b)
 {
@@ -183,6 +210,8 @@ static int do_pass(struct cloud *cl, struct budget *b)
 		return bind_some(cl, b);
 	default:
 		err = chan_put(cl->chan, CL_BOUND, 0, .generation = docs_generation(cl->core->docs));
+		if (!err)
+			err = ask_waiting(cl);
 	}
 	return err ? err : 1;
 }
@@ -223,7 +252,7 @@ static void tell_all(struct cloud *cl)
 
 void cloud_outdated(struct cloud *cl)
 {
-	if (!cl->wanted && docs_clouds(cl->core->docs)->n) {
+	if (!cl->wanted && (docs_clouds(cl->core->docs)->n || cl->core->plan.oidc_port)) {
 		cl->wanted = true;
 		if (chan_put(cl->core->parent, C_CLOUD, 0))
 			log_error(EV_CLOUD, KV("what", V_S("C_CLOUD not sent")));
@@ -241,13 +270,16 @@ void cloud_authority_changed(struct cloud *cl)
 
 int cloud_file(struct cloud *cl, uint32_t binding, enum cloud_file what, struct cloud_wait *w)
 {
-	int err;
+	int err = 0;
 
-	if (!cl->chan || !cl->ready || !cloud_binding_at(cl, binding))
+	if (!cl->wanted)
 		return -ERR_NOT_READY;
 	w->order = ++cl->last_order ? cl->last_order : ++cl->last_order;
 	w->binding = binding;
-	err = chan_put(cl->chan, CL_FILE, 0, .order = w->order, .binding = binding, .what = what);
+	w->what = what;
+	w->asked = false;
+	if (cl->chan && cl->ready && cloud_binding_at(cl, binding))
+		err = ask_file(cl, w);
 	if (err)
 		return err;
 	list_init(&w->node);
@@ -368,7 +400,8 @@ static void on_dead(struct chan *ch, int err)
 	cl->chan = NULL;
 	cl->ready = false;
 	cl->pass = PASS_NONE;
-	files_lost(cl);
+	list_for_each(w, &cl->files, node)
+		w->asked = false; /* the next one will be */
 	list_for_each_safe(w, tmp, &cl->orders, node) {
 		list_del(&w->node);
 		mem_free(w);
@@ -428,6 +461,7 @@ void cloud_free(struct cloud *cl)
 	loop_timer_stop(&cl->work);
 	if (cl->chan)
 		on_dead(cl->chan, -ERR_CLOSED);
+	files_lost(cl);
 	mem_free(cl);
 }
 

@@ -39,6 +39,8 @@ struct cloud_wait {
 	uint32_t order;	  /* a file: ours; else svid-cloud's */
 	uint32_t id;	  /* of the request to svid-keys */
 	uint32_t binding;
+	enum cloud_file what; /* of a file */
+	bool asked;	      /* of a file: this svid-cloud has been told */
 	bool sign;
 	void (*done)(struct cloud_wait *w, int err, int fd, uint32_t len); /* of a file; @fd is borrowed */
 };
@@ -87,8 +89,9 @@ void cloud_sign_done(struct cloud *cl, uint32_t id, int err);
 void cloud_keys_lost(struct cloud *cl);
 
 /**
- * cloud_file() - have svid-cloud make a file; w->done() follows, once, unless cloud_file_cancel().
- * Errors: -ERR_NOT_READY (it does not run, or does not know the binding yet), those of chan_send().
+ * cloud_file() - have svid-cloud make a file; w->done() follows, once, unless cloud_file_cancel(). It waits for a svid-cloud
+ * that is being started: how long is up to the caller.
+ * Errors: -ERR_NOT_READY (none is wanted), those of chan_send().
  */
 MUST int cloud_file(struct cloud *cl, uint32_t binding, enum cloud_file what, struct cloud_wait *w);
 

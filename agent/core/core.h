@@ -36,6 +36,7 @@ struct plan {
 	char *instance, *public_path, *admin_path, *config_path, *policy_path, *state_path, *tier_notes;
 	char *tree_path;  /* where people find the credential tree; empty: there is none */
 	char *tree_notes; /* why not, or why not by the better way */
+	uint32_t oidc_port; /* svid-cloud serves the OIDC documents there; 0: nowhere */
 	int listen_public, listen_admin, state_dir, audit, policy_dir;
 	int tree, fuse; /* one at most: the module's tree file; /dev/fuse, mounted at tree_path */
 	int fuse_state; /* with fuse; -1: not kept over restarts */

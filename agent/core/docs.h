@@ -38,6 +38,7 @@ struct settings {
 	size_t n_agent_groups;
 	unsigned int attestation;   /* enum svid_tier; TIER_AUTO by default. svidd decides, this is for status */
 	unsigned int delivery;	    /* enum delivery, likewise */
+	uint32_t oidc_port;	    /* 0: none; likewise */
 	bool audit_required;	    /* no record, no identity */
 	uint32_t x509_ttl;	    /* seconds, default for identities that do not say */
 	uint32_t ca_ttl;	    /* seconds */

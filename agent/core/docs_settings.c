@@ -103,6 +103,8 @@ static int get_numbers(json_t *form, struct settings *s)
 	if (!err)
 		err = get_u32(form, "jwt.keyTTL", LIM_JWT_KEY_TTL_S, &s->jwt_key_ttl);
 	if (!err)
+		err = get_u32(form, "oidc.port", UINT16_MAX, &s->oidc_port);
+	if (!err)
 		err = get_u32(form, "limits.connections", LIM_CONNS, &s->max_conns);
 	if (!err)
 		err = get_u32(form, "limits.connectionsPerUID", LIM_CONNS_PER_UID, &s->max_conns_per_uid);

@@ -80,6 +80,7 @@ static int take_go(struct plan *p, struct chan_msg *m)
 		return err;
 	p->tier = go.tier;
 	p->fds.tier = uapi_tier(go.tier);
+	p->oidc_port = go.oidc_port;
 	p->instance = slice_dup(go.instance);
 	p->public_path = slice_dup(go.public_path);
 	p->admin_path = slice_dup(go.admin_path);

@@ -14,7 +14,7 @@ struct pending {
 	char running[32], configured[32];
 };
 
-#define PENDING_MAX 5
+#define PENDING_MAX 6
 
 static void add(struct pending *p, size_t *n, const char *setting, const char *running, const char *configured)
 {
@@ -55,6 +55,17 @@ static bool other_delivery(const struct core *c, const struct settings *s)
 	return s->delivery != delivery_of(c);
 }
 
+static void compare_ports(struct pending *p, size_t *n, uint32_t running, uint32_t configured)
+{
+	char a[16], b[16];
+
+	if (running == configured)
+		return;
+	snprintf(a, sizeof(a), "%u", running);
+	snprintf(b, sizeof(b), "%u", configured);
+	add(p, n, "oidc.port", running ? a : "none", configured ? b : "none");
+}
+
 static size_t find_pending(const struct core *c, const struct settings *s, struct pending p[static PENDING_MAX])
 {
 	struct authority_config running = authority_config_of(c->auth);
@@ -68,6 +79,7 @@ static size_t find_pending(const struct core *c, const struct settings *s, struc
 		add(p, &n, "delivery", delivery_name(delivery_of(c)), delivery_name(s->delivery));
 	compare_seconds(p, &n, "x509.caTTL", running.ca_ttl, s->ca_ttl);
 	compare_seconds(p, &n, "jwt.keyTTL", running.jwt_key_ttl, s->jwt_key_ttl);
+	compare_ports(p, &n, c->plan.oidc_port, s->oidc_port);
 	if (running.wit != s->wit)
 		add(p, &n, "profiles.wit", running.wit ? "true" : "false", s->wit ? "true" : "false");
 	return n;

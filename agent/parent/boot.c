@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * boot.c - what svidd must know of svid.yaml before it starts anything: which attestation, which delivery. It
- * does not read YAML; an unprivileged `svid compile --boot` does and sends two numbers. svidd only.
+ * boot.c - what svidd must know of svid.yaml before it starts anything: which attestation, which delivery, which
+ * port. It does not read YAML; an unprivileged `svid compile --boot` does and sends three numbers. svidd only.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static int start_compiler(struct svidd *d, int pair_end, pid_t *ret_pid)
 }
 
 /* One message of one type and size; its numbers in range. Anything else is refused. */
-static int read_answer(int fd, unsigned int *ret_tier, unsigned int *ret_delivery)
+static int read_answer(int fd, struct boot *ret_boot)
 {
 	AUTO(buf) struct buf scratch = BUF_INIT(LIM_IPC_BODY);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -79,10 +79,9 @@ static int read_answer(int fd, unsigned int *ret_tier, unsigned int *ret_deliver
 		return err;
 	if (boot.errors)
 		return -ERR_POLICY;
-	if (boot.attestation >= TIER_COUNT || boot.delivery >= DELIVERY_COUNT)
+	if (boot.attestation >= TIER_COUNT || boot.delivery >= DELIVERY_COUNT || boot.oidc_port > UINT16_MAX)
 		return -ERR_FORMAT;
-	*ret_tier = boot.attestation;
-	*ret_delivery = boot.delivery;
+	*ret_boot = (struct boot){ boot.attestation, boot.delivery, boot.oidc_port };
 	return 0;
 }
 
@@ -94,7 +93,7 @@ static void wait_for_end(int fd)
 	(void)poll(&p, 1, LAST_WORDS_MS);
 }
 
-int boot_ask(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery)
+int boot_ask(struct svidd *d, struct boot *ret_boot)
 {
 	pid_t pid = 0;
 	int pair[2];
@@ -105,7 +104,7 @@ int boot_ask(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery
 	err = start_compiler(d, pair[1], &pid);
 	close(pair[1]);
 	if (!err)
-		err = read_answer(pair[0], ret_tier, ret_delivery);
+		err = read_answer(pair[0], ret_boot);
 	if (err == -ERR_POLICY)
 		wait_for_end(pair[0]);
 	close(pair[0]);

@@ -46,7 +46,7 @@ static int make_fds(const struct svidd *d, struct cloud_fds *f)
 		err = open_state(d, &f->state);
 	if (err)
 		return err;
-	f->oidc = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	f->oidc = d->t.listen_oidc >= 0 ? fcntl(d->t.listen_oidc, F_DUPFD_CLOEXEC, 0) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return f->oidc < 0 ? -errno : 0;
 }
 

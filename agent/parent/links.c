@@ -142,7 +142,7 @@ static int send_go(struct svidd *d)
 			.policy_path = slice_str(d->o.policy_dir), .state_path = slice_str(d->o.state_dir),
 			.tier_notes = slice_str(evidence_notes(d->evidence)),
 			.tree_path = slice_str(d->delivery.path),
-			.tree_notes = slice_str(buf_cstr(&d->delivery.notes)));
+			.tree_notes = slice_str(buf_cstr(&d->delivery.notes)), .oidc_port = setup_oidc_port(&d->t));
 }
 
 int links_core(struct svidd *d)

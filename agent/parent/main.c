@@ -67,26 +67,29 @@ static void clean_process(void)
 	(void)setrlimit(RLIMIT_NOFILE, &nofile);
 }
 
-static int choose(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery)
+static int choose(struct svidd *d, struct boot *ret_boot)
 {
-	unsigned int tier, delivery;
-	int err = boot_ask(d, &tier, &delivery);
+	struct boot boot;
+	int err = boot_ask(d, &boot);
 
 	if (err)
 		return err;
-	if (tier == TIER_SOCKET && d->o.tier == TIER_AUTO && !d->o.allow_socket) {
+	if (boot.tier == TIER_SOCKET && d->o.tier == TIER_AUTO && !d->o.allow_socket) {
 		log_error(EV_PROVIDER, KV("attestation", V_S("socket")),
 			  KV("why", V_S("trusts /proc: development only; needs --allow-socket-attestation")));
 		return -ERR_PROVIDER;
 	}
-	*ret_tier = d->o.tier == TIER_AUTO ? tier : d->o.tier;
-	*ret_delivery = d->o.delivery == DELIVERY_AUTO ? delivery : d->o.delivery;
+	if (d->o.tier != TIER_AUTO)
+		boot.tier = d->o.tier;
+	if (d->o.delivery != DELIVERY_AUTO)
+		boot.delivery = d->o.delivery;
+	*ret_boot = boot;
 	return 0;
 }
 
 static int prepare(struct svidd *d)
 {
-	unsigned int tier, delivery;
+	struct boot boot;
 	int err = loop_new(&d->loop);
 
 	if (!err)
@@ -96,11 +99,13 @@ static int prepare(struct svidd *d)
 	if (!err)
 		err = setup_things(&d->o, d->who[ROLE_CORE], &d->t);
 	if (!err)
-		err = choose(d, &tier, &delivery);
+		err = choose(d, &boot);
 	if (!err)
-		err = evidence_load(d, tier, &d->evidence);
+		err = evidence_load(d, boot.tier, &d->evidence);
 	if (!err)
-		err = delivery_open(d, delivery);
+		err = delivery_open(d, boot.delivery);
+	if (!err)
+		setup_oidc(boot.oidc_port, &d->t);
 	if (!err)
 		err = setup_listen(&d->t);
 	if (!err)

@@ -148,8 +148,15 @@ MUST int cloud_launch(struct child *c, int *ret_core);
 
 /* boot.c */
 
-/** boot_ask() - run `svid compile --boot`; its answer: enum svid_tier, enum delivery. Errors: -ERR_x, -errno; logged. */
-MUST int boot_ask(struct svidd *d, unsigned int *ret_tier, unsigned int *ret_delivery);
+/* What svid.yaml says of the start. */
+struct boot {
+	unsigned int tier;     /* enum svid_tier */
+	unsigned int delivery; /* enum delivery */
+	uint32_t oidc_port;    /* 0: none */
+};
+
+/** boot_ask() - run `svid compile --boot`. Errors: -ERR_x, -errno; logged. */
+MUST int boot_ask(struct svidd *d, struct boot *ret_boot);
 
 /** boot_policy_fds() - the policy directory and svid.yaml, freshly opened. Errors: -errno; logged. */
 MUST int boot_policy_fds(const struct options *o, int *ret_dir, int *ret_file);

@@ -2,6 +2,7 @@
 /* setup.c - directories, listeners, audit log: what root opens for the others and keeps. svidd only. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -190,7 +191,7 @@ int setup_audit(const char *path, int *ret_fd)
 
 int setup_things(const struct options *o, struct identity core, struct things *ret_t)
 {
-	struct things t = { -1, -1, -1, -1, -1, -1, false, "", "" };
+	struct things t = { -1, -1, -1, -1, -1, -1, -1, false, "", "" };
 	int err = setup_run(o->run_dir, &t);
 
 	/* svid-core may make files here (group, write), but sticky: it can neither remove nor replace root's key. */
@@ -203,6 +204,42 @@ int setup_things(const struct options *o, struct identity core, struct things *r
 	if (!err)
 		*ret_t = t;
 	return err;
+}
+
+static int bind_loopback(uint32_t port, int *ret_fd)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int on = 1, err = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		err = -errno;
+	if (err)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return err;
+}
+
+/* Identities do not depend on it: a port that somebody else has stops nobody else. `svid doctor` says so. */
+void setup_oidc(uint32_t port, struct things *t)
+{
+	int err = port ? bind_loopback(port, &t->listen_oidc) : 0;
+
+	if (err)
+		log_error(EV_CONFIG, KV("setting", V_S("oidc.port")), KV("port", V_U(port)), KV("err", V_S(err_name(err))),
+			  KV("why", V_S(err_text(err))), KV("what", V_S("the OIDC documents are not served")));
+}
+
+uint32_t setup_oidc_port(const struct things *t)
+{
+	struct sockaddr_in sa;
+	socklen_t len = sizeof(sa);
+
+	return t->listen_oidc >= 0 && getsockname(t->listen_oidc, (struct sockaddr *)&sa, &len) == 0 ? ntohs(sa.sin_port) : 0;
 }
 
 int setup_listen(struct things *t)

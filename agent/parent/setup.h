@@ -14,6 +14,7 @@ struct things {
 	int sealing_key;
 	int state_dir;
 	int audit;
+	int listen_oidc; /* loopback, for svid-cloud; -1: none */
 	bool stored; /* systemd keeps the listeners for the next svidd */
 	char public_path[108];
 	char admin_path[108];
@@ -27,6 +28,12 @@ MUST int setup_audit(const char *path, int *ret_fd);
 
 /** setup_things() - directories, bound sockets, sealing key, audit log. Logs what failed. Errors: -errno, -ERR_x. */
 MUST int setup_things(const struct options *o, struct identity core, struct things *ret_t);
+
+/** setup_oidc() - the loopback listener of the OIDC documents; t->listen_oidc stays -1 without, which is logged. */
+void setup_oidc(uint32_t port, struct things *t);
+
+/** setup_oidc_port() - where that is; 0: nowhere. */
+uint32_t setup_oidc_port(const struct things *t);
 
 /** setup_listen() - from now on clients can connect; evidence must work by then. Errors: -errno. */
 MUST int setup_listen(struct things *t);

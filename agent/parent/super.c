@@ -171,8 +171,9 @@ static void on_exit_event(struct loop_watch *w, uint32_t events)
 	c->chan = NULL;
 	c->pid = 0;
 	c->ready = false;
-	if (c->role == ROLE_FRONT || c->role == ROLE_CLOUD)
+	if (c->keys_fd >= 0)
 		close(c->keys_fd);
+	c->keys_fd = -1;
 	after_exit(c, status);
 }
 

@@ -51,7 +51,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text.encode())
+        try:
+            self.wfile.write(text.encode())
+        except OSError:  # whoever asked does not wait any more
+            self.close_connection = True
 
     def do_POST(self):  # pylint: disable=invalid-name
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -60,6 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         cloud = "aws" if "Action" in form else "gcp" if self.path == "/v1/token" else "azure"
         token = form.get("WebIdentityToken") or form.get("subject_token") or form.get("client_assertion")
         n = service.asked(cloud, form, claims(token))
+        service.go.wait(60)
         if service.broken:
             self.answer(503, "{}")
         elif cloud == "aws":
@@ -80,6 +84,8 @@ class TokenService:
         self.top = tempfile.mkdtemp(prefix="svidd-sts-", dir="/tmp")
         atexit.register(shutil.rmtree, self.top, ignore_errors=True)
         self.asks, self.life, self.broken, self.lock = [], 3600, False, threading.Lock()
+        self.go = threading.Event()  # clear it, and answers wait
+        self.go.set()
         self.ca = self._make_ca()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads, self.server.service = True, self

@@ -228,12 +228,14 @@ static void boot_is_one_message(void **unused)
 		const char *yaml;
 		unsigned int attestation;
 		bool good;
+		unsigned int oidc_port;
 	} rows[] = {
-		{ AGENT, TIER_BPF_TP, true },
-		{ AGENT "---\n" HEAD "  selectors: nonsense\n", TIER_BPF_TP, true }, /* not about the agent */
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {}\n", TIER_AUTO, false },
-		{ "x: [", TIER_AUTO, false },
-		{ "", TIER_AUTO, false },
+		{ AGENT, TIER_BPF_TP, true, 0 },
+		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: a, oidc: {port: 8080}}\n", TIER_AUTO, true, 8080 },
+		{ AGENT "---\n" HEAD "  selectors: nonsense\n", TIER_BPF_TP, true, 0 }, /* not about the agent */
+		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {}\n", TIER_AUTO, false, 0 },
+		{ "x: [", TIER_AUTO, false, 0 },
+		{ "", TIER_AUTO, false, 0 },
 	};
 
 	(void)unused;
@@ -250,6 +252,7 @@ static void boot_is_one_message(void **unused)
 		assert_int_equal(msg_get_PC_BOOT(body, &boot), 0);
 		assert_int_equal(boot.attestation, rows[i].attestation);
 		assert_int_equal(boot.errors == 0, rows[i].good);
+		assert_int_equal(boot.oidc_port, rows[i].oidc_port);
 		assert_int_equal(next(channel, &scratch, &body), 0);
 		close(channel);
 		ended_with(pid, 0);

@@ -439,13 +439,14 @@ static void another_attestation_needs_a_restart(void **state)
 	assert_true(json_has(json, "\"tier\":\"socket\""));
 	assert_true(json_has(json, "{\"setting\":\"attestation\",\"running\":\"socket\",\"configured\":\"bpf-lsm\"}"));
 	w.agent = "{\"trustDomain\":\"example.org\",\"attestation\":\"socket\",\"x509\":{\"caTTL\":99},"
-		  "\"jwt\":{\"keyTTL\":98},\"profiles\":{\"wit\":\"true\"}}";
+		  "\"jwt\":{\"keyTTL\":98},\"profiles\":{\"wit\":\"true\"},\"oidc\":{\"port\":8080}}";
 	documents_apply();
 	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);
 	assert_false(json_has(json, "\"setting\":\"attestation\""));
 	assert_true(json_has(json, "{\"setting\":\"x509.caTTL\",\"running\":\"31536000s\",\"configured\":\"99s\"}"));
 	assert_true(json_has(json, "\"jwt.keyTTL\",\"running\":\"2592000s\",\"configured\":\"98s\""));
 	assert_true(json_has(json, "{\"setting\":\"profiles.wit\",\"running\":\"false\",\"configured\":\"true\"}"));
+	assert_true(json_has(json, "{\"setting\":\"oidc.port\",\"running\":\"none\",\"configured\":\"8080\"}"));
 	assert_int_equal(w.loads, 1);
 	fd = world_client(&w);
 	world_until(&w, front_of(conn_at(0))->version == 1);

@@ -399,6 +399,8 @@ static void agent_documents_are_judged(void **unused)
 		{ AGENT_SPEC("trustDomain: a, jwt: {ttl: 2h, keyTTL: 1h}"), "spec.jwt: ttl is longer than keyTTL" },
 		{ AGENT_SPEC("trustDomain: a, jwt: {keyTTL: 2d}"), "below 3d" }, /* a warning */
 		{ AGENT_SPEC("trustDomain: a, jwt: {issuer: issuer.example.org}"), "a URI is wanted" },
+		{ AGENT_SPEC("trustDomain: a, oidc: {port: 65536}"), "out of range" },
+		{ AGENT_SPEC("trustDomain: a, oidc: {port: 8080}"), "no https:// URL" }, /* a warning */
 		{ AGENT_SPEC("trustDomain: a, jwt: {issuer: 'https://a b'}"), "printable ASCII" },
 		{ AGENT_SPEC("trustDomain: a, sds: {validator: tls}"), "one of spiffe|plain|bundle-map" },
 		{ AGENT_SPEC("trustDomain: a, sds: {bundlesWithoutIdentity: yes}"), "one of true|false" },

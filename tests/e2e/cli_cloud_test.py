@@ -71,7 +71,7 @@ def test_credentials_says_until_when_each_works_and_ends_well():
         assert "alice-gcp: gcp from gcp-source for " + t.ids["alice"] in one and "alice-aws" not in one, one
         everything = t.svid("credentials", "-o", "json") + text
         assert "secret" not in everything and "token-" not in everything and "ASIA" not in everything, everything
-        t.read(t.alice, "self/jwt/alice-jwt")
+        assert until(lambda: t.read(t.alice, "self/jwt/alice-jwt")[0], 20), t.agent.explain()
         t.wait("alice-jwt", state="ready")
 
 
@@ -141,6 +141,7 @@ def test_env_has_the_same_variables_in_every_form():
             assert any(json.dumps(t.dir) in line for line in lines), lines
         note = [line for line in unit if line.startswith("# alice-jwt")]
         path = note[0].split()[-1]
+        assert until(lambda: t.read(t.alice, path)[0], 20), t.agent.explain()
         assert t.read(t.alice, path)[0].count(b".") == 2 and "Permission denied" in t.read(t.bob, path)[1]
         for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AZURE_FEDERATED_TOKEN_FILE"):
             assert t.read(t.alice, want[name])[0].count(b".") == 2 and "Permission denied" in t.read(t.bob, want[name])[1]
@@ -171,7 +172,8 @@ def test_env_says_who_has_none_and_what_roles_anywhere_needs():
 
 def test_oidc_export_writes_what_the_tokens_are_checked_with():
     with TokenService() as service, Clouds("ccli-oidc", service, "jwt") as t, tempfile.TemporaryDirectory() as directory:
-        token = t.read(t.alice, "self/jwt/alice-jwt")[0].decode()  # and so the authority has its keys
+        assert until(lambda: t.read(t.alice, "self/jwt/alice-jwt")[0], 20), t.agent.explain()  # an RSA key is being made
+        token = t.read(t.alice, "self/jwt/alice-jwt")[0].decode()
         said = t.json("oidc", "export", directory)
         with open(os.path.join(directory, ".well-known/openid-configuration"), encoding="utf-8") as f:
             discovery = json.load(f)

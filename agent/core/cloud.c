@@ -470,6 +470,10 @@ static void put_binding(struct json *j, const struct cloud_doc *d, const struct 
 	json_str(j, "kind", cloud_kind_name(d->kind));
 	json_str(j, "spiffe_id", d->spiffe_id);
 	json_u64(j, "binding", d->binding);
+	json_open(j, "helpers", '[');
+	for (size_t i = 0; i < d->n_helpers; i++)
+		json_str(j, NULL, d->helpers[i]);
+	json_close(j, ']');
 	json_bool(j, "stale", d->stale);
 	json_str(j, "state", cloud_state_name(b ? b->state : CLOUD_WAITING));
 	json_time(j, "expires_at", b ? b->expires_at : 0);

@@ -16,6 +16,7 @@
 #include <openssl/crypto.h>
 #undef ERR_STATE
 
+#include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "agent/sandbox/sandbox.h"
 #include "federation/cloud.h"
@@ -201,6 +202,8 @@ int main(int argc, char **argv)
 	int err;
 
 	(void)role_start(argc, argv, "svid-cloud", N_FDS);
+	/* An answer to the svid-cloud before us, which svid-keys had not sent yet, is none of ours. */
+	cloud.last_order = (uint32_t)clock_random(UINT32_MAX);
 	json_set_alloc_funcs(wiped_alloc, wiped_free);
 	if (CRYPTO_set_mem_functions(ossl_alloc, ossl_realloc, ossl_free) != 1 ||
 	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))

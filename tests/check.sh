@@ -8,7 +8,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 MAKE=${MAKE:-make}
-export STRICT=${STRICT:-} CI=${CI:-${STRICT:-}} T=${T:-} ALL=${ALL:-}
+export STRICT=${STRICT:-} T=${T:-} ALL=${ALL:-}
+export CI=${CI:-$STRICT}
 TIERS="lint build unit san role e2e attack conformance fuzz vm"
 LOGS=build/check
 mkdir -p "$LOGS"

@@ -294,7 +294,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	/* That there is no more is told to anybody: it is no secret, and every reader asks. */
 	if ((uint64_t)off >= (s ? s->len : handle_len(fi->fh)))
 		(void)fuse_reply_buf(req, NULL, 0);
-	else if (s && !tree_is_reader(f->tree, fuse_req_ctx(req)->pid, &s->key, s->exec_id))
+	else if (s && !s->everybody && !tree_is_reader(f->tree, fuse_req_ctx(req)->pid, &s->key, s->exec_id))
 		refuse_stranger(f, req, ino); /* A13 */
 	else if (s && is_current(f, s))
 		send_content(f, req, f->now->head.unique, s, (uint64_t)off, size);

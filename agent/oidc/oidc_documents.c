@@ -20,7 +20,8 @@ int oidc_put_discovery(struct slice issuer, struct buf *out)
 	buf_put_str(out, ",\"jwks_uri\":");
 	buf_put_json(out, buf_slice(&keys));
 	buf_put_str(out, ",\"authorization_endpoint\":\"\",\"response_types_supported\":[\"id_token\"],"
-			 "\"subject_types_supported\":[\"public\"],\"id_token_signing_alg_values_supported\":[\"RS256\",\"ES256\"]}");
+			 "\"subject_types_supported\":[\"public\"],"
+			 "\"id_token_signing_alg_values_supported\":[\"RS256\",\"ES256\"]}");
 	return buf_ok(&keys) ? buf_ok(&keys) : buf_ok(out);
 }
 

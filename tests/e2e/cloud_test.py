@@ -69,6 +69,16 @@ def test_each_cloud_s_files_are_read_by_their_own_workload_and_by_nobody_else():
         assert t.service.count() == 3, t.service.asks
 
 
+def test_what_holds_no_secret_is_for_everybody_under_the_workload_s_own_name():
+    with TokenService() as service, Clouds("cloud-public", service) as t:
+        for file in ("env", "aws/config", "gcp/credentials.json"):
+            mine = t.text(f"{t.own('alice')}/{file}")
+            for other in (t.bob, "/bin/cat"):
+                assert t.text(f"{t.own('alice')}/{file}", other) == mine, file
+                out, err = t.read(other, f"self/{file}")
+                assert not out and ("Permission denied" in err or "No such file" in err), (file, out, err)
+
+
 def everything(t):
     """What alice reads in each of the files with a secret that a cloud gave."""
     return {path: t.text(path) for path in ("self/aws/credentials", "self/gcp/access_token", "self/azure/access_token")}

@@ -230,12 +230,12 @@ static void boot_is_one_message(void **unused)
 		bool good;
 		unsigned int oidc_port;
 	} rows[] = {
-		{ AGENT, TIER_BPF_TP, true },
+		{ AGENT, TIER_BPF_TP, true, 0 },
 		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {trustDomain: a, oidc: {port: 8080}}\n", TIER_AUTO, true, 8080 },
-		{ AGENT "---\n" HEAD "  selectors: nonsense\n", TIER_BPF_TP, true }, /* not about the agent */
-		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {}\n", TIER_AUTO, false },
-		{ "x: [", TIER_AUTO, false },
-		{ "", TIER_AUTO, false },
+		{ AGENT "---\n" HEAD "  selectors: nonsense\n", TIER_BPF_TP, true, 0 }, /* not about the agent */
+		{ "apiVersion: svid/v1alpha1\nkind: Agent\nspec: {}\n", TIER_AUTO, false, 0 },
+		{ "x: [", TIER_AUTO, false, 0 },
+		{ "", TIER_AUTO, false, 0 },
 	};
 
 	(void)unused;

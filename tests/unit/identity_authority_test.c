@@ -127,7 +127,8 @@ static void a_rotation_that_cannot_be_stored_waits_and_what_was_goes_on(void **s
 	stored();
 	say_rotated("{1}", "");
 	before = stored();
-	assert_int_equal(db_exec(&st->db, "CREATE TEMP TRIGGER full BEFORE INSERT ON kv BEGIN SELECT RAISE(FAIL, 'full'); END"), 0);
+	assert_int_equal(db_exec(&st->db, "CREATE TEMP TRIGGER full BEFORE INSERT ON kv "
+					  "BEGIN SELECT RAISE(FAIL, 'full'); END"), 0);
 	say_rotated("{2}", "second");
 	assert_int_equal(authority_err(auth), 0); /* the keys of before go on */
 	assert_true(nothing_said());

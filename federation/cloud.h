@@ -78,7 +78,8 @@ struct cloud {
 	unsigned int n_fetches;
 	struct list fetches; /* struct fetch, fetch.c */
 	struct http *http;
-	struct oidc *oidc; /* NULL: not served */
+	bool serves_oidc;  /* there is a listener for the OIDC documents */
+	struct oidc *oidc; /* NULL: not served, or there are no keys yet */
 	uint32_t last_order;
 };
 

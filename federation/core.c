@@ -32,7 +32,11 @@ static int on_conf(struct chan *ch, struct chan_msg *m)
 		return err;
 	buf_reset(&c->jwks);
 	buf_put_slice(&c->jwks, conf.jwks);
-	return buf_ok(&c->jwks);
+	err = buf_ok(&c->jwks);
+	/* Whoever asks earlier, after a restart, waits in the listener. */
+	if (!err && c->jwks.len && c->serves_oidc && !c->oidc)
+		err = oidc_start(c, FD_CLOUD_OIDC);
+	return err;
 }
 
 static int on_bind(struct chan *ch, struct chan_msg *m)

@@ -166,8 +166,7 @@ static int start(struct cloud *c)
 	err = enter_sandbox();
 	if (!err)
 		err = http_new(c->loop, &c->http);
-	if (!err && is_listener(FD_CLOUD_OIDC))
-		err = oidc_start(c, FD_CLOUD_OIDC);
+	c->serves_oidc = is_listener(FD_CLOUD_OIDC);
 	if (!err)
 		err = keys_start(c, FD_CLOUD_KEYS);
 	if (!err)

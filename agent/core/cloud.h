@@ -102,7 +102,7 @@ void cloud_file_cancel(struct cloud_wait *w);
 /** cloud_refresh() - a person wants this binding exchanged now. Errors: -ERR_NOT_READY, those of chan_send(). */
 MUST int cloud_refresh(struct cloud *cl, uint32_t binding);
 
-/** cloud_put_status() - "cloud":{"wanted","running","oidc_port","credentials":{"waiting",...},"exchanges","failed"} for svid status. */
+/** cloud_put_status() - "cloud":{"wanted","running","oidc_port","credentials":{"waiting",...},"exchanges","failed"} of status. */
 void cloud_put_status(const struct core *c, struct json *j);
 
 /** cloud_put() - the document that `svid credentials` shows. */

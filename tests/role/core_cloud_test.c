@@ -20,7 +20,8 @@
 
 #define ROOT "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}\n"
 #define AWS(more)                                                                                                     \
-	"CredentialSource/cloud {\"jwtTTL\":120,\"aws\":{\"roleArn\":\"arn:aws:iam::1:role/x\",\"audience\":\"sts.test\"" more "}}\n"
+	"CredentialSource/cloud {\"jwtTTL\":120,\"aws\":{\"roleArn\":\"arn:aws:iam::1:role/x\","                   \
+	"\"audience\":\"sts.test\"" more "}}\n"
 #define ANYWHERE "CredentialSource/cloud {\"awsRolesAnywhere\":{\"roleArn\":\"arn:aws:iam::1:role/x\"}}\n"
 #define BOUND "WorkloadCredential/s3 {\"workloadID\":\"root\",\"credentialSource\":\"cloud\"}"
 #define SESSION "the-session"
@@ -37,8 +38,8 @@ static void start_with(const char *documents)
 
 static void ask(uint32_t order, uint32_t binding, uint32_t file)
 {
-	assert_int_equal(ipc_put(cl->fd, CR_JWT, 0, .order = order, .binding = binding, .file = file, .session = slice_str(SESSION)),
-			 0);
+	assert_int_equal(ipc_put(cl->fd, CR_JWT, 0, .order = order, .binding = binding, .file = file,
+				 .session = slice_str(SESSION)), 0);
 }
 
 static bool audit_has(const char *text)
@@ -113,7 +114,8 @@ static void a_token_is_what_its_source_says(void **state)
 	assert_int_equal(j[0].ttl, 120);
 	assert_int_equal(j[1].ttl, 3600); /* SDKs keep a file's content for ten minutes */
 	assert_string_equal(j[0].claims, ",\"https://aws.amazon.com/tags\":{\"principal_tags\":{\"team\":[\"blue\"]},"
-					 "\"transitive_tag_keys\":[\"team\"]},\"https://aws.amazon.com/source_identity\":\"" SESSION "\"");
+					 "\"transitive_tag_keys\":[\"team\"]},"
+					 "\"https://aws.amazon.com/source_identity\":\"" SESSION "\"");
 }
 
 /* Whoever could ask for such a token could exchange it itself. */
@@ -185,8 +187,8 @@ static void orders_and_exchanges_are_recorded(void **state)
 				  "\"spiffe_id\":\"spiffe://example.org/root\",\"jti\":\"jti-1\",\"kid\":\"kid-1\""));
 	assert_true(audit_has("\"decision\":\"cloud-jwt\",\"allowed\":true,\"credential\":\"s3\""));
 	assert_true(audit_has("\"audiences\":[\"sts.test\"]"));
-	assert_int_equal(ipc_put(cl->fd, CR_EXCHANGE, 0, .binding = cl->bindings[0], .http_status = 200, .jti = slice_str("jti-1"),
-				 .kid = slice_str("kid-1"), .session = slice_str("sess\"\n"), .key_id = slice_str("ASIA1"),
+	assert_int_equal(ipc_put(cl->fd, CR_EXCHANGE, 0, .binding = cl->bindings[0], .http_status = 200,
+				 .jti = slice_str("jti-1"), .kid = slice_str("kid-1"), .session = slice_str("sess\"\n"), .key_id = slice_str("ASIA1"),
 				 .request_id = slice_str("req-1"), .endpoint = slice_str("https://sts.test")), 0);
 	world_until(&w, audit_has("\"event\":\"exchange\",\"credential\":\"s3\""));
 	assert_true(audit_has("\"granted\":true,\"http_status\":200,"));
@@ -225,7 +227,8 @@ static void what_it_says_is_what_svid_credentials_shows(void **state)
 	assert_int_equal(world_admin(&w, ADMIN_CREDENTIALS, 0, &json), 0);
 	assert_true(json_has(json, "\"running\":true"));
 	assert_true(json_has(json, "\"state\":\"slow\""));
-	assert_true(json_has(json, "\"failures\":3,\"error\":\"AccessDenied: \\\"no\\\"\",\"next_step\":\"mend the trust policy\""));
+	assert_true(json_has(json, "\"failures\":3,\"error\":\"AccessDenied: \\\"no\\\"\","
+				   "\"next_step\":\"mend the trust policy\""));
 	assert_int_equal(world_admin(&w, ADMIN_CREDENTIALS, cl->bindings[0], &json), 0);
 	world_until(&w, cl->refreshes == 1);
 	assert_int_equal(world_admin(&w, ADMIN_STATUS, 0, &json), 0);

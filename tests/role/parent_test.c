@@ -248,7 +248,8 @@ static void cloud_gets_the_listener_of_the_oidc_documents(void **state)
 	snprintf(text, sizeof(text), "port: %u\n", ntohs(sa.sin_port));
 	world_write(w, "svid.yaml", text);
 	world_start(w);
-	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0); /* waits for svid-cloud, however often that dies */
+	/* Who connects waits for svid-cloud, however often that dies. */
+	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	world_tell_core(w, "cloud");
 	snprintf(text, sizeof(text), "FAKE cloud listens on %u.", ntohs(sa.sin_port));
 	world_wait(w, text, 1);

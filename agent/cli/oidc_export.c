@@ -107,7 +107,8 @@ static int write_files(const char *dir, const struct documents *d)
 				   PUBLIC);
 	if (!err)
 		return CLI_DONE;
-	cli_error("cannot write into", dir, err_text(err), "a directory is wanted, or the name of one to be made in a directory that is there");
+	cli_error("cannot write into", dir, err_text(err),
+		  "a directory is wanted, or the name of one to be made in a directory that is there");
 	return CLI_LOCAL;
 }
 

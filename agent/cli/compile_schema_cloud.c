@@ -85,8 +85,10 @@ static const char *pem_why(struct slice s)
 
 static const char *provider_why(struct slice s)
 {
-	if (!slice_starts(s, slice_str("//iam.googleapis.com/projects/")) || !has(s, "/workloadIdentityPools/") || !has(s, "/providers/"))
-		return "//iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER is wanted";
+	if (!slice_starts(s, slice_str("//iam.googleapis.com/projects/")) || !has(s, "/workloadIdentityPools/") ||
+	    !has(s, "/providers/"))
+		return "//iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER"
+		       " is wanted";
 	return all_in(s, "/.-") ? NULL : "letters, digits, slashes, dots and dashes are wanted";
 }
 
@@ -145,14 +147,21 @@ static const char *doc_name_why(struct slice s)
 		: "letters, digits, dot, dash and underscore are wanted, the first a letter or digit";
 }
 
+static const char *credential_name_why(struct slice s)
+{
+	const char *why = doc_name_why(s);
+
+	return why ? why : term_credential_why(s);
+}
+
 /* clang-format off */
-#define DOC_ROWS(what) \
+#define DOC_ROWS(what, name_why) \
 	{ .path = "apiVersion", .type = OPT_WORD, .required = true, .words = SCHEMA_API_VERSIONS, .reloadable = true, \
 	  .help = "version of the format; the second is an alias" }, \
 	{ .path = "kind", .type = OPT_TEXT, .required = true, .min = 1, .max = 63, .reloadable = true, \
 	  .help = "kind of the document" }, \
 	{ .path = "metadata", .type = OPT_MAP, .required = true, .reloadable = true, .help = "name of the document" }, \
-	{ .path = "metadata.name", .type = OPT_TEXT, .required = true, .min = 1, .max = LIM_DOC_NAME, .why = doc_name_why, \
+	{ .path = "metadata.name", .type = OPT_TEXT, .required = true, .min = 1, .max = LIM_DOC_NAME, .why = name_why, \
 	  .reloadable = true, .help = "a document is its kind and name" }, \
 	{ .path = "spec", .type = OPT_MAP, .required = true, .reloadable = true, .help = what }
 
@@ -161,7 +170,7 @@ static const char *doc_name_why(struct slice s)
 	  .help = "life of what the cloud gives; its own limits for the role hold besides" }
 
 const struct option_row source_rows[SOURCE_ROWS] = {
-	DOC_ROWS("where credentials come from: exactly one of aws, awsRolesAnywhere, gcp, azure, jwt"),
+	DOC_ROWS("where credentials come from: exactly one of aws, awsRolesAnywhere, gcp, azure, jwt", doc_name_why),
 	{ .path = "spec.aws", .type = OPT_MAP, .reloadable = true, .help = "AWS STS AssumeRoleWithWebIdentity" },
 	{ .path = "spec.aws.roleArn", .type = OPT_TEXT, .required = true, .min = 20, .max = 2048, .why = role_why,
 	  .reloadable = true, .help = "the role" },
@@ -204,6 +213,8 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 	LIFETIME("spec.gcp.lifetime"),
 	{ .path = "spec.gcp.audience", .type = OPT_TEXT, .min = 1, .max = 256, .why = audience_why, .reloadable = true,
 	  .help = "aud of the JWT-SVID; https: and oidcProviderId when missing" },
+	{ .path = "spec.gcp.subject", .type = OPT_WORD, .fallback = "sub", .words = "sub|mapped", .reloadable = true,
+	  .help = "what the provider maps to google.subject: the whole sub, or something that fits 127 bytes" },
 	{ .path = "spec.gcp.idTokenAudience", .type = OPT_TEXT, .min = 1, .max = 2048, .why = audience_why, .reloadable = true,
 	  .help = "an id token for it too; needs serviceAccount" },
 	{ .path = "spec.gcp.stsEndpoint", .type = OPT_TEXT, .fallback = "https://sts.googleapis.com/v1/token", .min = 9, .max = 255,
@@ -235,7 +246,7 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 };
 
 const struct option_row credential_rows[CREDENTIAL_ROWS] = {
-	DOC_ROWS("credentials of one identity from one source"),
+	DOC_ROWS("credentials of one identity from one source", credential_name_why),
 	{ .path = "spec.workloadID", .type = OPT_TEXT, .min = 1, .max = LIM_SPIFFE_ID - 1, .why = workload_why, .reloadable = true,
 	  .help = "path of the SPIFFE ID, joined to the trust domain; this or spiffeID" },
 	{ .path = "spec.spiffeID", .type = OPT_TEXT, .min = 1, .max = LIM_SPIFFE_ID, .why = spiffe_id_why, .reloadable = true,

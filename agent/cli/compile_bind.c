@@ -172,8 +172,8 @@ static void judge_issuer(struct compiler *c, struct source *s)
 	why = *c->issuer ? issuer_why(s, c->issuer) : NULL;
 	if (!*c->issuer)
 		buf_printf(&text,
-			   "%s looks the keys up at the issuer of a token, and the agent has none: set spec.jwt.issuer in svid.yaml "
-			   "to the https:// URL under which the files of `svid oidc export` are published",
+			   "%s looks the keys up at the issuer of a token, and the agent has none: set spec.jwt.issuer in "
+			   "svid.yaml to the https:// URL under which the files of `svid oidc export` are published",
 			   cloud_kind_name(s->kind));
 	else if (why)
 		buf_printf(&text, "spec.jwt.issuer of the agent does not suit %s: %s", cloud_kind_name(s->kind), why);
@@ -195,7 +195,8 @@ static bool signs_es256(struct compiler *c, const struct cdoc *identity)
 }
 
 /* What the source's cloud would refuse of this identity, each day anew. */
-static void put_refusal(struct join *j, const struct cdoc *d, const struct source *s, const struct cdoc *identity, struct buf *out)
+static void put_refusal(struct join *j, const struct cdoc *d, const struct source *s, const struct cdoc *identity,
+			struct buf *out)
 {
 	size_t len = strlen(d->id);
 
@@ -293,7 +294,7 @@ static void judge_azure(struct join *j)
 			ids += strcmp(v[i - 1].d->id, v[i].d->id) != 0;
 		if (ids != AZURE_TRUSTS + 1)
 			continue;
-		buf_printf(&text, "more than %d identities use client %s, and Entra holds %d federated credentials for each: use another",
+		buf_printf(&text, "more than %d identities use client %s, and Entra holds %d federated credentials for each",
 			   AZURE_TRUSTS, v[i].client, AZURE_TRUSTS);
 		compiler_error(j->c, v[i].d->file, (struct mark){ v[i].d->line, 1 }, v[i].d->kind, v[i].d->name, true,
 			       text_of(j->c, &text));

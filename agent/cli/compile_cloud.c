@@ -146,7 +146,8 @@ void judge_source(struct ctx *x, const struct ynode *root, json_t *spec)
 	size_t n = keep_seen(x, spec);
 
 	if (n != 1)
-		ctx_error(x, root->mark, "spec: %s of aws, awsRolesAnywhere, gcp, azure and jwt is wanted", n ? "only one" : "one");
+		ctx_error(x, root->mark, "spec: %s of aws, awsRolesAnywhere, gcp, azure and jwt is wanted",
+			  n ? "only one" : "one");
 	if (json_object_get(spec, "aws"))
 		judge_aws(x, json_object_get(spec, "aws"));
 	if (json_object_get(spec, "awsRolesAnywhere"))
@@ -180,6 +181,6 @@ void judge_helpers(struct ctx *x, const json_t *spec)
 				 "spec.helpers: sh is a link nearly everywhere: name what it leads to, such as /bin/dash");
 		else if (is_interpreter(name))
 			ctx_warn(x, seen_at(x, "spec.helpers"),
-				 "spec.helpers: whatever the workload starts may have a shell or interpreter read its credential");
+				 "spec.helpers: whatever the workload starts can have a shell or interpreter read it");
 	}
 }

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "agent/base/buf.h"
 #include "agent/base/clock.h"
@@ -23,15 +24,16 @@
 #define CREDENTIAL_NAMED(name, spec) API "kind: WorkloadCredential\nmetadata: {name: " name "}\nspec:\n" spec "---\n"
 #define CREDENTIAL(spec) CREDENTIAL_NAMED("c", spec)
 #define IDENTITY_OF(path, more) \
-	API "kind: WorkloadIdentity\nmetadata: {name: i}\nspec:\n  workloadID: " path "\n  selectors: [{unix:uid: 1}]\n" more "---\n"
+	API "kind: WorkloadIdentity\nmetadata: {name: i}\nspec:\n  workloadID: " path \
+	"\n  selectors: [{unix:uid: 1}]\n" more "---\n"
 #define IDENTITY IDENTITY_OF("a/b", "")
 #define ROLE "arn:aws:iam::123456789012:role/r"
 #define AWS "  aws: {roleArn: '" ROLE "', region: eu-central-1}\n"
 #define ANCHOR(region) "arn:aws:rolesanywhere:" region ":123456789012:trust-anchor/1"
 #define PROFILE(region) "arn:aws:rolesanywhere:" region ":123456789012:profile/2"
-#define ANYWHERE(more) \
-	"  awsRolesAnywhere:\n    trustAnchorArn: " ANCHOR("eu-west-1") "\n    profileArn: " PROFILE("eu-west-1") \
-	"\n    roleArn: " ROLE "\n" more
+#define ANYWHERE_OF(anchor, profile) \
+	"  awsRolesAnywhere:\n    trustAnchorArn: " anchor "\n    profileArn: " profile "\n    roleArn: " ROLE "\n"
+#define ANYWHERE(more) ANYWHERE_OF(ANCHOR("eu-west-1"), PROFILE("eu-west-1")) more
 #define PROVIDER "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/o"
 #define GCP "  gcp:\n    oidcProviderId: " PROVIDER "\n"
 #define CLIENT "12345678-1234-1234-1234-123456789abc"
@@ -101,19 +103,22 @@ static const struct wrong {
 	{ SOURCE("  aws:\n    roleArn: " ROLE "\n    region: a\n    tags: [a]\n"), 8, 11, "a map of names and texts" },
 	{ SOURCE("  aws:\n    roleArn: " ROLE "\n    region: a\n    sourceIdentity: yes\n"), 8, 21, "one of true|false" },
 	{ SOURCE("  aws:\n    roleArn: " ROLE "\n    region: a\n    audience: 'a b'\n"), 8, 15, "printable ASCII" },
-	{ SOURCE("  awsRolesAnywhere:\n    trustAnchorArn: " ANCHOR("a") "\n    profileArn: " PROFILE("b") "\n    roleArn: " ROLE "\n"),
+	{ SOURCE(ANYWHERE_OF(ANCHOR("a"), PROFILE("b"))),
 	  7, 5, "trust anchor and profile are of different regions" },
-	{ SOURCE("  awsRolesAnywhere:\n    trustAnchorArn: " ROLE "\n    profileArn: " PROFILE("b") "\n    roleArn: " ROLE "\n"), 6,
+	{ SOURCE(ANYWHERE_OF(ROLE, PROFILE("b"))), 6,
 	  21, "the ARN of a trust anchor" },
-	{ SOURCE("  gcp: {oidcProviderId: '//iam.googleapis.com/projects/1'}\n"), 5, 25, "/workloadIdentityPools/POOL/providers/" },
+	{ SOURCE("  gcp: {oidcProviderId: '//iam.googleapis.com/projects/1'}\n"), 5, 25,
+	  "/workloadIdentityPools/POOL/providers/" },
 	{ SOURCE(GCP "    serviceAccount: nobody\n"), 7, 21, "the e-mail address of a service account" },
 	{ SOURCE(GCP "    scopes: []\n"), 7, 13, "an empty list" },
 	{ SOURCE(GCP "    idTokenAudience: x\n"), 7, 5, "serviceAccount is needed for it" },
 	{ SOURCE(GCP "    subject: half\n"), 7, 14, "one of sub|mapped" },
 	{ SOURCE(GCP "    stsEndpoint: http://sts\n"), 7, 18, "an https:// URL" },
 	{ SOURCE("  azure: {tenantID: t, clientID: short, scope: 'x/.default'}\n"), 5, 34, "36 to 36 bytes" },
-	{ SOURCE("  azure: {tenantID: t, clientID: '" CLIENT "', scope: 'https://vault.azure.net'}\n"), 5, 81, "/.default is wanted" },
-	{ SOURCE("  azure: {tenantID: t, clientID: '" CLIENT "', scope: 'a/.default b/.default'}\n"), 5, 81, "exactly one resource" },
+	{ SOURCE("  azure: {tenantID: t, clientID: '" CLIENT "', scope: 'https://vault.azure.net'}\n"), 5, 81,
+	  "/.default is wanted" },
+	{ SOURCE("  azure: {tenantID: t, clientID: '" CLIENT "', scope: 'a/.default b/.default'}\n"), 5, 81,
+	  "exactly one resource" },
 	{ SOURCE("  azure: {tenantID: 'a/b', clientID: '" CLIENT "', scope: 'x/.default'}\n"), 5, 21, "the id or a domain" },
 	{ SOURCE("  jwt: {audiences: []}\n"), 5, 20, "an empty list" },
 	{ SOURCE("  jwt: {audiences: [a], ttl: 5m}\n"), 5, 30, "1200 to 86400 seconds" },
@@ -175,7 +180,8 @@ static void a_source_becomes_its_normal_form(void **unused)
 	} rows[] = {
 		{ AWS, "aws", "endpoint", "https://sts.eu-central-1.amazonaws.com" },
 		{ AWS, "aws", "audience", "sts.amazonaws.com" },
-		{ "  aws: {roleArn: '" ROLE "', region: cn-north-1}\n", "aws", "endpoint", "https://sts.cn-north-1.amazonaws.com.cn" },
+		{ "  aws: {roleArn: '" ROLE "', region: cn-north-1}\n", "aws", "endpoint",
+		  "https://sts.cn-north-1.amazonaws.com.cn" },
 		{ "  aws: {roleArn: '" ROLE "', endpoint: 'https://minio:9000'}\n", "aws", "endpoint", "https://minio:9000" },
 		{ ANYWHERE(""), "awsRolesAnywhere", "endpoint", "https://rolesanywhere.eu-west-1.amazonaws.com" },
 		{ GCP, "gcp", "audience", "https:" PROVIDER },
@@ -243,7 +249,8 @@ static const struct together {
 	{ ISSUER, CREDENTIAL(USES) IDENTITY, 1, "there is no CredentialSource s", "WorkloadCredential" },
 	{ ISSUER, CREDENTIAL(USES) SOURCE(JWT), 1, "no WorkloadIdentity has its SPIFFE ID", "WorkloadCredential" },
 	{ ISSUER, CREDENTIAL(USES) SOURCE(JWT) IDENTITY_OF("a/c", ""), 1, "no WorkloadIdentity", "WorkloadCredential" },
-	{ ISSUER, CREDENTIAL(USES) SOURCE(JWT) IDENTITY CREDENTIAL(USES), 21, "name 'c' of c is already taken by c in a.yaml:1", NULL },
+	{ ISSUER, CREDENTIAL(USES) SOURCE(JWT) IDENTITY CREDENTIAL(USES), 21, "name 'c' of c is already taken by c in a.yaml:1",
+	  NULL },
 	{ ISSUER, CREDENTIAL(USES) SOURCE(JWT) SOURCE(AWS) IDENTITY, 14, "name 's' of s is already taken by s", NULL },
 	{ "", CREDENTIAL(USES) SOURCE(JWT) IDENTITY, 0, NULL, NULL },
 	{ "", CREDENTIAL(USES) SOURCE(ANYWHERE("")) IDENTITY, 0, NULL, NULL },
@@ -264,22 +271,27 @@ static const struct together {
 	{ ", jwt: {issuer: 'https://oidc.example.org/" LONG250 "'}", CREDENTIAL(USES) SOURCE(AWS) IDENTITY, 8, "longer than",
 	  "CredentialSource" },
 	{ ", jwt: {issuer: 'https://oidc.example.org/" LONG250 "'}", CREDENTIAL(USES) SOURCE(AZURE) IDENTITY, 0, NULL, NULL },
-	{ ISSUER, CREDENTIAL(USES) SOURCE(AZURE) IDENTITY_OF("a/b", "  svid: {jwt: {alg: ES256}}\n"), 1, "Entra takes RS256 alone",
+	{ ISSUER, CREDENTIAL(USES) SOURCE(AZURE) IDENTITY_OF("a/b", "  svid: {jwt: {alg: ES256}}\n"), 1,
+	  "Entra takes RS256 alone",
 	  "WorkloadCredential" },
 	{ ISSUER, CREDENTIAL(USES) SOURCE(AWS) IDENTITY_OF("a/b", "  svid: {jwt: {alg: ES256}}\n"), 0, NULL, NULL },
-	{ ISSUER, CREDENTIAL("  workloadID: " LONG100 "/0123\n  credentialSource: s\n") SOURCE(GCP) IDENTITY_OF(LONG100 "/0123", ""),
+	{ ISSUER, CREDENTIAL("  workloadID: " LONG100 "/0123\n  credentialSource: s\n") SOURCE(GCP) IDENTITY_OF(LONG100 "/0123",
+	  ""),
 	  0, NULL, NULL },
-	{ ISSUER, CREDENTIAL("  workloadID: " LONG100 "/01234\n  credentialSource: s\n") SOURCE(GCP) IDENTITY_OF(LONG100 "/01234", ""),
+	{ ISSUER,
+	  CREDENTIAL("  workloadID: " LONG100 "/01234\n  credentialSource: s\n") SOURCE(GCP) IDENTITY_OF(LONG100 "/01234", ""),
 	  1, "has 128 bytes, and google.subject holds 127", "WorkloadCredential" },
 	{ ISSUER, CREDENTIAL("  workloadID: " LONG100 "/01234\n  credentialSource: s\n") SOURCE(GCP "    subject: mapped\n")
 	  IDENTITY_OF(LONG100 "/01234", ""), 0, NULL, NULL },
 	{ ISSUER, CREDENTIAL("  workloadID: " LONG250 "\n  credentialSource: s\n") SOURCE(AWS) IDENTITY_OF(LONG250, ""), 1,
 	  "aws takes 255 as subject", "WorkloadCredential" },
-	{ ISSUER, CREDENTIAL("  workloadID: " LONG250 "\n  credentialSource: s\n") SOURCE(AZURE) IDENTITY_OF(LONG250, ""), 0, NULL,
+	{ ISSUER, CREDENTIAL("  workloadID: " LONG250 "\n  credentialSource: s\n") SOURCE(AZURE) IDENTITY_OF(LONG250, ""), 0,
+	  NULL,
 	  NULL },
 	{ ISSUER, CREDENTIAL("  workloadID: " LONG250 "/" LONG250 "/" LONG100 "\n  credentialSource: s\n") SOURCE(AZURE)
 	  IDENTITY_OF(LONG250 "/" LONG250 "/" LONG100, ""), 1, "azure takes 600 as subject", "WorkloadCredential" },
-	{ ISSUER, CREDENTIAL("  spiffeID: spiffe://example.org/a/b\n  credentialSource: s\n") SOURCE(JWT) IDENTITY, 0, NULL, NULL },
+	{ ISSUER, CREDENTIAL("  spiffeID: spiffe://example.org/a/b\n  credentialSource: s\n") SOURCE(JWT) IDENTITY, 0, NULL,
+	  NULL },
 };
 
 static void documents_are_judged_together(void **unused)
@@ -357,7 +369,8 @@ static void put_pairs(struct buf *text, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
 		buf_printf(text,
-			   API "kind: WorkloadIdentity\nmetadata: {name: i%u}\nspec: {workloadID: w/%u, selectors: [{unix:uid: 1}]}\n"
+			   API "kind: WorkloadIdentity\nmetadata: {name: i%u}\n"
+			       "spec: {workloadID: w/%u, selectors: [{unix:uid: 1}]}\n"
 			       "---\n" API "kind: WorkloadCredential\nmetadata: {name: c%u}\n"
 			       "spec: {workloadID: w/%u, credentialSource: s}\n---\n",
 			   i, i, i, i);
@@ -380,6 +393,15 @@ static void entra_holds_twenty_trusts_of_one_client(void **unused)
 	}
 }
 
+/* Of this process alone: others use the machine too. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 /* Two thousand of each are joined in about the time that two hundred take, ten times over; each with each would be 100. */
 static uint64_t time_of(unsigned int n)
 {
@@ -395,9 +417,9 @@ static uint64_t time_of(unsigned int n)
 	compiler_bytes(&c, file, slice_str(AGENT_WITH(ISSUER)), AGENT_MUST);
 	file = compiler_file(&c, "a.yaml");
 	compiler_bytes(&c, file, buf_slice(&text), AGENT_NO);
-	begin = clock_boot_ns();
+	begin = cpu_ns();
 	compiler_finish(&c);
-	begin = clock_boot_ns() - begin;
+	begin = cpu_ns() - begin;
 	assert_int_equal(c.n_errors, 0);
 	return begin;
 }
@@ -407,14 +429,14 @@ static void thousands_find_each_other(void **unused)
 	uint64_t few = UINT64_MAX, many = UINT64_MAX;
 
 	(void)unused;
-	for (int i = 0; i < 5; i++) { /* the best of five: others use this machine too */
+	for (int i = 0; i < 5; i++) { /* the best of five: caches are shared */
 		uint64_t a = time_of(200), b = time_of(2000);
 
 		few = a < few ? a : few;
 		many = b < many ? b : many;
 	}
 	print_message("200: %llu us, 2000: %llu us\n", (unsigned long long)few / 1000, (unsigned long long)many / 1000);
-	assert_true(many < 40 * few);
+	assert_true(many < 50 * few);
 }
 
 static void more_than_the_limit_are_refused(void **unused)

@@ -4,6 +4,7 @@
 
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
+#include "federation/oidc.h"
 
 static int keep(char **at, struct slice s)
 {

@@ -212,6 +212,7 @@ void cloud_docs_done(struct cloud_docs *d)
 	mem_free(d->own);
 	mem_free(d->numbered);
 	mem_free(d->helpers);
+	mem_free(d->audiences);
 	*d = (struct cloud_docs){ 0 };
 }
 
@@ -272,19 +273,26 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int list_helpers(struct cloud_docs *d)
+static int list_texts(struct cloud_docs *d)
 {
-	size_t n = 0;
+	size_t helpers = 0, audiences = 0;
 
-	for (size_t i = 0; i < d->n; i++)
-		n += d->v[i]->n_helpers;
-	d->helpers = mem_calloc(n + 1, sizeof(*d->helpers));
-	if (!d->helpers)
+	for (size_t i = 0; i < d->n; i++) {
+		helpers += d->v[i]->n_helpers;
+		audiences += d->v[i]->n_audiences;
+	}
+	d->helpers = mem_calloc(helpers + 1, sizeof(*d->helpers));
+	d->audiences = mem_calloc(audiences + 1, sizeof(*d->audiences));
+	if (!d->helpers || !d->audiences)
 		return -ENOMEM;
-	for (size_t i = 0; i < d->n; i++)
+	for (size_t i = 0; i < d->n; i++) {
 		for (size_t k = 0; k < d->v[i]->n_helpers; k++)
 			d->helpers[d->n_helpers++] = d->v[i]->helpers[k];
+		for (size_t k = 0; k < d->v[i]->n_audiences; k++)
+			d->audiences[d->n_audiences++] = d->v[i]->audiences[k];
+	}
 	qsort(d->helpers, d->n_helpers, sizeof(*d->helpers), by_text);
+	qsort(d->audiences, d->n_audiences, sizeof(*d->audiences), by_text);
 	return 0;
 }
 
@@ -298,7 +306,7 @@ static int make_orders(struct cloud_docs *d)
 		d->own[i] = d->numbered[i] = d->v[i];
 	qsort(d->own, d->n, sizeof(*d->own), by_identity);
 	qsort(d->numbered, d->n, sizeof(*d->numbered), by_binding);
-	return list_helpers(d);
+	return list_texts(d);
 }
 
 int cloud_docs_join(struct cloud_docs *d, const struct policy *p)
@@ -389,11 +397,18 @@ bool cloud_docs_has_helper(const struct cloud_docs *d, struct slice path)
 	return (slice_starts(path, slice_str("/bin/")) || slice_starts(path, slice_str("/sbin/"))) && is_listed(d, path);
 }
 
+static int find_text(const void *key, const void *item)
+{
+	const struct slice *want = key;
+	struct slice have = slice_str(*(const char *const *)item);
+	size_t len = want->len < have.len ? want->len : have.len;
+	int order = len ? memcmp(want->p, have.p, len) : 0;
+
+	return order ? order : want->len < have.len ? -1 : want->len > have.len;
+}
+
+/* A workload asks for many at a time: it must not be slow for all where there are many credentials. */
 bool cloud_docs_has_audience(const struct cloud_docs *d, struct slice audience)
 {
-	for (size_t i = 0; i < d->n; i++)
-		for (size_t k = 0; k < d->v[i]->n_audiences; k++)
-			if (slice_eq_str(audience, d->v[i]->audiences[k]))
-				return true;
-	return false;
+	return d->n_audiences && bsearch(&audience, d->audiences, d->n_audiences, sizeof(*d->audiences), find_text);
 }

@@ -36,6 +36,8 @@ struct cloud_docs {
 	size_t n;
 	const char **helpers; /* those of all, sorted, some twice; borrowed */
 	size_t n_helpers;
+	const char **audiences; /* likewise */
+	size_t n_audiences;
 };
 
 /**

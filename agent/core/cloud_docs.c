@@ -15,6 +15,7 @@
 #include "agent/base/spiffe_id.h"
 #include "agent/core/json.h"
 #include "agent/core/policy_build.h"
+#include "agent/ipc/terms.h"
 
 #define FILE_TTL_S 3600 /* of a JWT-SVID in a file, for the SDK to exchange by itself */
 #define HELPERS_MAX 16
@@ -59,18 +60,18 @@ int cloud_source_check(const char *json)
 	return err ? err : kind_of(form, &kind);
 }
 
-int cloud_doc_source_name(const char *json, char **ret_name)
+int cloud_doc_source_name(const char *name, const char *json, char **ret_source)
 {
 	AUTO(form) json_t *form = NULL;
-	AUTO_FREE char *name = NULL;
-	int err = form_load(slice_str(json), &form);
+	AUTO_FREE char *source = NULL;
+	int err = term_credential_why(slice_str(name)) ? -ERR_FORMAT : form_load(slice_str(json), &form);
 
 	if (!err)
-		err = form_str(form, "credentialSource", LIM_DOC_NAME, &name);
-	if (!err && !name)
+		err = form_str(form, "credentialSource", LIM_DOC_NAME, &source);
+	if (!err && !source)
 		err = -ERR_FORMAT;
 	if (!err)
-		*ret_name = take(&name);
+		*ret_source = take(&source);
 	return err;
 }
 
@@ -273,16 +274,17 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What of all is asked for often, by everybody. */
 static int list_texts(struct cloud_docs *d)
 {
-	size_t helpers = 0, audiences = 0;
+	size_t n_helpers = 0, n_audiences = 0;
 
 	for (size_t i = 0; i < d->n; i++) {
-		helpers += d->v[i]->n_helpers;
-		audiences += d->v[i]->n_audiences;
+		n_helpers += d->v[i]->n_helpers;
+		n_audiences += d->v[i]->n_audiences;
 	}
-	d->helpers = mem_calloc(helpers + 1, sizeof(*d->helpers));
-	d->audiences = mem_calloc(audiences + 1, sizeof(*d->audiences));
+	d->helpers = mem_calloc(n_helpers + 1, sizeof(*d->helpers));
+	d->audiences = mem_calloc(n_audiences + 1, sizeof(*d->audiences));
 	if (!d->helpers || !d->audiences)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->n; i++) {
@@ -370,45 +372,35 @@ bool cloud_doc_has_helper(const struct cloud_doc *d, struct slice path)
 	return false;
 }
 
-static int find_path(const void *key, const void *one)
+static int find_slice(const void *key, const void *one)
 {
-	const struct slice *path = key;
-	const char *helper = *(const char *const *)one;
-	size_t len = strlen(helper);
-	int order = memcmp(path->p, helper, len < path->len ? len : path->len);
+	const struct slice *s = key;
+	const char *text = *(const char *const *)one;
+	size_t len = strlen(text);
+	int order = memcmp(s->p, text, len < s->len ? len : s->len);
 
-	return order ? order : path->len < len ? -1 : path->len > len;
+	return order ? order : s->len < len ? -1 : s->len > len;
 }
 
-static bool is_listed(const struct cloud_docs *d, struct slice path)
+static bool is_in(struct slice s, const char *const *texts, size_t n)
 {
-	return d->n_helpers && path.len && bsearch(&path, d->helpers, d->n_helpers, sizeof(*d->helpers), find_path);
+	return n && s.len && bsearch(&s, texts, n, sizeof(*texts), find_slice);
 }
 
 bool cloud_docs_has_helper(const struct cloud_docs *d, struct slice path)
 {
 	struct slice usr = slice_str("/usr");
 
-	if (is_listed(d, path))
+	if (is_in(path, d->helpers, d->n_helpers))
 		return true;
 	if (!slice_starts(path, usr))
 		return false;
 	path = slice_of(path.p + usr.len, path.len - usr.len);
-	return (slice_starts(path, slice_str("/bin/")) || slice_starts(path, slice_str("/sbin/"))) && is_listed(d, path);
+	return (slice_starts(path, slice_str("/bin/")) || slice_starts(path, slice_str("/sbin/"))) &&
+	       is_in(path, d->helpers, d->n_helpers);
 }
 
-static int find_text(const void *key, const void *item)
-{
-	const struct slice *want = key;
-	struct slice have = slice_str(*(const char *const *)item);
-	size_t len = want->len < have.len ? want->len : have.len;
-	int order = len ? memcmp(want->p, have.p, len) : 0;
-
-	return order ? order : want->len < have.len ? -1 : want->len > have.len;
-}
-
-/* A workload asks for many at a time: it must not be slow for all where there are many credentials. */
 bool cloud_docs_has_audience(const struct cloud_docs *d, struct slice audience)
 {
-	return d->n_audiences && bsearch(&audience, d->audiences, d->n_audiences, sizeof(*d->audiences), find_text);
+	return is_in(audience, d->audiences, d->n_audiences);
 }

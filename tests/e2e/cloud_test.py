@@ -29,6 +29,7 @@ class Clouds(Tree):
     def __init__(self, name, service, kinds=("aws", "gcp", "azure", "jwt"), **more):
         super().__init__(name, **more)
         self.service, self.clouds = service, [k for k in kinds if k != "jwt"]
+        self.agent.settings(more="  jwt:\n    issuer: https://oidc.e2e.test\n")
         for kind in kinds:
             self.agent.source(f"{kind}-source", service.source(kind))
             self.agent.credential(f"alice-{kind}", "alice", f"{kind}-source")

@@ -218,7 +218,7 @@ def everything_of(t, *paths):
 
 def get(port, path):
     """(status, body) of the OIDC listener."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40 * SLOW)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -34,8 +34,8 @@ struct cloud_docs {
 	const struct cloud_doc **own; /* the same, sorted by identity */
 	const struct cloud_doc **numbered; /* the same, sorted by binding */
 	size_t n;
-	const char **helpers; /* those of all, sorted, some twice; borrowed */
-	size_t n_helpers;
+	const char **helpers, **audiences; /* those of all, sorted, some twice; borrowed */
+	size_t n_helpers, n_audiences;
 };
 
 /**
@@ -49,8 +49,11 @@ MUST int cloud_doc_new(const char *name, const char *json, const char *source, c
 /** cloud_doc_free() - NULL is fine. */
 void cloud_doc_free(struct cloud_doc *d);
 
-/** cloud_doc_source_name() - the CredentialSource that @json names, a copy. Errors: -ERR_FORMAT, -ENOMEM. */
-MUST int cloud_doc_source_name(const char *json, char **ret_name);
+/**
+ * cloud_doc_source_name() - the CredentialSource that @json, of the WorkloadCredential @name, is about; a copy.
+ * Errors: -ERR_FORMAT (also when nobody may be called @name), -ENOMEM.
+ */
+MUST int cloud_doc_source_name(const char *name, const char *json, char **ret_source);
 
 /** cloud_source_check() - whether @json is a CredentialSource's normal form. Errors: -ERR_FORMAT, -ENOMEM. */
 MUST int cloud_source_check(const char *json);

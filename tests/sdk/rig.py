@@ -76,8 +76,11 @@ class Clouds:
             kind(self.authority, self.top, f"{net}.{first + i}") for i, kind in enumerate((Issuer, Aws, Gcp, Azure), 1))
 
     def close(self):
-        for site in (self.issuer, self.aws, self.gcp, self.azure):
+        sites = (self.issuer, self.aws, self.gcp, self.azure)
+        for site in sites:
             site.close()
+        mishaps = [m for site in sites for m in site.mishaps]
+        assert not mishaps, "\n".join(mishaps)
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.top, ignore_errors=True)
 

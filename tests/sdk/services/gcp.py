@@ -173,7 +173,7 @@ class Gcp(Site):
         body = request.json()
         if what == "generateIdToken":
             return self._id_token(email, body)
-        scopes, life = body.get("scope"), re.fullmatch(r"(\d+)s", body.get("lifetime", "3600s"))
+        scopes, life = body.get("scope"), re.fullmatch(r"(\d+)s", str(body.get("lifetime", "3600s")))
         if not isinstance(scopes, list) or not scopes or not life:
             raise api_error("INVALID_ARGUMENT", "scope or lifetime is missing, or none")
         if not 0 < int(life[1]) <= longest:

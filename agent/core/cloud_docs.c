@@ -210,25 +210,45 @@ void cloud_docs_done(struct cloud_docs *d)
 		cloud_doc_free(d->v[i]);
 	mem_free(d->v);
 	mem_free(d->own);
+	mem_free(d->numbered);
+	mem_free(d->helpers);
 	*d = (struct cloud_docs){ 0 };
 }
 
-/* Without an identity nobody could read it: it is told to nobody. */
-static void leave_out_strays(struct cloud_docs *d, const struct policy *p)
+static int by_spiffe_id(const void *a, const void *b)
 {
-	size_t n = 0;
+	return strcmp((*(const struct identity *const *)a)->spiffe_id, (*(const struct identity *const *)b)->spiffe_id);
+}
 
+static int find_spiffe_id(const void *key, const void *one)
+{
+	return strcmp(key, (*(const struct identity *const *)one)->spiffe_id);
+}
+
+/* Without an identity nobody could read it: it is told to nobody. */
+static int leave_out_strays(struct cloud_docs *d, const struct policy *p)
+{
+	AUTO_FREE const struct identity **ids = NULL;
+	size_t n = 0, stale, n_ids = d->n ? policy_count(p, &stale) : 0;
+
+	ids = mem_calloc(n_ids + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_ids; i++)
+		ids[i] = policy_at(p, i);
+	qsort(ids, n_ids, sizeof(*ids), by_spiffe_id);
 	for (size_t i = 0; i < d->n; i++) {
-		const struct identity *id = policy_by_spiffe_id(p, slice_str(d->v[i]->spiffe_id));
+		const struct identity **id = bsearch(d->v[i]->spiffe_id, ids, n_ids, sizeof(*ids), find_spiffe_id);
 
 		if (id) {
-			d->v[i]->identity = id->number;
+			d->v[i]->identity = (*id)->number;
 			d->v[n++] = d->v[i];
 		} else {
 			cloud_doc_free(d->v[i]);
 		}
 	}
 	d->n = n;
+	return 0;
 }
 
 static int by_identity(const void *a, const void *b)
@@ -240,16 +260,55 @@ static int by_identity(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int cloud_docs_join(struct cloud_docs *d, const struct policy *p)
+static int by_binding(const void *a, const void *b)
 {
-	leave_out_strays(d, p);
-	d->own = mem_calloc(d->n, sizeof(*d->own));
-	if (!d->own)
+	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
+
+	return x->binding < y->binding ? -1 : x->binding > y->binding;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int list_helpers(struct cloud_docs *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += d->v[i]->n_helpers;
+	d->helpers = mem_calloc(n + 1, sizeof(*d->helpers));
+	if (!d->helpers)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->n; i++)
-		d->own[i] = d->v[i];
-	if (d->n)
-		qsort(d->own, d->n, sizeof(*d->own), by_identity);
+		for (size_t k = 0; k < d->v[i]->n_helpers; k++)
+			d->helpers[d->n_helpers++] = d->v[i]->helpers[k];
+	qsort(d->helpers, d->n_helpers, sizeof(*d->helpers), by_text);
+	return 0;
+}
+
+static int make_orders(struct cloud_docs *d)
+{
+	d->own = mem_calloc(d->n + 1, sizeof(*d->own));
+	d->numbered = mem_calloc(d->n + 1, sizeof(*d->numbered));
+	if (!d->own || !d->numbered)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n; i++)
+		d->own[i] = d->numbered[i] = d->v[i];
+	qsort(d->own, d->n, sizeof(*d->own), by_identity);
+	qsort(d->numbered, d->n, sizeof(*d->numbered), by_binding);
+	return list_helpers(d);
+}
+
+int cloud_docs_join(struct cloud_docs *d, const struct policy *p)
+{
+	int err = leave_out_strays(d, p);
+
+	if (!err)
+		err = make_orders(d);
+	if (err)
+		return err;
 	for (size_t i = 0, first = 0; i < d->n; i++) {
 		struct identity *id = (struct identity *)policy_by_number(p, d->own[i]->identity);
 
@@ -277,10 +336,57 @@ const struct cloud_doc *cloud_docs_find(const struct cloud_docs *d, const struct
 
 const struct cloud_doc *cloud_docs_at(const struct cloud_docs *d, uint32_t binding)
 {
-	for (size_t i = 0; i < d->n; i++)
-		if (d->v[i]->binding == binding)
-			return d->v[i];
-	return NULL;
+	const struct cloud_doc key = { .binding = binding }, *like = &key;
+	const struct cloud_doc **one = d->n ? bsearch(&like, d->numbered, d->n, sizeof(*d->numbered), by_binding) : NULL;
+
+	return one ? *one : NULL;
+}
+
+static bool is_helper(const char *helper, struct slice path)
+{
+	struct slice usr = slice_str("/usr"), bin = slice_str("/bin/"), sbin = slice_str("/sbin/");
+	struct slice name = slice_str(helper);
+
+	if (slice_eq(name, path))
+		return true;
+	if (!slice_starts(name, bin) && !slice_starts(name, sbin))
+		return false;
+	return slice_starts(path, usr) && slice_eq(name, slice_of(path.p + usr.len, path.len - usr.len));
+}
+
+bool cloud_doc_has_helper(const struct cloud_doc *d, struct slice path)
+{
+	for (size_t i = 0; i < d->n_helpers; i++)
+		if (is_helper(d->helpers[i], path))
+			return true;
+	return false;
+}
+
+static int find_path(const void *key, const void *one)
+{
+	const struct slice *path = key;
+	const char *helper = *(const char *const *)one;
+	size_t len = strlen(helper);
+	int order = memcmp(path->p, helper, len < path->len ? len : path->len);
+
+	return order ? order : path->len < len ? -1 : path->len > len;
+}
+
+static bool is_listed(const struct cloud_docs *d, struct slice path)
+{
+	return d->n_helpers && path.len && bsearch(&path, d->helpers, d->n_helpers, sizeof(*d->helpers), find_path);
+}
+
+bool cloud_docs_has_helper(const struct cloud_docs *d, struct slice path)
+{
+	struct slice usr = slice_str("/usr");
+
+	if (is_listed(d, path))
+		return true;
+	if (!slice_starts(path, usr))
+		return false;
+	path = slice_of(path.p + usr.len, path.len - usr.len);
+	return (slice_starts(path, slice_str("/bin/")) || slice_starts(path, slice_str("/sbin/"))) && is_listed(d, path);
 }
 
 bool cloud_docs_has_audience(const struct cloud_docs *d, struct slice audience)

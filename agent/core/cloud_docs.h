@@ -32,7 +32,10 @@ struct cloud_doc {
 struct cloud_docs {
 	struct cloud_doc **v;	      /* sorted by name */
 	const struct cloud_doc **own; /* the same, sorted by identity */
+	const struct cloud_doc **numbered; /* the same, sorted by binding */
 	size_t n;
+	const char **helpers; /* those of all, sorted, some twice; borrowed */
+	size_t n_helpers;
 };
 
 /**
@@ -66,6 +69,15 @@ const struct cloud_doc *cloud_docs_find(const struct cloud_docs *d, const struct
 
 /** cloud_docs_at() - the binding with this number; NULL when there is none. */
 const struct cloud_doc *cloud_docs_at(const struct cloud_docs *d, uint32_t binding);
+
+/**
+ * cloud_doc_has_helper() - whether the executable @path, as svidd sees it, may read for the process that started it. "/bin/cat"
+ * is "/usr/bin/cat" too: in most systems /bin is a link to that, and it is the latter name that the kernel tells.
+ */
+bool cloud_doc_has_helper(const struct cloud_doc *d, struct slice path);
+
+/** cloud_docs_has_helper() - the same of any of them: what is in no document is not looked at further. */
+bool cloud_docs_has_helper(const struct cloud_docs *d, struct slice path);
 
 /** cloud_docs_has_audience() - whether a binding's token has this audience: nobody else is given it by default. */
 bool cloud_docs_has_audience(const struct cloud_docs *d, struct slice audience);

@@ -6,6 +6,8 @@
 
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
+#include "agent/core/tree_fuse.h"
+#include "agent/core/tree_kmod.h"
 #include "agent/core/tree_parts.h"
 
 static struct list *bucket_of(struct tree *t, uint64_t id)

@@ -20,6 +20,7 @@
 #include "agent/base/slice.h"
 #include "agent/core/ask.h"
 #include "agent/core/provider.h"
+#include "agent/core/tree_helper.h"
 
 #define TREE_ROOT 1	   /* id of the directory of all; also FUSE's */
 #define TREE_NAME_MAX 253  /* bytes of a name; SVID_TREE_NAME_MAX */
@@ -78,6 +79,7 @@ enum tree_read_state {
 	TREE_READ_IDLE,
 	TREE_READ_WAITING, /* for a hold, the first names, or room */
 	TREE_READ_DECIDING,
+	TREE_READ_HELPER, /* it is being decided who started it */
 	TREE_READ_CONTENT,
 };
 
@@ -109,6 +111,7 @@ struct tree_read {
 	bool in_userns;
 	bool everybody; /* a file without secrets: nobody was identified for it; also after done() */
 	unsigned int rounds;
+	struct tree_helper helper;
 	struct tree_node *asked; /* what was read, NULL while it is not known */
 	struct tree_node *file;	 /* under <uuid>/, also when self/ was read; NULL before it is decided */
 	uint32_t identity;
@@ -189,15 +192,5 @@ void tree_get_stats(const struct tree *t, struct tree_stats *ret_stats);
 
 /** tree_backend_name() - "sysfs", "fuse"; "none" without one. */
 const char *tree_backend_name(const struct tree *t);
-
-/** tree_kmod_start() - be the backend, through the module's tree file @fd. Errors: -errno, -ENOMEM. */
-MUST int tree_kmod_start(struct tree *t, int fd);
-
-/**
- * tree_fuse_start() - be the backend, through @fd: /dev/fuse, mounted.
- * @state: memfd as old as the mount (FD_KIND_FUSE_STATE); -1: what the svid-core before had not answered is lost.
- * Both are its own from now on. Errors: -errno, -ENOMEM, -ERR_FORMAT (what is in @state is not ours).
- */
-MUST int tree_fuse_start(struct tree *t, int fd, int state);
 
 #endif

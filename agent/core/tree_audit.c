@@ -10,6 +10,7 @@
 #include "agent/core/core.h"
 
 #define GIVEN 1024 /* pairs of process and file that are remembered */
+#define HELPED_PATH 512 /* bytes */
 #define REPEAT_NS (LIM_AUDIT_REPEAT_MS * NS_PER_MS)
 
 struct tree_given {
@@ -19,6 +20,7 @@ struct tree_given {
 	uint32_t identity;
 	uint32_t times;	  /* since, without a record */
 	uint64_t since;   /* CLOCK_BOOTTIME ns of the last record */
+	uint32_t helps;	  /* process that it was read for; 0: for itself */
 };
 
 static void on_flush(struct loop_timer *t);
@@ -76,6 +78,8 @@ static int write_counted(struct tree_audit *a, struct tree_given *g, uint64_t no
 	json_str(&j, "spiffe_id", spiffe_id_of(a->core, g->identity));
 	json_u64(&j, "pid", g->key.tgid);
 	json_u64(&j, "exec_id", g->exec_id);
+	if (g->helps)
+		json_u64(&j, "for_pid", g->helps);
 	json_u64(&j, "times", g->times);
 	json_u64(&j, "seconds", (now - g->since + NS_PER_S / 2) / NS_PER_S);
 	g->times = 0;
@@ -123,6 +127,32 @@ static bool is_same(const struct tree_given *g, const struct tree_read *r)
 	       g->node == r->node && g->identity == r->identity;
 }
 
+static void put_starter(struct json *j, const char *key, const struct tree_starter *s)
+{
+	const struct decision *d = s->asker.decision;
+
+	json_open(j, key, '{');
+	json_u64(j, "pid", s->key.tgid);
+	json_u64(j, "exec_id", s->exec_id);
+	if (d && !d->path_err)
+		json_bytes(j, "path", slice_of(d->path.data, d->path.len < HELPED_PATH ? d->path.len : HELPED_PATH));
+	if (d && d->waived)
+		json_str(j, "not_enforced", "not-traced");
+	json_close(j, '}');
+}
+
+/* The process whose identity it is, when the reader is its helper: what the reader's own members do not tell. */
+static void put_helped(struct json *j, const struct tree_helper *h)
+{
+	if (h->why)
+		json_str(j, "helper_why", h->why);
+	if (!h->used)
+		return;
+	put_starter(j, "for", &h->up[h->n - 1]);
+	if (h->n > 1)
+		put_starter(j, "through", &h->up[0]);
+}
+
 static int write_read(struct core *c, const struct tree_read *r, int why)
 {
 	const struct decision *d = r->asker.decision;
@@ -135,6 +165,7 @@ static int write_read(struct core *c, const struct tree_read *r, int why)
 	put_file(&j, c, r->node);
 	if (!why)
 		json_str(&j, "spiffe_id", spiffe_id_of(c, r->identity));
+	put_helped(&j, &r->helper);
 	if (d) {
 		buf_put_u8(&b, ',');
 		buf_put_slice(&b, buf_slice(&d->audit));
@@ -164,7 +195,7 @@ int tree_audit_given(struct tree_audit *a, const struct tree_read *r)
 		err = write_read(a->core, r, 0);
 	if (!err)
 		*g = (struct tree_given){ .key = r->key, .exec_id = r->exec_id, .node = r->node, .identity = r->identity,
-					  .since = now };
+					  .since = now, .helps = r->helper.used ? r->helper.up[r->helper.n - 1].key.tgid : 0 };
 	return err;
 }
 

@@ -79,6 +79,11 @@ static bool is_public(uint32_t what)
 	return file == CLOUD_FILE_AWS_CONFIG || file == CLOUD_FILE_GCP_CREDENTIALS_JSON || file == CLOUD_FILE_ENV;
 }
 
+uint32_t tree_cloud_binding(const struct tree_node *file)
+{
+	return file->what / WHAT_FILES;
+}
+
 static void on_done(struct cloud_wait *w, int err, int fd, uint32_t len)
 {
 	struct cloud_content *s = container_of(w, struct cloud_content, wait);

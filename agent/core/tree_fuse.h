@@ -139,4 +139,11 @@ void fuse_forget(struct fuse_tree *f);
 /** fuse_refuse_slot() - answer @s without libfuse, which has nothing of it any more; it is given back. */
 void fuse_refuse_slot(struct fuse_tree *f, struct kept_slot *s, int err);
 
+/**
+ * tree_fuse_start() - be the backend, through @fd: /dev/fuse, mounted.
+ * @state: memfd as old as the mount (FD_KIND_FUSE_STATE); -1: what the svid-core before had not answered is lost.
+ * Both are its own from now on. Errors: -errno, -ENOMEM, -ERR_FORMAT (what is in @state is not ours).
+ */
+MUST int tree_fuse_start(struct tree *t, int fd, int state);
+
 #endif

@@ -17,4 +17,7 @@ struct tree_kmod_calls {
 /** tree_kmod_start_with() - as tree_kmod_start(), with other calls. Errors: -errno, -ENOMEM. */
 MUST int tree_kmod_start_with(struct tree *t, int fd, const struct tree_kmod_calls *calls);
 
+/** tree_kmod_start() - be the backend, through the module's tree file @fd. Errors: -errno, -ENOMEM. */
+MUST int tree_kmod_start(struct tree *t, int fd);
+
 #endif

@@ -79,6 +79,12 @@ void tree_reads_done(struct tree *t);
 /** tree_reads_end() - @n is about to be dropped: whoever reads it hears that it is not there. */
 void tree_reads_end(struct tree *t, const struct tree_node *n);
 
+/** tree_pid_of() - the number of a process in our pid namespace: line @field of /proc/TID/status; @or when there is none. */
+pid_t tree_pid_of(pid_t tid, const char *field, pid_t or);
+
+/** tree_cloud_binding() - the binding that a file of tree_cloud is of. */
+uint32_t tree_cloud_binding(const struct tree_node *file);
+
 /** tree_reads_go_on() - names are complete, or a hold is over. */
 void tree_reads_go_on(struct tree *t);
 

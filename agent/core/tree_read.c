@@ -45,6 +45,7 @@ static void leave_round(struct tree_read *r)
 	if (r->state == TREE_READ_CONTENT && r->file)
 		r->file->source->cancel(r->tree, r);
 	decision_leave(&r->asker);
+	tree_helper_leave(r);
 	point_to(&r->file, NULL);
 	list_del(&r->in_wait);
 	if (r->in_userns)
@@ -136,27 +137,32 @@ static void refuse(struct tree_read *r, int err)
 	finish(r, err, -1, 0);
 }
 
-/* The number of its process in our pid namespace. The record has the initial one's, mostly the same. */
-static pid_t find_tgid(const struct tree_read *r, const struct svid_conn *record)
+pid_t tree_pid_of(pid_t tid, const char *field, pid_t or)
 {
 	char path[64], text[256];
 	const char *line;
 	ssize_t n;
 	int fd;
 
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return or;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	line = strstr(text, field); /* a name cannot hold a newline there */
+	return line ? (pid_t)strtoul(line + strlen(field), NULL, 10) : or;
+}
+
+/* The number of its process in our pid namespace. The record has the initial one's, mostly the same. */
+static pid_t find_tgid(const struct tree_read *r, const struct svid_conn *record)
+{
 	if (r->tgid)
 		return r->tgid;
 	if (record->tid == (uint32_t)r->tid)
 		return (pid_t)record->image.key.tgid;
-	snprintf(path, sizeof(path), "/proc/%d/status", r->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return r->tid;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = 0;
-	line = strstr(text, "\nTgid:\t"); /* a name cannot hold a newline there */
-	return line ? (pid_t)strtoul(line + 7, NULL, 10) : r->tid;
+	return tree_pid_of(r->tid, "\nTgid:\t", r->tid);
 }
 
 /* A user with a thousand users of his own is one person. */
@@ -263,6 +269,23 @@ static void get_content(struct tree_read *r, struct tree_node *file)
 	file->source->get(r->tree, r);
 }
 
+/* What is not its own may be read by a helper; @err: what it hears if it is none. */
+static void ask_for_helper(struct tree_read *r, int err)
+{
+	int not_asked = tree_helper_ask(r);
+
+	if (!not_asked)
+		return; /* and @r may be gone */
+	if (not_asked == -ERR_EVIDENCE)
+		wait_more(r);
+	else if (not_asked != -EACCES)
+		wait_for_room(r);
+	else if (err == -EACCES)
+		refuse(r, err);
+	else
+		finish(r, err, -1, 0);
+}
+
 static void on_decided(struct asker *a)
 {
 	struct tree_read *r = container_of(a, struct tree_read, asker);
@@ -282,17 +305,39 @@ static void on_decided(struct asker *a)
 		wait_for_room(r);
 	else if (!n && !is_unchanged(r))
 		again(r); /* what was asked of /proc was another's */
-	else if (err == -EACCES)
-		refuse(r, err);
 	else if (err)
-		finish(r, err, -1, 0);
+		ask_for_helper(r, err);
+	else
+		get_content(r, file);
+}
+
+/* A helper gets what the process that started it would get, of that credential and now. */
+void tree_helper_decided(struct tree_read *r, const struct decision *d)
+{
+	const struct identity *docs[LIM_SET_IDENTITIES];
+	size_t n = decision_docs(d, docs);
+	struct tree_node *file = NULL;
+	int err = choose(r, docs, n, &file);
+
+	r->generation = docs_generation(r->tree->core->docs);
+	if (hold_err(r->tree->core))
+		wait_more(r);
+	else if (!n && decision_transient(d))
+		wait_for_room(r);
+	else if (!n && tree_helper_changed(r))
+		again(r);
+	else if (err)
+		ask_for_helper(r, -EACCES);
+	else if (!tree_helper_may(r, file))
+		refuse(r, -EACCES);
 	else
 		get_content(r, file);
 }
 
 static bool still_holds(const struct tree_read *r)
 {
-	return docs_generation(r->tree->core->docs) == r->generation && is_unchanged(r);
+	return docs_generation(r->tree->core->docs) == r->generation && is_unchanged(r) &&
+	       !(r->helper.used && tree_helper_changed(r));
 }
 
 void tree_content(struct tree_read *r, int err, int fd, uint32_t len)

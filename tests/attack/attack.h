@@ -60,6 +60,7 @@ extern const struct command flood_commands[];
 extern const struct command supervise_commands[];
 extern const struct command sharing_commands[];
 extern const struct command tree_commands[];
+extern const struct command helper_commands[];
 
 /** die() - "error: WHAT: errno text" on stdout, exit 3: the attack could not be made, which is not an outcome. */
 void die(const char *what) __attribute__((noreturn));

@@ -19,6 +19,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 import digest_scenarios as d  # noqa: E402
+import helper_scenarios as h  # noqa: E402
 import process_scenarios as p  # noqa: E402
 import scenarios as s  # noqa: E402
 import table  # noqa: E402
@@ -337,6 +338,31 @@ def cases():
                "the same front")
 
 
+def helper_cases():
+    """helpers[] of a WorkloadCredential. Socket mode knows nothing of forks, so nobody is a helper there."""
+    unknown = "/proc does not tell who forked whom, so there are no helpers"
+    reads = {"socket": "refused", "else": "served"}
+    yield Case("A13", "the credential's helper, honest: by fork, vfork, a thread, cat, cat by a shell",
+               ([form(h.honest_helper, v) for v in ("", "vfork", "thread", "cat", "shell", "exec-shell")], []), reads, "no files")
+    yield Case("A13", "the helper started by evil; evil execs trusted, then the helper reads",
+               ([form(h.by_evil, v) for v in ("", "late")], []), {}, "no files", unknown)
+    yield Case("A13", "the helper after trusted exited, or became evil",
+               ([form(h.helper, v) for v in ("orphan", "replaced")], []), {}, "no files", unknown)
+    yield Case("A13", "the helper forks once more; a shell that is no helper in between",
+               ([form(h.helper, "again"), h.shell_between], []), {}, "no files", unknown)
+    yield Case("A13", "the helper forked by evil, which trusted started, as its brother (CLONE_PARENT)",
+               ([form(h.helper, "clone-parent")], []), {}, "no files", unknown)
+    yield Case("A13", "a file of the helper's name elsewhere, or mounted over it",
+               ([h.namesake, h.mounted_over], []), {}, "no files", unknown)
+    yield Case("A13", "the helper with LD_PRELOAD, in a user namespace", ([form(h.helper, v) for v in ("preload", "userns")], []),
+               {}, "no files", unknown)
+    yield Case("A13", "the helper traced at its exec, let go", ([form(h.helper, "traced")], []), {}, "no files", unknown)
+    yield Case("A13", "the helper reads svid/, another's, what it is no helper of",
+               ([form(h.other_file, f) for f in h.NOT_ITS], []), {}, "no files", unknown)
+    yield Case("A13", "evil that trusted starts execs the helper in place: as a shell does",
+               ([form(h.helper, "within")], []), {"socket": "safe", "else": "stolen"}, "no files", unknown)
+
+
 def tree_cases():
     """Files of the credential tree. Each read asks who reads, and socket mode asks /proc: what lies to /proc steals."""
     asked = "the reader is asked for at each read, and /proc says evil"
@@ -368,6 +394,7 @@ def tree_cases():
                          ("evil over trusted by its own overlayfs", p.a10_overlay)):
         yield Case("A13", f"file read by evil: {text}", ([t.over_tree(attack)], []), {}, "no files")
     yield Case("A13", "file read by trusted with LD_PRELOAD", ([t.over_tree(s.a12_library, "LD_PRELOAD")], []), {}, "no files")
+    yield from helper_cases()
     yield Case("A14", "flood: reads in the credential tree", ([t.a14_reads], []), {"socket": "bounded", "else": "bounded"},
                "no files", "readers are counted in every mode")
     yield Case("A23", "reader waits: its identity is withdrawn", ([form(t.a23, "revoked")], []), back, "no files")

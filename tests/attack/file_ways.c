@@ -189,6 +189,22 @@ static void name_in(struct answer *a, struct slice der)
 		snprintf(a->spiffe_id, sizeof(a->spiffe_id), "%.*s", at[-1], (const char *)at);
 }
 
+/* A JWT-SVID: its sub. */
+static void name_in_token(struct answer *a, const char *bytes, size_t len)
+{
+	const char *from = memchr(bytes, '.', len);
+	const char *to = from ? memchr(from + 1, '.', len - (from + 1 - bytes)) : NULL;
+	AUTO(buf) struct buf claims = BUF_INIT(TREE_FILE_MAX);
+	const char *sub, *end;
+
+	if (!to || base64_get(&claims, slice_of(from + 1, to - from - 1), BASE64_URL))
+		return;
+	sub = strstr(buf_cstr(&claims), "\"sub\":\"");
+	end = sub ? strchr(sub + 7, '"') : NULL;
+	if (end)
+		snprintf(a->spiffe_id, sizeof(a->spiffe_id), "%.*s", (int)(end - sub - 7), sub + 7);
+}
+
 void tree_whose(const char *bytes, size_t len, struct answer *a)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
@@ -204,6 +220,8 @@ void tree_whose(const char *bytes, size_t len, struct answer *a)
 			buf_put(&text, p, 1);
 	if (text.len && base64_get(&der, buf_slice(&text), BASE64_PLAIN) == 0)
 		name_in(a, buf_slice(&der));
+	else if (!from)
+		name_in_token(a, bytes, len);
 }
 
 void tree_take(int fd, const char *how, struct answer *a)

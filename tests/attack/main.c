@@ -16,7 +16,7 @@ static const struct command *const families[] = {
 	ucred_commands,	     io_uring_commands,	 rights_flood_commands,
 	borrowed_commands,   fuse_commands,	 rewrite_commands,
 	flood_commands,	     supervise_commands, sharing_commands,
-	tree_commands,
+	tree_commands,	     helper_commands,
 };
 
 static const struct command *find(const char *name)

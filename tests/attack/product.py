@@ -13,7 +13,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("SVID_BIN", os.path.join(ROOT, "build/bin"))
 SLOW = float(os.environ.get("SLOW", "1"))  # an emulated machine: deadlines of the test, not of the product
-PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker", "svid")
+PROGRAMS = ("svidd", "svid-core", "svid-keys", "svid-attest", "svid-front", "svid-cloud", "svid-undertaker", "svid")
 UID = 1000
 HASHED_UID, OTHER_HASHED_UID = 1001, 1002  # who is hashed: no document of digests is for anybody else
 TRUST_DOMAIN = "attack.test"
@@ -28,6 +28,17 @@ spec:
   selectors:
     - {selectors}
 {more}"""
+
+CREDENTIAL = """apiVersion: svid/v1alpha1
+kind: CredentialSource
+metadata: {{name: {name}}}
+spec: {{jwt: {{audiences: [{name}.test]}}}}
+---
+apiVersion: svid/v1alpha1
+kind: WorkloadCredential
+metadata: {{name: {name}}}
+spec: {{workloadID: {workload}, credentialSource: {name}, helpers: [{helpers}]}}
+"""
 
 AGENT = """apiVersion: svid/v1alpha1
 kind: Agent
@@ -185,7 +196,7 @@ class Product:
         for name in PROGRAMS:
             if not os.path.exists(os.path.join(self.sbin, name)):
                 shutil.copy(os.path.join(BIN, name), self.sbin)
-        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped", "raised"):
+        for name in ("trusted", "evil", "args", "strict", "revoked", "named", "grouped", "raised", "helper"):
             if not os.path.exists(self.path(name)):
                 shutil.copy(os.path.join(BIN, "svid-attack"), self.path(name))
                 os.chmod(self.path(name), 0o755)
@@ -195,8 +206,14 @@ class Product:
                 with open(self.path(name), "ab") as f:
                     f.write(tail)
 
+    def credential(self, name, workload, helpers):
+        """A token of that workload: <uuid>/jwt/NAME."""
+        self._put(name, CREDENTIAL.format(name=name, workload=workload, helpers=helpers))
+
     def document(self, name, selectors, more=""):
-        text = DOCUMENT.format(name=name, selectors=selectors, more=more)
+        self._put(name, DOCUMENT.format(name=name, selectors=selectors, more=more))
+
+    def _put(self, name, text):
         path = os.path.join(self.policy, name + ".yaml")
         with open(path + ".new", "w", encoding="ascii") as f:
             f.write(text)
@@ -217,6 +234,10 @@ class Product:
         named, grouped = self.path("named"), self.path("grouped")
         self.document("named", f"{{'unix:path': {named}, 'unix:user': daemon}}")
         self.document("grouped", f"{{'unix:path': {grouped}, 'kernel:cgroup': 'glob:/**'}}")
+        if self.tree:
+            self.credential("helped", "trusted", f"/bin/cat, {self.path('helper')}")
+            self.credential("other", "trusted", "/bin/true")
+            self.credential("shelled", "trusted", f"/bin/cat, {os.path.realpath('/bin/sh')}")
         self.document("strict", f"unix:path: {self.path('strict')}", "  require:\n    - not-traced\n")
 
     def start(self, served=True):

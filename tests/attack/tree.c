@@ -172,7 +172,7 @@ static int a13_exec(const struct options *o)
 	return 3;
 }
 
-/* Trusted has cat read for it: evil= is the program, variant=shell: by a shell that forks once more. */
+/* Trusted has cat read for it; variant=shell: by a shell that forks once more, exec-shell: by one that becomes cat. */
 static int a13_helper(const struct options *o)
 {
 	static char bytes[TREE_FILE_MAX];
@@ -182,14 +182,14 @@ static int a13_helper(const struct options *o)
 	ssize_t n;
 	pid_t pid;
 
-	snprintf(command, sizeof(command), "/bin/cat %s; true", o->file);
+	snprintf(command, sizeof(command), "/bin/cat %s%s", o->file, is_variant(o, "shell") ? "; true" : "");
 	if (pipe2(p, O_CLOEXEC))
 		die("pipe");
 	pid = fork();
 	if (pid == 0) {
 		dup2(p[1], 1);
 		dup2(open("/dev/null", O_WRONLY), 2);
-		if (is_variant(o, "shell"))
+		if (*o->variant)
 			execl("/bin/sh", "sh", "-c", command, NULL);
 		execl("/bin/cat", "cat", o->file, NULL);
 		_exit(3);
@@ -340,7 +340,7 @@ const struct command tree_commands[] = {
 	{"a13", "trusted loses a descriptor of the tree; variant=inherited|passed|stolen how=WAY", a13},
 	{"a13-thief", "(second half of a13)", a13_thief},
 	{"a13-exec", "trusted reads half of file= and execs evil; variant=thread", a13_exec},
-	{"a13-helper", "trusted has cat read file=; variant=shell", a13_helper},
+	{"a13-helper", "trusted has cat read file=; variant=shell|exec-shell", a13_helper},
 	{"a13-late", "a thread reads, its process execs trusted meanwhile", a13_late},
 	{"a13-map", "maps file= and looks at it later", a13_map},
 	{"tree-flood", "workers= processes read file= for ever (A14)", tree_flood},

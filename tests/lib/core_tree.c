@@ -15,6 +15,9 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/base/uuid.h"
+#include "agent/core/policy_build.h"
+#include "agent/core/tree_fuse.h"
+#include "agent/core/tree_kmod.h"
 #include "tests/lib/core_tree.h"
 
 struct rig rig;
@@ -29,6 +32,12 @@ const struct policy *docs_policy(const struct docs *d)
 {
 	(void)d;
 	return policy;
+}
+
+const struct cloud_docs *docs_clouds(const struct docs *d)
+{
+	(void)d;
+	return &rig.clouds;
 }
 
 uint64_t docs_generation(const struct docs *d)
@@ -67,6 +76,11 @@ static void image_of(uint32_t tgid, struct svid_image *ret)
 	ret->exec_id = r->exec_id;
 	ret->change = r->change;
 	ret->flags = r->flags;
+	if (!r->parent)
+		return;
+	ret->n_ancestors = 1;
+	ret->ancestors[0].key = (struct svid_key){ .tgid = r->parent, .start = 1000 + r->parent };
+	ret->ancestors[0].exec_id = r->parent_exec;
 }
 
 int provider_reader(struct provider *p, uint32_t tid, struct svid_conn *ret)
@@ -78,6 +92,8 @@ int provider_reader(struct provider *p, uint32_t tid, struct svid_conn *ret)
 		return r->err;
 	memset(ret, 0, sizeof(*ret));
 	ret->tid = tid;
+	ret->flags = SVID_CONN_VALID | SVID_CONN_SEES_TRACE;
+	ret->creds.flags = SVID_CRED_USERNS_INIT | SVID_CRED_MNTNS_INIT;
 	ret->creds.userns_level = !!r->userns_owner;
 	ret->creds.userns_owner = r->userns_owner;
 	image_of(tid, &ret->image);
@@ -105,7 +121,7 @@ int decide(struct core *c, struct asker *a, const struct svid_conn *record, pid_
 	if (d->record.image.exec_id != record->image.exec_id)
 		d->recorded = 0; /* another program, another decision */
 	d->record = *record;
-	d->audit = (struct buf)BUF_INIT(64);
+	d->audit = d->path = (struct buf)BUF_INIT(64);
 	a->decision = d;
 	list_init(&a->in_decision);
 	if (rig.decide_later)
@@ -137,6 +153,14 @@ size_t decision_docs(const struct decision *d, const struct identity **ret_docs)
 	return n;
 }
 
+struct facts decision_facts(const struct decision *d)
+{
+	const char *path = rig.readers[d->record.image.key.tgid].path;
+
+	return (struct facts){ .conn = &d->record, .tier = rig.core.plan.tier, .path_err = path ? 0 : -ENOENT,
+			       .path = slice_str(path ? path : "") };
+}
+
 int decision_transient(const struct decision *d)
 {
 	(void)d;
@@ -149,8 +173,18 @@ static void names(const struct identity *doc, void (*add)(void *arg, const char 
 {
 	add(arg, "svid/cert.pem", 0);
 	add(arg, "svid/key.pem", 1);
+	(void)doc;
+}
+
+static void cloud_names(const struct identity *doc, void (*add)(void *arg, const char *path, uint32_t what), void *arg)
+{
 	if (strncmp(doc->name, "cloud", 5) == 0)
-		add(arg, "s3/aws/credentials", 7);
+		add(arg, "s3/aws/credentials", doc->number);
+}
+
+uint32_t tree_cloud_binding(const struct tree_node *file)
+{
+	return file->what;
 }
 
 static void get(struct tree *t, struct tree_read *r)
@@ -171,7 +205,8 @@ static void cancel(struct tree *t, struct tree_read *r)
 }
 
 static const struct tree_source source = { .name = "rig", .names = names, .get = get, .cancel = cancel };
-const struct tree_source *const tree_sources[] = { &source, NULL };
+const struct tree_source tree_cloud = { .name = "cloud", .names = cloud_names, .get = get, .cancel = cancel };
+const struct tree_source *const tree_sources[] = { &source, &tree_cloud, NULL };
 
 void rig_content(void)
 {
@@ -271,6 +306,7 @@ int rig_teardown(void **state)
 {
 	(void)state;
 	tree_free(rig.core.tree);
+	cloud_docs_done(&rig.clouds);
 	policy_free(policy);
 	loop_timer_stop(&rig.core.nobodies.flush);
 	mem_free(rig.core.nobodies.logs);
@@ -313,6 +349,25 @@ void rig_documents(const char *const *docs)
 	mem_free(ids);
 	rig.generation++;
 	tree_outdated(rig.core.tree);
+}
+
+void rig_credential(const char *identity, const char *helper, const char *other)
+{
+	struct build_why why = { .text = "" };
+	const char *jwt = "{\"jwt\":{\"audiences\":[\"x\"]}}";
+	char json[512];
+
+	snprintf(json, sizeof(json), "{\"workloadID\":\"%s\",\"credentialSource\":\"s3\",\"helpers\":[\"%s\",\"%s\"]}", identity,
+		 helper, other ? other : helper);
+	cloud_docs_done(&rig.clouds);
+	rig.clouds.v = mem_calloc(1, sizeof(*rig.clouds.v));
+	assert_non_null(rig.clouds.v);
+	assert_int_equal(cloud_doc_new("s3", json, "s3", jwt, "example.org", &why, &rig.clouds.v[0]), 0);
+	rig.clouds.n = 1;
+	assert_int_equal(cloud_docs_join(&rig.clouds, policy), 0);
+	if (rig.clouds.n)
+		rig.clouds.v[0]->binding = rig.clouds.v[0]->identity;
+	rig.generation++;
 }
 
 unsigned int rig_turns(void)

@@ -18,6 +18,9 @@ struct rig_reader {
 	uint64_t exec_id, change;
 	uint32_t flags, userns_owner;
 	uint32_t holds[4]; /* numbers of identities, the default first; 0 ends */
+	const char *path;  /* NULL: not known */
+	uint32_t parent;   /* process that forked it; 0: not recorded */
+	uint64_t parent_exec; /* what that was then */
 };
 
 /* One read and its end. */
@@ -32,6 +35,7 @@ struct rig {
 	struct core core;
 	struct rig_reader readers[RIG_READERS];
 	uint64_t generation;
+	struct cloud_docs clouds;
 	int hold;	     /* hold_err() */
 	int held_audit;	     /* what hold_set(HOLD_AUDIT) was told last */
 	bool decide_later;   /* decisions wait for rig_decide() */
@@ -62,6 +66,9 @@ void rig_backend(void);
 
 /** rig_documents() - identities 1 .. of these names are in force; a name "-" leaves its number out. NULL ends. */
 void rig_documents(const char *const *names);
+
+/** rig_credential() - a WorkloadCredential of that identity, with at most two helpers; its file is s3/aws/credentials. */
+void rig_credential(const char *identity, const char *helper, const char *other);
 
 /** rig_turns() - let the loop work until nothing is left of the pass; returns how many turns it took. */
 unsigned int rig_turns(void);

@@ -58,22 +58,30 @@ from services.pki import Authority  # noqa: E402  pylint: disable=wrong-import-p
 REGION = "eu-central-1"
 
 
+def which(name):
+    """A tool of the machine that the programs under test may run, or None."""
+    return shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+
+
 class Clouds:
     """A CA, an issuer's site, and the three clouds."""
     count = 0
 
     def __init__(self):
-        Clouds.count += 1
         self.top = tempfile.mkdtemp(prefix="sdk-", dir="/tmp")
         os.chmod(self.top, 0o755)
         self.authority = Authority()
         self.ca_path = os.path.join(self.top, "ca.pem")
         with open(self.ca_path, "w", encoding="ascii") as f:
             f.write(self.authority.pem())
-        net = f"127.{100 + os.getpid() // 250 % 100}.{1 + os.getpid() % 250}"
-        first = Clouds.count % 50 * 5
-        self.issuer, self.aws, self.gcp, self.azure = (
-            kind(self.authority, self.top, f"{net}.{first + i}") for i, kind in enumerate((Issuer, Aws, Gcp, Azure), 1))
+        self.issuer, self.aws, self.gcp, self.azure = (kind(self.authority, self.top, self.free_address())
+                                                       for kind in (Issuer, Aws, Gcp, Azure))
+
+    @classmethod
+    def free_address(cls):
+        """A loopback address that nobody else has: of this process, and each once."""
+        cls.count += 1
+        return f"127.{100 + os.getpid() // 250 % 100}.{1 + os.getpid() % 250}.{1 + cls.count % 254}"
 
     def close(self):
         sites = (self.issuer, self.aws, self.gcp, self.azure)

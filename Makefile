@@ -65,8 +65,8 @@ svid-undertaker_OBJS = $(call objs,agent/undertaker) $(BASE) $(SANDBOX)
 svid-undertaker_LIBS = -lseccomp
 svid-undertaker_LINK = $(svid-front_LINK)
 svid-cloud_OBJS  = $(call objs,federation) $(call objs,agent/oidc) $(BASE) $(DB) $(SANDBOX)
-svid-cloud_LIBS  = -lcurl -lexpat -lcrypto -lsqlite3 -ljansson -lseccomp
-svid_OBJS        = $(call objs,agent/cli) $(PB) $(BASE) $(SANDBOX)
+svid-cloud_LIBS  = -lcurl -lssl -lexpat -lcrypto -lsqlite3 -ljansson -lseccomp
+svid_OBJS        = $(call objs,agent/cli) $(call objs,agent/oidc) $(PB) $(BASE) $(SANDBOX)
 svid_LIBS        = -lyaml -ljansson -lnghttp2 -lprotobuf-c -lcrypto -lseccomp
 BINS             = $(PROGRAMS:%=$(O)/bin/%)
 

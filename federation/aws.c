@@ -101,7 +101,8 @@ static int refused(const struct http_response *r, struct outcome *o)
 
 static bool is_whole(const struct credential *c, struct slice expiration, int64_t *ret_expires)
 {
-	return c->key_id.len && c->secret_key.len && c->session_token.len && !time_parse(expiration, ret_expires);
+	return c->key_id.len && c->key_id.len <= AWS_KEY_ID_MAX && c->secret_key.len && c->session_token.len &&
+	       !time_parse(expiration, ret_expires);
 }
 
 static int granted(struct exchange *x, const struct http_response *r, struct outcome *o)
@@ -125,6 +126,7 @@ static int granted(struct exchange *x, const struct http_response *r, struct out
 		outcome_nonsense(o, r, "not an answer of AWS STS");
 		return 0;
 	}
+	x->got.expires_at = local_time(x, r, x->got.expires_at);
 	outcome_put(&o->principal, buf_slice(&arn));
 	if (id.len)
 		outcome_put(&o->request_id, buf_slice(&id));

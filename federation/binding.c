@@ -11,8 +11,8 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
-#include "agent/base/secret.h"
 #include "federation/cloud.h"
+#include "federation/leaf.h"
 
 #define BACKOFF_FIRST_S 1
 #define SLOW_FIRST_S 30	   /* propagation of a change in a cloud takes minutes */
@@ -21,8 +21,8 @@
 #define TOKEN_LEFT_S 600   /* of one in a file: SDKs keep the file's content for 10 minutes */
 #define TOKEN_AGAIN_NS NS_PER_S
 #define LIFE_MIN_S 30
-#define FNV_START 14695981039346656037ull
-#define FNV_PRIME 1099511628211ull
+#define CLOCK_SLACK_S 60
+#define RETRY_MAX_S 4000   /* the longest that a cloud can make us wait, with its jitter */
 
 static void answer(struct binding *b, uint32_t order, enum cloud_file what);
 
@@ -72,6 +72,17 @@ static void no_file(struct binding *b, uint32_t order, int err)
 	cloud_told(b->cloud, chan_put(b->cloud->core, CR_NOFILE, 0, .order = order, .err = err));
 }
 
+static void refuse_waits(struct binding *b, int err)
+{
+	struct file_wait *w, *tmp;
+
+	list_for_each_safe(w, tmp, &b->waits, node) {
+		no_file(b, w->order, err);
+		list_del(&w->node);
+		mem_free(w);
+	}
+}
+
 static void answer_waits(struct binding *b, enum file_needs needs, int err)
 {
 	struct file_wait *w, *tmp;
@@ -96,10 +107,6 @@ static void on_timer(struct loop_timer *t)
 {
 	struct binding *b = container_of(t, struct binding, timer);
 
-	if (b->opening) { /* the svid-keys that was asked is gone */
-		binding_cached(b, -ERR_DEADLINE, NULL, 0, 0);
-		return;
-	}
 	if (!b->fetch && list_empty(&b->in_queue))
 		list_add_tail(&b->cloud->queue, &b->in_queue);
 	bindings_go(b->cloud);
@@ -155,7 +162,7 @@ void bindings_go(struct cloud *c)
 
 void binding_refresh(struct binding *b)
 {
-	if (!b->opening)
+	if (b->job != JOB_OPEN)
 		exchange_in(b, 0);
 }
 
@@ -182,15 +189,16 @@ static void failed(struct binding *b, const struct outcome *o)
 
 	b->failures++;
 	b->state = states[o->verdict];
-	buf_put_slice(&text, buf_slice(&o->code));
+	buf_put_slice(&text, slice_cut(buf_slice(&o->code), 128));
 	if (o->code.len && o->message.len)
 		buf_put_str(&text, ": ");
-	buf_put_slice(&text, slice_of(o->message.data, o->message.len < 1024 - text.len ? o->message.len : 1024 - text.len));
+	buf_put_slice(&text, slice_cut(buf_slice(&o->message), text.max - 1 - text.len));
 	set_text(&b->error, buf_cstr(&text));
 	set_text(&b->next_step, o->next_step);
 	log_warn(EV_CLOUD, KV("credential", V_S(b->credential)), KV("spiffe_id", V_S(b->spiffe_id)),
 		 KV("state", V_S(cloud_state_name(b->state))), KV("error", V_B(buf_slice(&text))));
 	exchange_in_s(b, next_try(b, o));
+	cache_store_failure(b);
 	answer_waits(b, FILE_CREDENTIAL, -ERR_NOT_READY);
 }
 
@@ -207,12 +215,13 @@ static void credential_take(struct credential *to, struct credential *from)
 	to->expires_at = from->expires_at;
 }
 
-static void credential_done(struct credential *c)
+void credential_done(struct credential *c)
 {
-	struct credential none = { .expires_at = 0 };
+	struct buf *parts[] = { &c->key_id, &c->secret_key, &c->session_token, &c->access_token, &c->id_token };
 
-	credential_take(c, &none);
-	buf_done(&c->key_id);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		buf_done(parts[i]);
+	c->expires_at = 0;
 }
 
 static void succeeded(struct binding *b, struct exchange *x)
@@ -235,10 +244,9 @@ void binding_exchanged(struct binding *b, struct exchange *x, const struct outco
 	struct msg_CR_EXCHANGE m = { .binding = b->number, .err = o->verdict == VERDICT_DONE ? 0 : -ERR_NOT_READY };
 
 	fetch_put_record(f, &m);
-	m.code = buf_slice(&o->code);
+	m.code = slice_cut(buf_slice(&o->code), 128);
 	m.principal = buf_slice(&o->principal);
-	m.request_id = slice_of(o->request_id.data, o->request_id.len < 256 ? o->request_id.len : 256);
-	m.code.len = m.code.len < 128 ? m.code.len : 128;
+	m.request_id = slice_cut(buf_slice(&o->request_id), 256);
 	m.session = slice_str(x->session);
 	if (o->verdict == VERDICT_DONE) {
 		m.key_id = buf_slice(&x->got.key_id);
@@ -255,29 +263,52 @@ void binding_exchanged(struct binding *b, struct exchange *x, const struct outco
 	else
 		failed(b, o);
 	tell_state(b);
-	bindings_go(b->cloud);
+}
+
+void binding_failed_before(struct binding *b, enum cloud_state state, unsigned int failures, const char *error,
+			   const char *next_step)
+{
+	b->state = state;
+	b->failures = failures;
+	set_text(&b->error, error);
+	set_text(&b->next_step, next_step);
+}
+
+/*
+ * Seconds until the next exchange as it was planned before a restart; 0 when it is due, or when the plan makes no sense any more
+ * because the clock was set.
+ */
+static int64_t left_of_plan(const struct binding *b, int64_t refresh_at)
+{
+	int64_t now = clock_wall_s(), left = refresh_at - now;
+	int64_t most = b->failures ? RETRY_MAX_S : b->got.expires_at - b->last_success;
+
+	if (!b->failures && (!binding_is_valid(b) || b->last_success > now + CLOCK_SLACK_S))
+		return 0;
+	return left > 0 && left <= most ? left : 0;
 }
 
 void binding_cached(struct binding *b, int err, struct credential *got, int64_t refresh_at, int64_t last_success)
 {
-	int64_t now = clock_wall_s();
 	uint64_t spread_ms = b->cloud->n_bindings * SPREAD_PER_BINDING_MS;
+	int64_t left;
 
-	b->opening = 0;
-	if (!err) {
+	if (!err && got->expires_at > clock_wall_s()) {
 		credential_take(&b->got, got);
 		b->last_success = last_success;
-		b->state = CLOUD_READY;
-		b->refresh_at = refresh_at;
+		b->state = b->failures ? b->state : CLOUD_READY;
 	}
-	if (!err && binding_is_valid(b) && refresh_at > now)
-		exchange_in(b, (uint64_t)(refresh_at - now) * NS_PER_S);
+	left = left_of_plan(b, b->failures ? b->refresh_at : refresh_at);
+	if (left)
+		exchange_in_s(b, left);
 	else if (!list_empty(&b->waits))
 		exchange_in(b, 0); /* somebody waits already */
 	else
 		exchange_in(b, clock_random(spread_ms < SPREAD_MAX_MS ? spread_ms : SPREAD_MAX_MS) * NS_PER_MS);
 	if (binding_is_valid(b))
 		answer_waits(b, FILE_CREDENTIAL, 0);
+	else if (left)
+		answer_waits(b, FILE_CREDENTIAL, -ERR_NOT_READY);
 	tell_state(b);
 }
 
@@ -285,13 +316,8 @@ void binding_cached(struct binding *b, int err, struct credential *got, int64_t 
 
 static void send_file(struct binding *b, uint32_t order, struct slice content)
 {
-	AUTO(secret) struct secret *copy = content.len ? secret_new(content.len) : NULL;
-	int fd = -1, err = copy ? 0 : -ENOMEM;
+	int fd, err = file_seal(content, &fd);
 
-	if (!err) {
-		memcpy(secret_bytes(copy), content.p, content.len);
-		err = file_seal(slice_of(secret_bytes(copy), content.len), &fd);
-	}
 	if (err) {
 		no_file(b, order, err);
 		return;
@@ -313,9 +339,18 @@ static void answer(struct binding *b, uint32_t order, enum cloud_file what)
 		send_file(b, order, buf_slice(&content));
 }
 
+/* One that was issued later than now is from before the clock was set: clouds will not take it. */
 static bool has_token(const struct binding *b)
 {
-	return b->token.text.len && b->token.not_after - TOKEN_LEFT_S > clock_wall_s();
+	int64_t now = clock_wall_s();
+
+	return b->token.text.len && b->token.not_after - TOKEN_LEFT_S > now && b->token.issued_at <= now + CLOCK_SLACK_S;
+}
+
+/* Neither svid-core nor svid-keys said a word: one of them was restarted in between. */
+static void on_token_late(struct loop_timer *t)
+{
+	binding_token(container_of(t, struct binding, token.deadline), -ERR_DEADLINE, NULL);
 }
 
 static void want_token(struct binding *b)
@@ -324,6 +359,8 @@ static void want_token(struct binding *b)
 	char session[EXCHANGE_SESSION + 1] = "";
 
 	if (b->token.order || clock_boot_ns() < b->token.retry_at)
+		return;
+	if (loop_timer_in(c->loop, &b->token.deadline, LIM_JWT_WAIT_MS * NS_PER_MS))
 		return;
 	exchange_session(b->kind, slice_str(b->spiffe_id), slice_str(c->node), session);
 	b->token.order = cloud_order(c);
@@ -334,6 +371,7 @@ static void want_token(struct binding *b)
 void binding_token(struct binding *b, int err, const struct msg_CK_JWT *m)
 {
 	b->token.order = 0;
+	loop_timer_stop(&b->token.deadline);
 	if (!err) {
 		buf_reset(&b->token.text);
 		buf_put_slice(&b->token.text, m->token);
@@ -363,6 +401,11 @@ static int wait_for(struct binding *b, uint32_t order, enum cloud_file what)
 	return 0;
 }
 
+static bool is_exchanging(const struct binding *b)
+{
+	return b->fetch || b->job == JOB_OPEN || !list_empty(&b->in_queue);
+}
+
 /* A thousand readers of one credential wait for one exchange. After a refusal they hear so until the next try. */
 int binding_file(struct binding *b, uint32_t order, enum cloud_file what)
 {
@@ -374,13 +417,13 @@ int binding_file(struct binding *b, uint32_t order, enum cloud_file what)
 		return -ERR_FORMAT;
 	if (there)
 		answer(b, order, what);
-	else if (needs == FILE_CREDENTIAL && b->failures && !b->fetch && !b->opening && list_empty(&b->in_queue))
+	else if (needs == FILE_CREDENTIAL && b->failures && !is_exchanging(b))
 		no_file(b, order, -ERR_NOT_READY);
 	else if (wait_for(b, order, what))
 		no_file(b, order, -ENOMEM);
 	else if (needs == FILE_TOKEN)
 		want_token(b);
-	else if (!b->fetch && !b->opening && list_empty(&b->in_queue))
+	else if (!is_exchanging(b))
 		exchange_in(b, 0);
 	if (needs == FILE_TOKEN && !there && !b->token.order)
 		answer_waits(b, FILE_TOKEN, -ERR_NOT_READY);
@@ -389,26 +432,20 @@ int binding_file(struct binding *b, uint32_t order, enum cloud_file what)
 
 /* ---- its life ---- */
 
-static uint64_t hash_bytes(uint64_t h, struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ s.p[i]) * FNV_PRIME;
-	return (h ^ 0xff) * FNV_PRIME;
-}
-
 static void clear(struct binding *b)
 {
 	loop_timer_stop(&b->timer);
+	loop_timer_stop(&b->token.deadline);
 	list_del(&b->in_queue);
+	cache_leave(b);
 	fetch_cancel(b->fetch);
 	b->fetch = NULL;
 	credential_done(&b->got);
 	buf_done(&b->token.text);
-	b->token = (struct token){ .text = BUF_INIT_SECRET(LIM_JWT) };
+	b->token = (struct token){ .text = BUF_INIT_SECRET(LIM_JWT), .deadline.cb = on_token_late };
 	b->refresh_at = b->last_success = 0;
 	b->failures = 0;
 	b->state = CLOUD_WAITING;
-	b->seal_order = b->opening = 0;
 	set_text(&b->error, NULL);
 	set_text(&b->next_step, NULL);
 }
@@ -420,14 +457,11 @@ static void settings_free(struct binding *b)
 	mem_free(b->source);
 	mem_free(b->dir);
 	json_decref(b->source_json);
-	b->spiffe_id = b->credential = b->source = b->dir = NULL;
-	b->source_json = NULL;
 }
 
 void binding_free(struct binding *b)
 {
-	answer_waits(b, FILE_CREDENTIAL, -ERR_NOT_FOUND);
-	answer_waits(b, FILE_TOKEN, -ERR_NOT_FOUND);
+	refuse_waits(b, -ERR_NOT_FOUND);
 	clear(b);
 	settings_free(b);
 	list_del(&b->in_hash);
@@ -435,9 +469,24 @@ void binding_free(struct binding *b)
 	mem_free(b);
 }
 
+/* Of all that decides what the cloud gives; where it is shown and who may help are not among it. */
+static int read_digest(struct binding *b, const struct msg_CL_BIND *m)
+{
+	AUTO(buf) struct buf all = BUF_INIT(2 * LIM_CLOUD_SECRET);
+	int err;
+
+	buf_put_u32(&all, m->kind);
+	buf_put_blob(&all, m->spiffe_id);
+	buf_put_blob(&all, m->credential);
+	buf_put_blob(&all, m->source);
+	buf_put_blob(&all, m->source_json);
+	err = buf_ok(&all) ? buf_ok(&all) : leaf_hash(buf_slice(&all), b->digest);
+	memcpy(&b->generation, b->digest, sizeof(b->generation));
+	return err;
+}
+
 static int read_settings(struct binding *b, const struct msg_CL_BIND *m)
 {
-	settings_free(b);
 	b->kind = m->kind;
 	b->spiffe_id = slice_dup(m->spiffe_id);
 	b->credential = slice_dup(m->credential);
@@ -449,13 +498,25 @@ static int read_settings(struct binding *b, const struct msg_CL_BIND *m)
 	if (m->kind >= CLOUD_KIND_COUNT || !b->source_json)
 		return -ERR_FORMAT;
 	b->spec = json_object_get(b->source_json, cloud_kind_name(m->kind));
-	b->generation = hash_bytes(hash_bytes(FNV_START, m->source_json), m->spiffe_id);
-	return exchange_check(m->kind, b->spec);
+	return exchange_check(m->kind, b->spec) ? -ERR_FORMAT : read_digest(b, m);
+}
+
+static void settings_move(struct binding *to, struct binding *from)
+{
+	to->kind = from->kind;
+	to->spiffe_id = take(&from->spiffe_id);
+	to->credential = take(&from->credential);
+	to->source = take(&from->source);
+	to->dir = take(&from->dir);
+	to->source_json = take(&from->source_json);
+	to->spec = from->spec;
+	to->generation = from->generation;
+	memcpy(to->digest, from->digest, sizeof(to->digest));
 }
 
 static struct binding *binding_new(struct cloud *c, uint32_t number)
 {
-	struct binding *b = c->n_bindings < LIM_BINDINGS ? mem_new(struct binding) : NULL;
+	struct binding *b = mem_new(struct binding);
 
 	if (!b)
 		return NULL;
@@ -464,31 +525,42 @@ static struct binding *binding_new(struct cloud *c, uint32_t number)
 	b->timer.cb = on_timer;
 	list_init(&b->in_hash);
 	list_init(&b->in_queue);
+	list_init(&b->in_jobs);
 	list_init(&b->waits);
 	list_add_tail(&c->bindings[number % BINDING_BUCKETS], &b->in_hash);
 	c->n_bindings++;
 	return b;
 }
 
+/* What is under way borrows from the settings: they stay as they are, but for the place, or everything begins anew. */
+static void change(struct binding *b, struct binding *fresh)
+{
+	if (b->spiffe_id && !memcmp(b->digest, fresh->digest, sizeof(b->digest))) {
+		mem_free(b->dir);
+		b->dir = take(&fresh->dir);
+		return;
+	}
+	refuse_waits(b, -ERR_CHANGED);
+	clear(b);
+	if (b->spiffe_id)
+		cache_drop(b);
+	settings_free(b);
+	settings_move(b, fresh);
+	cache_load(b);
+	bindings_go(b->cloud);
+}
+
 int binding_put(struct cloud *c, const struct msg_CL_BIND *m)
 {
-	struct binding *b = binding_find(c, m->binding);
-	uint64_t before;
-	int err;
+	struct binding *b = binding_find(c, m->binding), fresh = { .number = m->binding };
+	int err = b || c->n_bindings < LIM_BINDINGS ? read_settings(&fresh, m) : -ERR_LIMIT;
 
-	if (!b)
+	if (!err && !b) {
 		b = binding_new(c, m->binding);
-	if (!b)
-		return c->n_bindings < LIM_BINDINGS ? -ENOMEM : -ERR_LIMIT;
-	before = b->generation;
-	err = read_settings(b, m);
-	if (err) {
-		binding_free(b);
-		return err;
+		err = b ? 0 : -ENOMEM;
 	}
-	if (b->generation == before)
-		return 0; /* only who may help changed, which is svid-core's */
-	clear(b);
-	cache_load(b);
-	return 0;
+	if (!err)
+		change(b, &fresh);
+	settings_free(&fresh);
+	return err;
 }

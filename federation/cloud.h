@@ -9,13 +9,12 @@
 #include "agent/base/list.h"
 #include "agent/base/log.h"
 #include "agent/base/loop.h"
-#include "agent/db/db.h"
 #include "agent/ipc/chan.h"
+#include "federation/cache.h"
 #include "federation/exchange.h"
 
 #define BINDING_BUCKETS 256
 
-struct cloud;
 struct fetch;
 struct http;
 struct oidc;
@@ -33,6 +32,12 @@ struct token {
 	int64_t issued_at, not_after; /* seconds since 1970 */
 	uint32_t order;	 /* being made; 0: no */
 	uint64_t retry_at; /* CLOCK_BOOTTIME ns: not asked for again before */
+	struct loop_timer deadline; /* of the order */
+};
+
+/* The times of a cached row that svid-keys opens: seconds since 1970. */
+struct opening {
+	int64_t not_before, expires_at, refresh_at;
 };
 
 /* One WorkloadCredential of one identity. */
@@ -45,7 +50,8 @@ struct binding {
 	char *spiffe_id, *credential, *source, *dir;
 	json_t *source_json; /* CredentialSource.spec */
 	const json_t *spec;  /* of the kind, in it */
-	uint64_t generation; /* hash of what was said: a cached row of another is not taken */
+	uint8_t digest[32];  /* of what was said: a cached row of another is not taken */
+	int64_t generation;  /* its first bytes */
 	struct credential got; /* what the cloud gave; expires_at 0: nothing */
 	int64_t refresh_at, last_success; /* seconds since 1970 */
 	enum cloud_state state;
@@ -55,16 +61,15 @@ struct binding {
 	struct token token;
 	struct list waits; /* struct file_wait */
 	struct loop_timer timer; /* of the next exchange */
-	uint32_t opening;	 /* order of CK_OPEN: the cached row is being opened; 0: no */
-	struct credential sealing; /* of CK_SEAL: times of what is being sealed; no secret is in it */
-	uint32_t seal_order;
+	struct list in_jobs;	 /* waits for svid-keys, cache.h */
+	enum cache_job job;
+	struct opening opening;
 };
 
 struct cloud {
 	struct loop *loop;
 	struct chan *core, *keys;
-	struct db db;
-	bool db_works;
+	struct cache cache;
 	char *trust_domain, *issuer, *node;
 	struct buf jwks;
 	struct list bindings[BINDING_BUCKETS];
@@ -73,9 +78,9 @@ struct cloud {
 	unsigned int n_fetches;
 	struct list fetches; /* struct fetch, fetch.c */
 	struct http *http;
-	struct oidc *oidc; /* NULL: not served */
+	bool serves_oidc;  /* there is a listener for the OIDC documents */
+	struct oidc *oidc; /* NULL: not served, or there are no keys yet */
 	uint32_t last_order;
-	bool bound; /* CL_BOUND came: what is cached of others goes */
 };
 
 /** cloud_order() - a number for the next question to svid-core or svid-keys; never 0. */
@@ -106,6 +111,10 @@ void binding_free(struct binding *b);
 /** binding_refresh() - exchange now. */
 void binding_refresh(struct binding *b);
 
+/** binding_failed_before() - what the cache remembers of refusals. */
+void binding_failed_before(struct binding *b, enum cloud_state state, unsigned int failures, const char *error,
+			   const char *next_step);
+
 /** binding_cached() - the row of the cache is open: use it, or with @err exchange. @got is taken over on success. */
 void binding_cached(struct binding *b, int err, struct credential *got, int64_t refresh_at, int64_t last_success);
 
@@ -117,6 +126,9 @@ MUST int binding_file(struct binding *b, uint32_t order, enum cloud_file what);
 
 /** binding_token() - the JWT-SVID that was ordered for a file is there, or not. */
 void binding_token(struct binding *b, int err, const struct msg_CK_JWT *m);
+
+/** credential_done() - wipe what is in it. */
+void credential_done(struct credential *c);
 
 /** binding_is_valid() - it has a credential that has not expired. */
 bool binding_is_valid(const struct binding *b);
@@ -160,59 +172,5 @@ enum file_needs {
 	FILE_NONE, /* this kind has no such file */
 };
 enum file_needs file_needs(const struct binding *b, enum cloud_file what);
-
-/* cache.c */
-
-/** cache_open() - open the database in @dir. A failure is logged and no error: then nothing is kept over a restart. */
-void cache_open(struct cloud *c, const char *dir);
-
-/** cache_load() - have the row of @b opened; binding_cached() follows, or has been called when there is none. */
-void cache_load(struct binding *b);
-
-/** cache_opened() - svid-keys' answer to that. */
-void cache_opened(struct binding *b, const struct msg_CK_OPENED *m);
-
-/** cache_store() - have the credential of @b sealed, then stored. */
-void cache_store(struct binding *b);
-
-/** cache_sealed() - svid-keys' answer to that. */
-void cache_sealed(struct binding *b, const struct msg_CK_SEALED *m);
-
-/** cache_drop() - forget what was kept of @b. */
-void cache_drop(struct binding *b);
-
-/** cache_prune() - forget what belongs to no binding. */
-void cache_prune(struct cloud *c);
-
-/* http.c */
-
-/* One request on its way. */
-struct http_call;
-typedef void http_done(void *arg, const struct http_response *r, const char *why);
-
-/** http_new() - Errors: -ENOMEM. */
-MUST int http_new(struct loop *loop, struct http **ret_http);
-
-/** http_free() - requests on their way end without an answer. */
-void http_free(struct http *h);
-
-/**
- * http_post() - send @r, which is taken over; done() follows from the loop: with a response, or with @why there is none.
- * @proxy, @ca: empty for none; @ca is PEM.
- * Errors: -ENOMEM.
- */
-MUST int http_post(struct http *h, struct http_request *r, struct slice proxy, struct slice ca, http_done *done, void *arg,
-		   struct http_call **ret_call);
-
-/** http_cancel() - done() does not follow. */
-void http_cancel(struct http_call *call);
-
-/* oidc.c */
-
-/** oidc_start() - serve the discovery document and the key set on listener @fd, plain HTTP. Errors: -ENOMEM, -errno. */
-MUST int oidc_start(struct cloud *c, int fd);
-
-/** oidc_free() - NULL is fine. */
-void oidc_free(struct oidc *o);
 
 #endif

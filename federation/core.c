@@ -4,6 +4,7 @@
 
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
+#include "federation/oidc.h"
 
 static int keep(char **at, struct slice s)
 {
@@ -32,7 +33,11 @@ static int on_conf(struct chan *ch, struct chan_msg *m)
 		return err;
 	buf_reset(&c->jwks);
 	buf_put_slice(&c->jwks, conf.jwks);
-	return buf_ok(&c->jwks);
+	err = buf_ok(&c->jwks);
+	/* Whoever asks earlier, after a restart, waits in the listener. */
+	if (!err && c->jwks.len && c->serves_oidc && !c->oidc)
+		err = oidc_start(c, FD_CLOUD_OIDC);
+	return err;
 }
 
 static int on_bind(struct chan *ch, struct chan_msg *m)
@@ -40,6 +45,7 @@ static int on_bind(struct chan *ch, struct chan_msg *m)
 	struct msg_CL_BIND bind;
 	int err = msg_get_CL_BIND(m->body, &bind);
 
+	chan_pause(ch); /* thousands of them come in a row, and readers wait */
 	return err ? err : binding_put(chan_owner(ch), &bind);
 }
 
@@ -55,6 +61,7 @@ static int on_unbind(struct chan *ch, struct chan_msg *m)
 		return -ERR_NOT_FOUND;
 	cache_drop(b);
 	binding_free(b);
+	bindings_go(chan_owner(ch)); /* in the place of what it had under way */
 	return 0;
 }
 

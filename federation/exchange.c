@@ -83,6 +83,14 @@ int exchange_request(const struct exchange *x, struct http_request *r)
 	return err ? err : request_ok(r);
 }
 
+/* By our clock; what a cloud just gave cannot be over by its own. */
+static void outcome_over(struct outcome *o)
+{
+	outcome_put(&o->message, slice_str("what the cloud gave has expired already"));
+	o->verdict = VERDICT_RETRY;
+	o->next_step = "check this machine's clock";
+}
+
 int exchange_response(struct exchange *x, const struct http_response *r, struct outcome *o)
 {
 	int err;
@@ -91,6 +99,8 @@ int exchange_response(struct exchange *x, const struct http_response *r, struct 
 		return -ERR_FORMAT;
 	outcome_put(&o->request_id, r->request_id);
 	err = clouds[x->kind]->response(x, r, o);
+	if (!err && o->verdict == VERDICT_DONE && x->got.expires_at <= x->now)
+		outcome_over(o);
 	if (err == -ERR_SIZE) { /* a secret beyond its limit */
 		outcome_nonsense(o, r, "the credential is larger than any that this cloud documents");
 		return 0;

@@ -11,6 +11,7 @@
 
 #define OUTCOME_MAX 1024
 #define HEADER_MAX (LIM_CLOUD_SECRET + 256)
+#define CLOCK_SLACK_S 60
 #define RETRY_AFTER_MAX 3600 /* seconds: a cloud that says more is asked again all the same */
 
 struct slice json_bytes(const json_t *v)
@@ -151,6 +152,13 @@ int time_parse(struct slice text, int64_t *ret_seconds)
 		return -ERR_FORMAT;
 	*ret_seconds = timegm(&tm);
 	return 0;
+}
+
+int64_t local_time(const struct exchange *x, const struct http_response *r, int64_t when)
+{
+	int64_t ahead = r->date ? r->date - x->now : 0;
+
+	return ahead > CLOCK_SLACK_S || ahead < -CLOCK_SLACK_S ? when - ahead : when;
 }
 
 int secret_set(struct buf *b, struct slice value)

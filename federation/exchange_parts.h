@@ -5,6 +5,8 @@
 
 #include "federation/exchange.h"
 
+#define AWS_KEY_ID_MAX 128 /* of AWS; it is shown in audit records */
+
 /* One cloud. */
 struct cloud_ops {
 	const char *const *texts; /* settings that must be there and not empty; ends with NULL */
@@ -64,6 +66,12 @@ int64_t json_seconds(const json_t *v);
  * Errors: -ERR_FORMAT.
  */
 MUST int time_parse(struct slice text, int64_t *ret_seconds);
+
+/**
+ * local_time() - what the cloud calls @when, by this machine's clock, as far as the answer's Date says how that is set. Of
+ * a minute or less nothing is made.
+ */
+int64_t local_time(const struct exchange *x, const struct http_response *r, int64_t when);
 
 /** secret_set() - put @value into a buffer of struct credential. Errors: -ERR_SIZE, -ENOMEM. */
 MUST int secret_set(struct buf *b, struct slice value);

@@ -8,6 +8,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
+#include "federation/http.h"
 #include "federation/exchange_parts.h"
 
 enum phase {
@@ -73,13 +74,14 @@ static void fail(struct fetch *f, int err)
 
 static void over(struct fetch *f, struct outcome *o)
 {
-	struct binding *b = f->binding;
+	struct cloud *c = f->binding->cloud;
 
 	http_cancel(f->call);
 	f->call = NULL;
-	binding_exchanged(b, &f->x, o, f);
+	binding_exchanged(f->binding, &f->x, o, f);
 	outcome_done(o);
 	fetch_free(f);
+	bindings_go(c);
 }
 
 static void on_deadline(struct loop_timer *t)

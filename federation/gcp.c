@@ -160,7 +160,7 @@ static int access_granted(struct exchange *x, const json_t *reply, const struct 
 	err = secret_set(&x->got.access_token, token);
 	if (err)
 		return err;
-	x->got.expires_at = expires;
+	x->got.expires_at = local_time(x, r, expires);
 	o->verdict = spec_text(x, "idTokenAudience").len ? VERDICT_NEXT : VERDICT_DONE;
 	x->step = STEP_ID;
 	outcome_put(&o->principal, spec_text(x, "serviceAccount"));

@@ -10,12 +10,18 @@
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
+#include "federation/http.h"
+#include "federation/trust.h"
 
 #define HEADER_MAX 256 /* bytes kept of one */
+#define HEADERS_MAX (64u << 10) /* bytes of all of an answer, and of a proxy's before it */
+#define IDLE_CONNS 32 /* kept open for the next exchange */
+#define CA_FILE "/etc/ssl/certs/ca-certificates.crt" /* where libcurl knows of none */
 
 struct http {
 	struct loop *loop;
 	CURLM *multi;
+	struct trust *trust;
 	struct loop_timer timer;
 	struct list calls;
 	struct list socks;
@@ -37,7 +43,9 @@ struct http_call {
 	struct buf body;
 	struct buf retry_after, request_id, error_type;
 	int64_t date;
+	size_t header_bytes;
 	bool too_long;
+	char why[CURL_ERROR_SIZE]; /* libcurl's own sentence, "" when it has none */
 	http_done *done;
 	void *arg;
 };
@@ -103,6 +111,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	struct http_call *c = arg;
 	struct slice line = slice_of(p, size * n);
 
+	c->header_bytes += size * n;
+	c->too_long = c->header_bytes > HEADERS_MAX;
+	if (c->too_long)
+		return 0;
 	keep(&c->retry_after, value_of(line, "retry-after"));
 	keep(&c->request_id, value_of(line, "x-amzn-requestid"));
 	keep(&c->request_id, value_of(line, "x-ms-request-id"));
@@ -118,6 +130,13 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static const char *reason(const struct http_call *c, CURLcode rc)
+{
+	if (c->too_long)
+		return "the answer is longer than any that is documented";
+	return c->why[0] ? c->why : curl_easy_strerror(rc);
+}
+
 static void finish(struct http_call *c, CURLcode rc)
 {
 	struct http_response r = { .body = buf_slice(&c->body), .retry_after = buf_slice(&c->retry_after),
@@ -130,7 +149,7 @@ static void finish(struct http_call *c, CURLcode rc)
 	if (rc == CURLE_OK)
 		c->done(c->arg, &r, NULL);
 	else
-		c->done(c->arg, NULL, c->too_long ? "the answer is longer than any that is documented" : curl_easy_strerror(rc));
+		c->done(c->arg, NULL, reason(c, rc));
 	call_free(c);
 }
 
@@ -234,6 +253,13 @@ static int on_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
+static const char *ca_file(void)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return v->age >= CURLVERSION_SEVENTH && v->cainfo ? v->cainfo : CA_FILE;
+}
+
 int http_new(struct loop *loop, struct http **ret_http)
 {
 	struct http *h = mem_new(struct http);
@@ -245,10 +271,11 @@ int http_new(struct loop *loop, struct http **ret_http)
 	list_init(&h->calls);
 	list_init(&h->socks);
 	h->multi = curl_multi_init();
-	if (!h->multi) {
-		mem_free(h);
+	if (!h->multi || trust_new(ca_file(), &h->trust)) {
+		http_free(h);
 		return -ENOMEM;
 	}
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNS);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -273,6 +300,7 @@ void http_free(struct http *h)
 		mem_free(s);
 	}
 	loop_timer_stop(&h->timer);
+	trust_free(h->trust);
 	mem_free(h);
 }
 
@@ -290,9 +318,35 @@ static CURLcode set_headers(struct http_call *c)
 	return curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
 }
 
-static CURLcode set_trust(struct http_call *c, struct slice ca)
+static CURLcode on_ssl(CURL *easy, void *ssl_ctx, void *arg)
+{
+	struct http *h = arg;
+
+	(void)easy;
+	trust_apply(h->trust, ssl_ctx);
+	return CURLE_OK;
+}
+
+/* Those of @ca and no others: a private cloud's issuer must not be one of the public ones. Without any, the system's. */
+static CURLcode set_cas(struct http_call *c, struct slice ca)
 {
 	struct curl_blob blob = { .data = (void *)ca.p, .len = ca.len, .flags = CURL_BLOB_COPY };
+	CURLcode rc = curl_easy_setopt(c->easy, CURLOPT_CAINFO, NULL);
+
+	if (!rc)
+		rc = curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
+	if (!rc && ca.len)
+		return curl_easy_setopt(c->easy, CURLOPT_CAINFO_BLOB, &blob);
+	trust_refresh(c->http->trust);
+	if (!rc)
+		rc = curl_easy_setopt(c->easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl);
+	if (!rc)
+		rc = curl_easy_setopt(c->easy, CURLOPT_SSL_CTX_DATA, c->http);
+	return rc;
+}
+
+static CURLcode set_trust(struct http_call *c, struct slice ca)
+{
 	CURLcode rc = curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "https");
 
 	if (!rc)
@@ -301,14 +355,9 @@ static CURLcode set_trust(struct http_call *c, struct slice ca)
 		rc = curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	if (!rc)
 		rc = curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (!rc && ca.len) { /* those and no others: a private cloud's issuer must not be one of the public ones */
-		rc = curl_easy_setopt(c->easy, CURLOPT_CAINFO, NULL);
-		if (!rc)
-			rc = curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL);
-		if (!rc)
-			rc = curl_easy_setopt(c->easy, CURLOPT_CAINFO_BLOB, &blob);
-	}
-	return rc;
+	if (!rc)
+		rc = curl_easy_setopt(c->easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	return rc ? rc : set_cas(c, ca);
 }
 
 /* Never from the environment: what svidd was started with must not send tokens another way. */
@@ -327,6 +376,10 @@ static CURLcode set_way(struct http_call *c, struct slice proxy)
 		rc = curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)LIM_CLOUD_MS);
 	if (!rc)
 		rc = curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
+	if (!rc)
+		rc = curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	if (!rc)
+		rc = curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, c->why);
 	if (!rc)
 		rc = curl_easy_setopt(c->easy, CURLOPT_USERAGENT, "svidd/" SVID_VERSION);
 	return rc;

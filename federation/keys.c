@@ -41,40 +41,23 @@ static int on_signed(struct chan *ch, struct chan_msg *m)
 	return err;
 }
 
-struct sealed_answer {
-	const struct msg_CK_SEALED *sealed;
-	const struct msg_CK_OPENED *opened;
-};
-
-static void give_sealed(struct binding *b, void *arg)
-{
-	const struct sealed_answer *a = arg;
-
-	if (a->sealed && b->seal_order == a->sealed->order)
-		cache_sealed(b, a->sealed);
-	if (a->opened && b->opening == a->opened->order)
-		cache_opened(b, a->opened);
-}
-
 static int on_sealed(struct chan *ch, struct chan_msg *m)
 {
 	struct msg_CK_SEALED sealed;
-	struct sealed_answer a = { .sealed = &sealed };
 	int err = msg_get_CK_SEALED(m->body, &sealed);
 
 	if (!err)
-		bindings_each(chan_owner(ch), give_sealed, &a);
+		cache_sealed(chan_owner(ch), &sealed);
 	return err;
 }
 
 static int on_opened(struct chan *ch, struct chan_msg *m)
 {
 	struct msg_CK_OPENED opened;
-	struct sealed_answer a = { .opened = &opened };
 	int err = msg_get_CK_OPENED(m->body, &opened);
 
 	if (!err)
-		bindings_each(chan_owner(ch), give_sealed, &a);
+		cache_opened(chan_owner(ch), &opened);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * main.c - svid-cloud: JWT-SVIDs become short-lived cloud credentials, kept sealed in cache.db and handed out as sealed memfds. Own
- * user, no capability, the network outbound; no private key is ever here. Started by svidd. Next: cloud.h.
+ * main.c - svid-cloud: JWT-SVIDs become short-lived cloud credentials, kept sealed in cache.db and handed out as sealed memfds.
+ * Own user, no capability, the network outbound; no private key is ever here. Started by svidd. Next: cloud.h.
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -11,9 +11,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* libcrypto has a type of the name of one of our error codes; it is never used here. */
+#define ERR_STATE OSSL_ERR_STATE
+#include <openssl/crypto.h>
+#undef ERR_STATE
+
+#include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "agent/sandbox/sandbox.h"
 #include "federation/cloud.h"
+#include "federation/oidc.h"
+#include "federation/http.h"
 
 #define N_FDS (FD_CLOUD_OIDC - FD_CHANNEL + 1)
 #define HEAD 16 /* bytes in front of a block that knows its length */
@@ -66,6 +74,27 @@ static char *wiped_strdup(const char *s)
 	return copy ? memcpy(copy, s, len) : NULL;
 }
 
+static void *ossl_alloc(size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return wiped_alloc(len);
+}
+
+static void *ossl_realloc(void *block, size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return wiped_realloc(block, len);
+}
+
+static void ossl_free(void *block, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	wiped_free(block);
+}
+
 static const struct sandbox_call calls[] = {
 	SANDBOX_BASE,
 	SANDBOX_LOOP,
@@ -89,21 +118,20 @@ static const struct sandbox_call calls[] = {
 
 static int enter_sandbox(void)
 {
-	const struct sandbox_path paths[] = {
-		{ .fd = FD_CLOUD_STATE, .access = SANDBOX_READ | SANDBOX_WRITE },
-		{ .path = "/etc/ssl", .access = SANDBOX_READ },	    { .path = "/usr/share/ca-certificates", .access = SANDBOX_READ },
-		{ .path = "/usr/lib/ssl", .access = SANDBOX_READ }, { .path = "/etc/resolv.conf", .access = SANDBOX_READ },
-		{ .path = "/etc/hosts", .access = SANDBOX_READ },   { .path = "/etc/nsswitch.conf", .access = SANDBOX_READ },
-		{ .path = "/etc/host.conf", .access = SANDBOX_READ }, { .path = "/etc/gai.conf", .access = SANDBOX_READ },
-		{ .path = "/etc/services", .access = SANDBOX_READ }, { .path = "/run/systemd/resolve", .access = SANDBOX_READ },
-		{ .path = "/proc/self", .access = SANDBOX_READ },
+	/* Beside its own directory: certificates, and what the resolver reads. */
+	static const char *const read[] = {
+		"/etc/ssl", "/usr/share/ca-certificates", "/usr/lib/ssl", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
+		"/etc/host.conf", "/etc/gai.conf", "/etc/services", "/run/systemd/resolve", "/proc/self",
 	};
+	struct sandbox_path paths[ARRAY_SIZE(read) + 1] = { { .fd = FD_CLOUD_STATE, .access = SANDBOX_READ | SANDBOX_WRITE } };
 	static const struct sandbox_limit limits[] = { { RLIMIT_CORE, 0 } };
 	const struct sandbox_plan plan = {
 		.calls = calls, .n_calls = ARRAY_SIZE(calls), .paths = paths, .n_paths = ARRAY_SIZE(paths),
 		.limits = limits, .n_limits = ARRAY_SIZE(limits), .connects = true,
 	};
 
+	for (size_t i = 0; i < ARRAY_SIZE(read); i++)
+		paths[i + 1] = (struct sandbox_path){ .path = read[i], .access = SANDBOX_READ };
 	return sandbox_enter(&plan);
 }
 
@@ -138,8 +166,7 @@ static int start(struct cloud *c)
 	err = enter_sandbox();
 	if (!err)
 		err = http_new(c->loop, &c->http);
-	if (!err && is_listener(FD_CLOUD_OIDC))
-		err = oidc_start(c, FD_CLOUD_OIDC);
+	c->serves_oidc = is_listener(FD_CLOUD_OIDC);
 	if (!err)
 		err = keys_start(c, FD_CLOUD_KEYS);
 	if (!err)
@@ -156,11 +183,11 @@ static void free_one(struct binding *b, void *arg)
 static void tear_down(struct cloud *c)
 {
 	bindings_each(c, free_one, NULL);
+	cache_close(c);
 	oidc_free(c->oidc);
 	http_free(c->http);
 	chan_free(c->core);
 	chan_free(c->keys);
-	db_close(&c->db);
 	buf_done(&c->jwks);
 	mem_free(c->trust_domain);
 	mem_free(c->issuer);
@@ -174,8 +201,11 @@ int main(int argc, char **argv)
 	int err;
 
 	(void)role_start(argc, argv, "svid-cloud", N_FDS);
+	/* An answer to the svid-cloud before us, which svid-keys had not sent yet, is none of ours. */
+	cloud.last_order = (uint32_t)clock_random(UINT32_MAX);
 	json_set_alloc_funcs(wiped_alloc, wiped_free);
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
+	if (CRYPTO_set_mem_functions(ossl_alloc, ossl_realloc, ossl_free) != 1 ||
+	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
 		log_fatal("start", -ENOMEM);
 	list_init(&cloud.queue);
 	list_init(&cloud.fetches);

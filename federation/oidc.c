@@ -10,6 +10,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
+#include "federation/oidc.h"
 #include "agent/oidc/oidc_documents.h"
 
 #define REQUEST_MAX 4096
@@ -62,8 +63,8 @@ static void serve(struct client *cl, struct slice line)
 	const struct cloud *c = cl->oidc->cloud;
 	AUTO(buf) struct buf body = BUF_INIT(LIM_JWKS + 4096);
 	bool head = slice_starts(line, slice_str("HEAD "));
-	struct slice rest = head || slice_starts(line, slice_str("GET ")) ? slice_of(line.p + (head ? 5 : 4), line.len - (head ? 5 : 4))
-									  : slice_of(NULL, 0);
+	size_t word = head ? 5 : slice_starts(line, slice_str("GET ")) ? 4 : line.len;
+	struct slice rest = slice_of(line.p + word, line.len - word);
 	int err = 0;
 
 	if (!rest.len) {

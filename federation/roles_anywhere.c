@@ -70,11 +70,16 @@ static struct slice region_of(struct slice arn)
 	return slice_of(NULL, 0);
 }
 
+/* As it will stand in the request: libcurl leaves the usual port out. */
 static struct slice host_of(struct slice endpoint)
 {
-	struct slice scheme = slice_str("https://");
+	struct slice scheme = slice_str("https://"), port = slice_str(":443"), host = endpoint;
 
-	return slice_starts(endpoint, scheme) ? slice_of(endpoint.p + scheme.len, endpoint.len - scheme.len) : endpoint;
+	if (slice_starts(host, scheme))
+		host = slice_of(host.p + scheme.len, host.len - scheme.len);
+	if (host.len > port.len && slice_eq(slice_of(host.p + host.len - port.len, port.len), port))
+		host.len -= port.len;
+	return host;
 }
 
 static void put_arn(struct buf *query, const char *name, struct slice arn)
@@ -272,11 +277,12 @@ static int response(struct exchange *x, const struct http_response *r, struct ou
 	err = keep(x, keys);
 	if (err)
 		return err;
-	if (!x->got.key_id.len || !x->got.secret_key.len || !x->got.session_token.len ||
+	if (!x->got.key_id.len || x->got.key_id.len > AWS_KEY_ID_MAX || !x->got.secret_key.len || !x->got.session_token.len ||
 	    time_parse(json_bytes(json_object_get(keys, "expiration")), &x->got.expires_at)) {
 		outcome_nonsense(o, r, "not an answer of IAM Roles Anywhere");
 		return 0;
 	}
+	x->got.expires_at = local_time(x, r, x->got.expires_at);
 	outcome_put(&o->principal, json_bytes(json_object_get(json_object_get(set, "assumedRoleUser"), "arn")));
 	o->verdict = VERDICT_DONE;
 	return 0;

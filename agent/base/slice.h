@@ -33,6 +33,12 @@ static inline struct slice slice_str(const char *s)
 	return slice_of(s, s ? strlen(s) : 0);
 }
 
+/** slice_cut() - @s, but not more than @max bytes of it. */
+static inline struct slice slice_cut(struct slice s, size_t max)
+{
+	return slice_of(s.p, s.len < max ? s.len : max);
+}
+
 /** slice_eq() - whether the bytes left equal @s. Not for secrets. */
 static inline bool slice_eq(struct slice a, struct slice b)
 {

@@ -67,6 +67,27 @@ int admin_call(const char *path, enum admin_what what, uint32_t arg, unsigned in
 	return buf_ok(&body) ? -ENOMEM : admin_ask(path, MSG_AD_REQUEST, buf_slice(&body), timeout_ms, ret_json, ret_err);
 }
 
+int admin_json(const struct cli *c, enum admin_what what, uint32_t arg, json_t **ret_root)
+{
+	AUTO(buf) struct buf body = BUF_INIT(VIEW_MAX);
+	int refused = 0;
+	int err = admin_call(c->admin, what, arg, c->timeout_ms, &body, &refused);
+
+	if (err)
+		return cli_agent_error(c->admin, err);
+	if (refused) {
+		cli_error("the agent refused", "this", err_text(refused), "svid and svidd of different versions?");
+		return CLI_AGENT;
+	}
+	*ret_root = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(*ret_root))
+		return CLI_DONE;
+	json_decref(*ret_root);
+	*ret_root = NULL;
+	cli_error("the agent's answer is not JSON:", c->admin, err_text(-ERR_FORMAT), "svid and svidd of different versions?");
+	return CLI_AGENT;
+}
+
 /* Whether everything that was configured is in force: stale documents are no accident to overlook. */
 static int verdict(struct slice body, int code)
 {

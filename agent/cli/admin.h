@@ -3,6 +3,8 @@
 #ifndef CLI_ADMIN_H
 #define CLI_ADMIN_H
 
+#include <jansson.h>
+
 #include "agent/base/buf.h"
 #include "agent/ipc/plan.h"
 
@@ -23,5 +25,14 @@ MUST int admin_call(const char *path, enum admin_what what, uint32_t arg, unsign
  */
 MUST int admin_ask(const char *path, uint16_t type, struct slice body, unsigned int timeout_ms, struct buf *ret_json,
 		   int *ret_err);
+
+struct cli;
+
+/**
+ * admin_json() - admin_call() for what always has an answer: says itself what is wrong.
+ * @ret_root: the document, the caller's (json_decref).
+ * Returns enum cli_exit.
+ */
+int admin_json(const struct cli *c, enum admin_what what, uint32_t arg, json_t **ret_root);
 
 #endif

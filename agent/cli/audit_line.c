@@ -10,7 +10,7 @@
 #define VALUE_MAX (64u << 10)
 
 /* "2026-11-22T10:00:00", with a fraction and Z or nothing behind it. */
-static int read_time(const char *text, int64_t *ret_s)
+int audit_time(const char *text, int64_t *ret_s)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
@@ -42,7 +42,7 @@ int audit_since(const char *text, int64_t now, int64_t *ret_since)
 		*ret_since = now - (int64_t)count * units[i].seconds;
 		return 0;
 	}
-	return read_time(text, ret_since);
+	return audit_time(text, ret_since);
 }
 
 static const char *string_of(const json_t *record, const char *name)
@@ -83,7 +83,7 @@ bool audit_wanted(const json_t *record, const struct audit_filter *filter)
 	const char *time = string_of(record, "time");
 	int64_t at;
 
-	if (filter->since && (!time || read_time(time, &at) || at < filter->since))
+	if (filter->since && (!time || audit_time(time, &at) || at < filter->since))
 		return false;
 	if (filter->identity && !names(record, filter->identity))
 		return false;

@@ -14,6 +14,9 @@ struct audit_filter {
 	bool denied;	      /* only of something that was not given */
 };
 
+/** audit_time() - a time as the agent writes it, "2026-11-22T10:00:00Z". Errors: -ERR_FORMAT. */
+MUST int audit_time(const char *text, int64_t *ret_s);
+
 /**
  * audit_since() - "2026-11-22T10:00:00Z" or "90s", "30m", "2h", "7d" before @now.
  * Errors: -ERR_FORMAT.

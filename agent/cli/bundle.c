@@ -14,21 +14,6 @@
 #include "agent/cli/grpc.h"
 #include "agent/cli/view.h"
 
-static int from_hex(struct slice hex, struct buf *out)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	while (hex.len) {
-		const char *high = strchr(digits, slice_get_u8(&hex));
-		const char *low = strchr(digits, slice_get_u8(&hex));
-
-		if (!slice_ok(&hex) || !high || !low || !*high || !*low)
-			return -ERR_FORMAT;
-		buf_put_u8(out, (uint8_t)((high - digits) << 4 | (low - digits)));
-	}
-	return buf_ok(out);
-}
-
 static struct slice text_of(const json_t *object, const char *name)
 {
 	const json_t *v = json_object_get(object, name);
@@ -43,7 +28,7 @@ static int add_held(struct bundle_list *list, const json_t *held)
 	AUTO(buf) struct buf id = BUF_INIT(LIM_SPIFFE_ID);
 	AUTO(buf) struct buf jwks = BUF_INIT(LIM_JWKS * 2);
 	const json_t *keys = json_object_get(held, "jwks");
-	int err = from_hex(text_of(held, "x509_authorities_der"), &der);
+	int err = hex_get(text_of(held, "x509_authorities_der"), &der);
 
 	buf_put_str(&id, "spiffe://");
 	buf_put_slice(&id, text_of(held, "trust_domain"));

@@ -36,6 +36,7 @@ struct cli {
 	const char *spiffe_id; /* the one that is meant; NULL: all */
 	const char *exec;      /* explain: an executable instead of a process */
 	const char *since;     /* audit */
+	const char *form;      /* env: NULL or a name that env_form_at() knows */
 	bool follow;
 	bool denied;
 	bool man; /* help: as a manual page */
@@ -86,6 +87,21 @@ int bundle_set(const struct cli *c);
 
 /** bundle_delete() - `svid bundle delete TRUSTDOMAIN`. */
 int bundle_delete(const struct cli *c);
+
+/** credentials() - `svid credentials [NAME]`. */
+int credentials(const struct cli *c);
+
+/** credentials_refresh() - `svid credentials refresh NAME`. */
+int credentials_refresh(const struct cli *c);
+
+/** cloud_env() - `svid env WORKLOADID`. */
+int cloud_env(const struct cli *c);
+
+/** cloud_setup() - `svid cloud setup aws|gcp|azure SOURCE`. */
+int cloud_setup(const struct cli *c);
+
+/** oidc_export() - `svid oidc export DIR`. */
+int oidc_export(const struct cli *c);
 
 /** audit() - `svid audit [FILE]`. */
 int audit(const struct cli *c);

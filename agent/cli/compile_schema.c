@@ -84,7 +84,7 @@ static const struct option_row agent_rows[] = {
 	{ .path = "spec.jwt.issuer", .type = OPT_TEXT, .min = 1, .max = LIM_ISSUER, .why = term_uri_why, .reloadable = true,
 	  .help = "iss of JWT-SVIDs; the trust domain's SPIFFE ID when missing" },
 	{ .path = "spec.oidc", .type = OPT_MAP, .reloadable = true, .help = "the documents by which clouds check JWT-SVIDs" },
-	{ .path = "spec.oidc.port", .type = OPT_NUMBER, .min = 1, .max = 65535,
+	{ .path = "spec.oidc.port", .type = OPT_NUMBER, .min = 1024, .max = 65535,
 	  .help = "port of 127.0.0.1 where they are served as plain HTTP, for a TLS proxy at jwt.issuer; nowhere when missing" },
 	{ .path = "spec.profiles", .type = OPT_MAP, .reloadable = true,
 	  .help = "parts of the Workload API that are off at first" },

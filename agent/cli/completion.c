@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 
+#include "agent/cli/env_form.h"
 #include "agent/cli/verbs.h"
 
 #define OUT_MAX (1u << 18)
@@ -15,13 +16,13 @@ static bool has_file(const char *args)
 	return strstr(args, "FILE") || strstr(args, "DIR") || strstr(args, "PATH");
 }
 
-/* "x509|jwt" as "x509 jwt"; nothing where the words are names of things. */
+/* "x509|jwt" and "aws|gcp SOURCE" as "x509 jwt" and "aws gcp"; nothing where the first is the name of a thing. */
 static void put_words(struct buf *out, const char *args)
 {
-	for (const char *p = args; *p; p++)
+	for (const char *p = args; *p && *p != ' '; p++)
 		if (isupper((unsigned char)*p) || *p == '[')
 			return;
-	for (; *args; args++)
+	for (; *args && *args != ' '; args++)
 		buf_put_u8(out, *args == '|' ? ' ' : (uint8_t)*args);
 }
 
@@ -101,6 +102,35 @@ static void put_seconds(struct buf *out, const char *first)
 	}
 }
 
+/* The verb of that one word, NULL when a second always follows. */
+static const struct verb *alone(const char *first)
+{
+	const struct verb *v;
+
+	for (size_t i = 0; (v = verb_at(i)); i++)
+		if (strcmp(v->first, first) == 0 && !v->second)
+			return v;
+	return NULL;
+}
+
+/* Its first word, where others follow; it may be a verb by itself. */
+static void put_first(struct buf *out, const char *first)
+{
+	const struct verb *v = alone(first);
+
+	buf_printf(out, "\t\"%s\") offer=\"", first);
+	put_seconds(out, first);
+	buf_put_str(out, "\" options=\"");
+	if (v)
+		put_options(out, v->uses);
+	else
+		buf_put_str(out, "--help");
+	buf_put_str(out, "\" forms=\"");
+	if (v)
+		put_forms(out, v->forms);
+	buf_put_str(out, "\" ;;\n");
+}
+
 static void put_verb(struct buf *out, const struct verb *v)
 {
 	buf_put_str(out, "\t\"");
@@ -132,12 +162,10 @@ static void put_tables(struct buf *out)
 	put_options(out, USES_ALL);
 	buf_put_str(out, "\" ;;\n");
 	for (size_t i = 0; (v = verb_at(i)); i++) {
-		if (v->second && !is_repeated(i)) {
-			buf_printf(out, "\t\"%s\") offer=\"", v->first);
-			put_seconds(out, v->first);
-			buf_put_str(out, "\" options=--help ;;\n");
-		}
-		put_verb(out, v);
+		if (v->second && !is_repeated(i))
+			put_first(out, v->first);
+		if (v->second || !is_repeated(i))
+			put_verb(out, v);
 	}
 	buf_put_str(out, "\tesac\n}\n\n");
 }
@@ -155,7 +183,8 @@ static void put_scan(struct buf *out)
 			 "\t\t\tif [ -n \"$options\" ]; then verb=\"${verb:+$verb }$word\"; else n=$((n + 1)); fi ;;\n"
 			 "\t\tesac\n\tdone\n\t_svid_verb \"$verb\"\n\tif [ \"$verb\" = help ]; then _svid_verb \"\"; fi\n"
 			 "\tif [ $n -gt 0 ]; then offer=; fi\n"
-			 "\tcase \"$after\" in\n\t-o|--format) options= offer=$forms files=0 ;;\n\t");
+			 "\tcase \"$after\" in\n\t-o|--format) options= offer=$forms files=0 ;;\n");
+	buf_printf(out, "\t--for) options= offer=\"%s\" files=0 ;;\n\t", env_form_names());
 	put_file_valued(out);
 	buf_put_str(out, ") options= offer= files=1 ;;\n\t?*) options= offer= files=0 ;;\n\tesac\n}\n\n");
 }

@@ -134,6 +134,30 @@ static enum finding check_tree(const struct patient *p, struct buf *what, struct
 	return FINDING_FAIL;
 }
 
+/* A kind jwt is waiting until somebody reads its file. */
+static enum finding check_clouds(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	const json_t *states = member(p, "cloud", "credentials"), *n;
+	json_int_t bad = 0, all = 0;
+	const char *state;
+
+	json_object_foreach((json_t *)states, state, n) {
+		all += json_integer_value(n);
+		if (strcmp(state, "ready") != 0 && strcmp(state, "waiting") != 0)
+			bad += json_integer_value(n);
+	}
+	buf_printf(what, "credentials of clouds: %lld, %lld of them in trouble", (long long)all, (long long)bad);
+	if (json_is_true(member(p, "cloud", "wanted")) && !json_is_true(member(p, "cloud", "running"))) {
+		buf_put_str(what, "; svid-cloud does not run");
+		buf_put_str(todo, "svidd starts it again by itself; when it stays away: journalctl -u svidd");
+		return FINDING_FAIL;
+	}
+	if (!bad)
+		return FINDING_OK;
+	buf_put_str(todo, "svid credentials says which, why, and what to do");
+	return FINDING_WARN;
+}
+
 const struct check doctor_status_checks[] = {
 	{ "serving", check_serving },
 	{ "documents", check_documents },
@@ -142,6 +166,7 @@ const struct check doctor_status_checks[] = {
 	{ "jwt-keys", check_jwt_keys },
 	{ "audit", check_audit },
 	{ "tree", check_tree },
+	{ "clouds", check_clouds },
 	{ "penalties", check_penalties },
 	{ NULL, NULL },
 };

@@ -42,12 +42,12 @@ static void put_row(struct buf *out, const struct option_row *o)
 	man_words(out, o->help);
 }
 
-static void put_kind(struct buf *out, const char *kind)
+static void put_kind(struct buf *out, const char *title, const char *kind)
 {
 	const struct schema_kind *k = schema_find(slice_str(kind));
 
-	buf_printf(out, ".Sh KEYS\nA document of kind %s has these keys, each below the one before its last dot.\n"
-			".Bl -tag -width Ds\n", kind);
+	buf_printf(out, ".Sh %s\nA document of kind %s has these keys, each below the one before its last dot.\n"
+			".Bl -tag -width Ds\n", title, kind);
 	for (size_t i = 0; i < k->n_rows; i++)
 		if (k->rows[i].type != OPT_LATER)
 			put_row(out, &k->rows[i]);
@@ -69,7 +69,7 @@ int man_settings(void)
 
 	man_begin(&out, "svid.yaml", 5, "settings of svidd");
 	buf_put_str(&out, settings_text);
-	put_kind(&out, "Agent");
+	put_kind(&out, "KEYS", "Agent");
 	buf_put_str(&out, ".Sh FILES\n.Pa /etc/svid/svid.yaml\n.Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid-policy 5 ,\n.Xr svidd 8\n");
 	return cli_print(&out, CLI_DONE);
 }
@@ -112,7 +112,8 @@ static void put_rules(struct buf *out)
 
 static const char policy_text[] =
 	".Sh DESCRIPTION\n"
-	"Each document of kind WorkloadIdentity says which processes hold one identity.\n"
+	"Each document of kind WorkloadIdentity says which processes hold one identity;\n"
+	"CredentialSource and WorkloadCredential say which of them get access to clouds, see\n.Sx CLOUD CREDENTIALS .\n"
 	"A document is its kind and name; a file may hold several, with a line of three dashes between.\n"
 	"Files end with .yaml or .yml, belong to root and are writable by root alone.\n"
 	"A document that vanishes from files that can be read is withdrawn at once;\n"
@@ -121,15 +122,53 @@ static const char policy_text[] =
 	"apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata: {name: billing}\nspec:\n  workloadID: billing\n"
 	"  selectors:\n    \\- unix:path: /usr/bin/billing\n      systemd:id: billing.service\n.Ed\n";
 
+static const char cloud_text[] =
+	".Sh CLOUD CREDENTIALS\n"
+	"A document of kind CredentialSource says what a cloud gives for a JWT\\-SVID or X.509\\-SVID,\n"
+	"one of kind WorkloadCredential which identity gets it.\n"
+	"They hold no secret. The other side is set up with the commands that\n.Ic svid cloud setup\nprints;\n"
+	"aws, gcp and azure need\n.Ic spec.jwt.issuer\nof\n.Xr svid.yaml 5 ,\nwhose documents\n.Ic svid oidc export\nwrites.\n"
+	"A WorkloadCredential that is removed ends new credentials and reads of its files at once;\n"
+	"what the cloud has given lives until it expires.\n"
+	".Bd -literal -offset indent\n"
+	"apiVersion: svid/v1alpha1\nkind: CredentialSource\nmetadata: {name: reports-bucket}\nspec:\n  aws:\n"
+	"    roleArn: arn:aws:iam::123456789012:role/reports\n    region: eu\\-central\\-1\n\\-\\-\\-\n"
+	"apiVersion: svid/v1alpha1\nkind: WorkloadCredential\nmetadata: {name: reports-bucket}\nspec:\n"
+	"  workloadID: batch/reports\n  credentialSource: reports-bucket\n.Ed\n";
+
+static const char cloud_files[] =
+	".Sh CREDENTIAL FILES\n"
+	"Below\n.Pa /sys/kernel/svid/credentials\nwith the kernel module, else\n.Pa /run/svid/credentials ,\n"
+	"each identity has a directory, named by a UUID, and\n.Pa self\nis the reader's own.\n"
+	"A file is readable by the process that holds the identity and by no other; names are for everybody.\n"
+	".Bl -tag -width Ds\n"
+	".It Pa CREDENTIAL/aws/credentials\nstatic keys, for single runs: SDKs do not read them again\n"
+	".It Pa CREDENTIAL/aws/credentials.json\nwhat a credential_process prints; its reader, such as cat, goes into helpers\n"
+	".It Pa CREDENTIAL/aws/config\na profile that runs that; for everybody\n"
+	".It Pa CREDENTIAL/aws/web_identity_token\na JWT\\-SVID that the SDK exchanges itself, again and again\n"
+	".It Pa CREDENTIAL/gcp/credentials.json\nfor GOOGLE_APPLICATION_CREDENTIALS; for everybody\n"
+	".It Pa CREDENTIAL/gcp/subject_token\nthe JWT\\-SVID that it names\n"
+	".It Pa CREDENTIAL/gcp/access_token\nfor CLOUDSDK_AUTH_ACCESS_TOKEN_FILE of gcloud\n"
+	".It Pa CREDENTIAL/azure/federated_token\na JWT\\-SVID, for AZURE_FEDERATED_TOKEN_FILE\n"
+	".It Pa CREDENTIAL/azure/access_token\na ready access token\n"
+	".It Pa jwt/CREDENTIAL\na JWT\\-SVID of a source of kind jwt\n"
+	".It Pa env\nthe variables that name these files, see\n.Ic svid env ;\nfor everybody\n.El\n"
+	"Where an identity has exactly one of a cloud, aws, gcp and azure are there without CREDENTIAL, too.\n"
+	"Token files have no newline.\n";
+
 int man_policy(void)
 {
 	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
 
 	man_begin(&out, "svid-policy", 5, "who gets which identity from svidd");
 	buf_put_str(&out, policy_text);
-	put_kind(&out, "WorkloadIdentity");
+	put_kind(&out, "KEYS", "WorkloadIdentity");
 	put_selectors(&out);
 	put_rules(&out);
+	buf_put_str(&out, cloud_text);
+	put_kind(&out, "KEYS OF A SOURCE", "CredentialSource");
+	put_kind(&out, "KEYS OF A CREDENTIAL", "WorkloadCredential");
+	buf_put_str(&out, cloud_files);
 	buf_put_str(&out, ".Sh FILES\n.Pa /etc/svid/policy.d/*.yaml\n"
 			  ".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid.yaml 5 ,\n.Xr svidd 8\n");
 	return cli_print(&out, CLI_DONE);

@@ -6,6 +6,7 @@
 
 #include "agent/base/spiffe_id.h"
 #include "agent/cli/endpoint.h"
+#include "agent/cli/env_form.h"
 #include "agent/cli/nearest.h"
 
 #define TIMEOUT_MS 10000
@@ -65,6 +66,12 @@ static int set_exec(struct options *o, const char *value)
 {
 	o->cli.exec = value;
 	return *value ? 0 : -EINVAL;
+}
+
+static int set_for(struct options *o, const char *value)
+{
+	o->cli.form = value;
+	return env_form_at(value) ? 0 : -EINVAL;
 }
 
 static int set_since(struct options *o, const char *value)
@@ -143,6 +150,7 @@ static const struct option_row rows[] = {
 	{ "--spiffe-id", "ID", "only this identity; else all", USES_ID, set_id },
 	{ "--write", "DIR", "also write files into DIR, keys and tokens with mode 0600", USES_WRITE, set_write },
 	{ "--exec", "PATH", "an executable instead of a process: who could be served", USES_EXEC, set_exec },
+	{ "--for", "FORM", "sh (default), systemd, compose or k8s: where the lines are pasted", USES_FOR, set_for },
 	{ "-f", NULL, "wait for more, as tail -F does", USES_FOLLOW, set_follow },
 	{ "--since", "TIME", "from then on: 2026-11-22T10:00:00Z, or 90s, 30m, 2h, 7d before now", USES_SINCE, set_since },
 	{ "--identity", "ID", "only records about this SPIFFE ID", USES_IDENTITY, set_id },

@@ -23,7 +23,8 @@
 #define USES_EXEC    (1u << 12)
 #define USES_MAN     (1u << 13)
 #define USES_CONFIG  (1u << 14)
-#define USES_ALL     0x7fffu
+#define USES_FOR     (1u << 15)
+#define USES_ALL     0xffffu
 /* Options that scripts give to every verb alike. */
 #define USES_ANY     (USES_SOCKET | USES_ADMIN | USES_OUTPUT | USES_TIMEOUT)
 #define USES_WORKLOAD (USES_SOCKET | USES_OUTPUT | USES_TIMEOUT)

@@ -86,6 +86,34 @@ static const struct verb verbs[] = {
 	  "process of that executable could get, and what else each of them asks for.\n"
 	  "  svid explain $(pidof -s app)\n"
 	  "  svid explain --exec /usr/bin/app\n" },
+	{ "credentials", "refresh", "NAME", 1, 1, FORMS_VIEW, USES_ROOT, credentials_refresh,
+	  "exchange a cloud credential now, and say how it went (root)",
+	  "For after a change on the cloud's side: the agent tries again by itself, but minutes later. Ends with 1 when the\n"
+	  "cloud refused.\n"
+	  "  svid credentials refresh reports-bucket\n" },
+	{ "credentials", NULL, "[NAME]", 0, 1, FORMS_VIEW, USES_ROOT, credentials,
+	  "cloud credentials: which work, until when, what to do about the others (root)",
+	  "Of all WorkloadCredentials, or of one. Ends with 1 when one of them has nothing to serve.\n"
+	  "What a cloud has issued lives until the time that is shown, also when its document is gone.\n"
+	  "  svid credentials\n"
+	  "  svid credentials reports-bucket -o json\n" },
+	{ "env", NULL, "WORKLOADID", 1, 1, FORMS_VIEW, USES_ROOT | USES_FOR, cloud_env,
+	  "the variables by which a workload's SDKs find its cloud credentials (root)",
+	  "WORKLOADID is the path of its SPIFFE ID, or all of it. The lines name files, and hold no secret.\n"
+	  "  svid env batch/reports --for systemd        lines for: systemctl edit reports.service\n"
+	  "  svid env batch/reports --for k8s            environment and mount of a pod\n" },
+	{ "cloud", "setup", "aws|gcp|azure SOURCE", 2, 2, FORMS_VIEW, USES_ROOT, cloud_setup,
+	  "the commands that set up the cloud's side of a CredentialSource (root)",
+	  "Prints commands of aws, gcloud or az and runs none. Trust is for the identities that use SOURCE now, by their\n"
+	  "SPIFFE IDs, and for its audience; after another one was added, run it again. awsRolesAnywhere is part of aws.\n"
+	  "  svid cloud setup aws reports-bucket\n"
+	  "  svid cloud setup gcp reports-bucket > setup.sh    read it, then run it\n" },
+	{ "oidc", "export", "DIR", 1, 1, FORMS_VIEW, USES_ROOT, oidc_export,
+	  "write the issuer's public documents, by which clouds check our tokens (root)",
+	  "DIR gets .well-known/openid-configuration and keys, each replaced as a whole; publish it at the issuer's URL,\n"
+	  "jwt.issuer of svid.yaml. Google also takes keys as an upload. A new key is in it before it signs, for a third of\n"
+	  "a key's life: run it daily.\n"
+	  "  svid oidc export /srv/www/issuer\n" },
 	{ "audit", NULL, "[FILE]", 0, 1, FORMS_VIEW, USES_ROOT | USES_FOLLOW | USES_SINCE | USES_IDENTITY | USES_DENIED, audit,
 	  "the audit log for people: who asked, what was decided (root)",
 	  "Reads the file of the running agent, else /var/log/svid-audit.jsonl.\n"

@@ -23,6 +23,7 @@ static const struct word {
 	{ .key = "seccomp", .values = seccomp },
 	{ .key = "tier_notes", .label = "better tiers, not in use" },
 	{ .key = "tree", .label = "SVIDs as files" },
+	{ .key = "cloud", .label = "credentials of clouds" },
 	{ .key = "notes", .label = "not in use" },
 	{ .key = "not_enforced", .label = "not enforced in this tier" },
 	{ .key = "whole", .label = "evidence whole" },

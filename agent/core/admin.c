@@ -56,6 +56,9 @@ static int answer(struct admin_client *cl, uint32_t id, const struct msg_AD_REQU
 	case ADMIN_CREDENTIALS:
 		put_credentials(cl->core, ask->arg, &b);
 		break;
+	case ADMIN_SOURCES:
+		sources_put(cl->core, &b);
+		break;
 	case ADMIN_RELOAD:
 		put_reload(cl->core, &b);
 		break;

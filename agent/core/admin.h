@@ -30,6 +30,9 @@ void explain_exec(struct admin_client *cl, uint32_t id, const struct msg_AD_EXEC
 void bundle_put_own(const struct core *c, struct buf *out);
 void bundle_put_foreign(const struct core *c, struct buf *out);
 
+/** sources_put() - the CredentialSources in force and who uses them, for `svid cloud setup` and `svid oidc export`. */
+void sources_put(const struct core *c, struct buf *out);
+
 /** bundle_change() - set or remove a foreign bundle and answer request @id: {"trust_domain", "error" when refused}. */
 void bundle_change(struct admin_client *cl, uint32_t id, const struct msg_AD_BUNDLE *ask);
 

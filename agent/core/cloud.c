@@ -392,7 +392,7 @@ static void forget(struct cloud *cl, struct cloud_binding *b)
 static void on_dead(struct chan *ch, int err)
 {
 	struct cloud *cl = chan_owner(ch);
-	struct cloud_wait *w, *tmp;
+	struct cloud_wait *w;
 
 	if (err != -ERR_CLOSED)
 		parent_kill(cl->core, ROLE_CLOUD, 0);
@@ -402,11 +402,7 @@ static void on_dead(struct chan *ch, int err)
 	cl->pass = PASS_NONE;
 	list_for_each(w, &cl->files, node)
 		w->asked = false; /* the next one will be */
-	list_for_each_safe(w, tmp, &cl->orders, node) {
-		list_del(&w->node);
-		mem_free(w);
-	}
-	cl->n_orders = 0;
+	cloud_orders_orphaned(cl);
 	each_binding(cl, forget);
 }
 
@@ -462,6 +458,7 @@ void cloud_free(struct cloud *cl)
 	if (cl->chan)
 		on_dead(cl->chan, -ERR_CLOSED);
 	files_lost(cl);
+	cloud_orders_free(cl);
 	mem_free(cl);
 }
 
@@ -473,6 +470,10 @@ static void put_binding(struct json *j, const struct cloud_doc *d, const struct 
 	json_str(j, "kind", cloud_kind_name(d->kind));
 	json_str(j, "spiffe_id", d->spiffe_id);
 	json_u64(j, "binding", d->binding);
+	json_open(j, "helpers", '[');
+	for (size_t i = 0; i < d->n_helpers; i++)
+		json_str(j, NULL, d->helpers[i]);
+	json_close(j, ']');
 	json_bool(j, "stale", d->stale);
 	json_str(j, "state", cloud_state_name(b ? b->state : CLOUD_WAITING));
 	json_time(j, "expires_at", b ? b->expires_at : 0);
@@ -498,4 +499,28 @@ void cloud_put(struct core *c, struct buf *out)
 		put_binding(&j, docs->v[i], cloud_binding_at(c->cloud, docs->v[i]->binding));
 	json_close(&j, ']');
 	json_close(&j, '}');
+}
+
+void cloud_put_status(const struct core *c, struct json *j)
+{
+	const struct cloud_docs *docs = docs_clouds(c->docs);
+	const struct cloud *cl = c->cloud;
+	size_t n[CLOUD_STATE_COUNT] = { 0 };
+
+	for (size_t i = 0; i < docs->n; i++) {
+		const struct cloud_binding *b = cloud_binding_at(cl, docs->v[i]->binding);
+
+		n[b ? b->state : CLOUD_WAITING]++;
+	}
+	json_open(j, "cloud", '{');
+	json_bool(j, "wanted", cl->wanted);
+	json_bool(j, "running", cl->ready);
+	json_u64(j, "oidc_port", c->plan.oidc_port);
+	json_open(j, "credentials", '{');
+	for (unsigned int state = 0; state < CLOUD_STATE_COUNT; state++)
+		json_u64(j, cloud_state_name(state), n[state]);
+	json_close(j, '}');
+	json_u64(j, "exchanges", cl->exchanges);
+	json_u64(j, "failed", cl->failed);
+	json_close(j, '}');
 }

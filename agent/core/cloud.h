@@ -18,6 +18,7 @@
 #define CLOUD_BUCKETS 256
 
 struct core;
+struct json;
 
 /* What svid-cloud knows of one binding, and what it said last. */
 struct cloud_binding {
@@ -36,7 +37,7 @@ struct cloud_binding {
 /* A file that a reader waits for, or a JWT-SVID or signature that svid-keys works on. */
 struct cloud_wait {
 	struct list node;
-	uint32_t order;	  /* a file: ours; else svid-cloud's */
+	uint32_t order;	  /* a file: ours; else svid-cloud's, 0 when the one that gave it is gone */
 	uint32_t id;	  /* of the request to svid-keys */
 	uint32_t binding;
 	enum cloud_file what; /* of a file */
@@ -101,10 +102,19 @@ void cloud_file_cancel(struct cloud_wait *w);
 /** cloud_refresh() - a person wants this binding exchanged now. Errors: -ERR_NOT_READY, those of chan_send(). */
 MUST int cloud_refresh(struct cloud *cl, uint32_t binding);
 
+/** cloud_put_status() - "cloud":{"wanted","running","oidc_port","credentials":{"waiting",...},"exchanges","failed"} of status. */
+void cloud_put_status(const struct core *c, struct json *j);
+
 /** cloud_put() - the document that `svid credentials` shows. */
 void cloud_put(struct core *c, struct buf *out);
 
 /* Between cloud.c and cloud_order.c */
+
+/** cloud_orders_orphaned() - svid-cloud is gone; what svid-keys makes of its orders is still recorded. */
+void cloud_orders_orphaned(struct cloud *cl);
+
+/** cloud_orders_free() - nothing is recorded any more. */
+void cloud_orders_free(struct cloud *cl);
 
 /** cloud_binding_at() - NULL when svid-cloud was not told of it. */
 struct cloud_binding *cloud_binding_at(const struct cloud *cl, uint32_t number);

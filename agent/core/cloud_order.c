@@ -49,6 +49,31 @@ static void close_order(struct cloud *cl, struct cloud_wait *w)
 	mem_free(w);
 }
 
+/* A number that is in use would give one answer to two. */
+static bool is_new(const struct cloud *cl, uint32_t order)
+{
+	struct cloud_wait *w;
+
+	list_for_each(w, &cl->orders, node)
+		if (w->order == order)
+			return false;
+	return order != 0;
+}
+
+void cloud_orders_orphaned(struct cloud *cl)
+{
+	struct cloud_wait *w;
+
+	list_for_each(w, &cl->orders, node)
+		w->order = 0;
+}
+
+void cloud_orders_free(struct cloud *cl)
+{
+	while (!list_empty(&cl->orders))
+		close_order(cl, list_entry(cl->orders.next, struct cloud_wait, node));
+}
+
 static struct cloud_wait *order_of(const struct cloud *cl, uint32_t id, bool sign)
 {
 	struct cloud_wait *w;
@@ -128,6 +153,8 @@ int cloud_on_jwt(struct chan *ch, struct chan_msg *m)
 
 	if (err)
 		return err;
+	if (!is_new(cl, ask.order))
+		return -ERR_PERMIT;
 	err = find(cl, ask.binding, &d);
 	if (!err && !d->n_audiences)
 		return -ERR_PERMIT; /* Roles Anywhere has no use for one */
@@ -207,6 +234,8 @@ int cloud_on_sign(struct chan *ch, struct chan_msg *m)
 
 	if (err)
 		return err;
+	if (!is_new(cl, ask.order))
+		return -ERR_PERMIT;
 	err = find(cl, ask.binding, &d);
 	if (!err && d->kind != CLOUD_AWS_ROLES_ANYWHERE)
 		return -ERR_PERMIT;
@@ -235,7 +264,7 @@ void cloud_keys_lost(struct cloud *cl)
 	struct cloud_wait *w, *tmp;
 
 	list_for_each_safe(w, tmp, &cl->orders, node) {
-		if (cl->chan && refuse(cl, w->order, -ERR_NOT_READY))
+		if (cl->chan && w->order && refuse(cl, w->order, -ERR_NOT_READY))
 			log_debug(EV_CLOUD, KV("what", V_S("refusal not sent")));
 		close_order(cl, w);
 	}

@@ -413,6 +413,16 @@ const struct cloud_docs *docs_clouds(const struct docs *d)
 	return &d->force.clouds;
 }
 
+void docs_each_source(const struct docs *d, void (*each)(void *arg, const char *name, const char *json, bool stale), void *arg)
+{
+	for (size_t i = 0; i < d->force.rows.n; i++) {
+		const struct doc_entry *e = &d->force.rows.v[i];
+
+		if (strcmp(e->row->kind, KIND_SOURCE) == 0)
+			each(arg, e->row->name, e->row->json, e->stale);
+	}
+}
+
 const struct settings *docs_settings(const struct docs *d)
 {
 	return d->force.settings;

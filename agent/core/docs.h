@@ -114,6 +114,9 @@ const struct policy *docs_policy(const struct docs *d);
 /** docs_clouds() - WorkloadCredentials in force; never NULL. */
 const struct cloud_docs *docs_clouds(const struct docs *d);
 
+/** docs_each_source() - every CredentialSource in force, by name; @json is its spec in normal form. */
+void docs_each_source(const struct docs *d, void (*each)(void *arg, const char *name, const char *json, bool stale), void *arg);
+
 /** docs_settings() - never NULL; trust_domain is "" before an Agent document was good. */
 const struct settings *docs_settings(const struct docs *d);
 

@@ -323,5 +323,6 @@ void status_put(struct core *c, struct buf *out)
 	put_workers(&j, c);
 	put_digests(&j, c);
 	put_tree(&j, c);
+	cloud_put_status(c, &j);
 	json_close(&j, '}');
 }

@@ -190,7 +190,8 @@ int opened_add(struct openeds *o, const struct tree_read *r, int fd, uint32_t le
 	if (!s)
 		return -ENOMEM;
 	*s = (struct opened){ .node = r->node, .key = r->key, .exec_id = r->exec_id, .generation = r->generation,
-			      .everybody = r->everybody, .identity = r->identity, .until = clock_boot_ns() + OPENED_NS, .len = len, .uid = whose };
+			      .everybody = r->everybody, .identity = r->identity, .until = clock_boot_ns() + OPENED_NS,
+			      .len = len, .uid = whose };
 	s->handle = handle ? handle : new_handle(o, r, len);
 	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (s->fd < 0 || (!loop_timer_armed(&o->old) && loop_timer_in(o->loop, &o->old, OPENED_NS))) {

@@ -3,6 +3,16 @@
 #include "agent/core/whoami.h"
 
 #include "agent/base/uuid.h"
+#include "agent/core/cloud_docs.h"
+
+/* What it may read of clouds. */
+static void put_credentials(struct json *j, const struct identity *id)
+{
+	json_open(j, "credentials", '[');
+	for (size_t i = 0; i < id->n_clouds; i++)
+		json_str(j, NULL, id->clouds[i]->name);
+	json_close(j, ']');
+}
 
 void whoami_put_identities(struct json *j, const char *key, const struct match *m)
 {
@@ -17,6 +27,8 @@ void whoami_put_identities(struct json *j, const char *key, const struct match *
 		json_str(j, "document", m->ids[i]->name);
 		if (m->ids[i]->hint && *m->ids[i]->hint)
 			json_str(j, "hint", m->ids[i]->hint);
+		if (m->ids[i]->n_clouds)
+			put_credentials(j, m->ids[i]);
 		if (m->ids[i]->stale)
 			json_bool(j, "stale", true);
 		json_close(j, '}');

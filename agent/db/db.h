@@ -21,6 +21,7 @@ struct db_plan {
 	int application_id;
 	const char *const *migrations; /* step i brings version i to version i + 1; append only */
 	size_t n_migrations;
+	bool losable; /* what is in it can be had anew: nobody waits for the disk, and a power failure may cost the file */
 };
 
 struct db {

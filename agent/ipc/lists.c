@@ -127,7 +127,7 @@ const char *cloud_state_name(unsigned int state)
 {
 	static const char *const names[CLOUD_STATE_COUNT] = {
 		[CLOUD_WAITING] = "waiting", [CLOUD_READY] = "ready",	[CLOUD_RETRYING] = "retrying",
-		[CLOUD_SLOW] = "refused, retrying slowly",		[CLOUD_FAILED] = "failed",
+		[CLOUD_SLOW] = "slow",	     [CLOUD_FAILED] = "failed",
 	};
 
 	return state < CLOUD_STATE_COUNT ? names[state] : "?";

@@ -191,6 +191,7 @@ enum admin_what {
 	ADMIN_RELOAD,
 	ADMIN_BUNDLES, /* foreign bundles */
 	ADMIN_CREDENTIALS, /* arg: 0, or a binding to be exchanged now */
+	ADMIN_SOURCES, /* CredentialSources, and what uses them */
 };
 
 #endif

@@ -237,6 +237,14 @@ def keys_of(port):
     return json.loads(body)["keys"] if status == 200 else []
 
 
+def keys_if_any(port):
+    """The same of a svid-cloud that may be ending: it takes the requests that it has accepted with it."""
+    try:
+        return keys_of(port)
+    except (OSError, http.client.HTTPException):
+        return []
+
+
 def test_the_oidc_documents_are_served_without_any_credential_and_over_restarts():
     port = free_port()
     with Agent("cloud-oidc", more_settings=oidc_settings(port)) as agent:
@@ -253,10 +261,11 @@ def test_the_oidc_documents_are_served_without_any_credential_and_over_restarts(
         assert get(port, "/admin")[0] == 404
         old = agent.roles("svid-cloud")
         agent.kill(old[0])
+        assert until(lambda: agent.roles("svid-cloud") != old, 10)
         assert keys_of(port) == keys  # the connection waits in the listener that svidd keeps
         assert agent.roles("svid-cloud") != old
         agent.kill(agent.roles("svid-core")[0])
-        assert until(lambda: keys_of(port) == keys, 20), agent.explain()
+        assert until(lambda: keys_if_any(port) == keys, 20), agent.explain()
         agent.settings(more=oidc_settings(free_port()))
         assert until(lambda: [p["setting"] for p in agent.status()["restart_needed"]] == ["oidc.port"], 10), agent.status()
         assert keys_of(port) == keys

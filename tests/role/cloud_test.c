@@ -1,92 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: tests/role/cloud_world.c tests/role/cloud_answers.c tests/role/keys_world.c tests/lib/busy.c tests/lib/https.c */
-/* links: tests/lib/certs.c */
+/* links: tests/role/cloud_case.c tests/role/cloud_world.c tests/role/cloud_answers.c tests/role/keys_world.c */
+/* links: tests/lib/busy.c tests/lib/https.c tests/lib/certs.c */
 /* cloud_test.c - svid-cloud in its cage: what each cloud is asked, what workloads read then, how often, what a refusal does. */
-#include "tests/role/cloud_world.h"
+#include "tests/role/cloud_case.h"
 
 #include "agent/base/clock.h"
-
-#define WEB "spiffe://example.org/web"
-
-/* A token service that grants, each time with another number, or as often as said refuses first. */
-struct service {
-	enum cloud_kind kind;
-	unsigned int refusals, status; /* first so many are refused with this status */
-	const char *code;	       /* AWS: its error code */
-	const char *headers;	       /* of a refusal */
-	unsigned int n, wait_ms;
-	int64_t life;
-	char line[4096], body[8192], head[8192]; /* of the last request */
-};
-
-static void refuse_it(const struct service *s, struct https_reply *r)
-{
-	if (s->code)
-		aws_refuses(r, s->status, s->code);
-	r->status = s->status;
-	if (s->headers)
-		snprintf(r->headers, sizeof(r->headers), "%s", s->headers);
-}
-
-static void grant(struct service *s, const struct https_request *q, struct https_reply *r)
-{
-	char mark[16];
-
-	snprintf(mark, sizeof(mark), "%u", s->n);
-	if (s->kind == CLOUD_AWS)
-		aws_grants(r, mark, s->life);
-	else if (s->kind == CLOUD_AWS_ROLES_ANYWHERE)
-		anywhere_grants(r, mark, s->life);
-	else if (s->kind == CLOUD_AZURE)
-		azure_grants(r, mark, s->life);
-	else if (strstr(q->line, ":generateAccessToken"))
-		google_account_grants(r, mark, s->life);
-	else
-		google_grants(r, mark, s->life);
-}
-
-static void serve(void *arg, const struct https_request *q, struct https_reply *r)
-{
-	struct service *s = arg;
-
-	snprintf(s->line, sizeof(s->line), "%s", q->line);
-	snprintf(s->body, sizeof(s->body), "%s", q->body);
-	snprintf(s->head, sizeof(s->head), "%s", q->head);
-	r->wait_ms = s->wait_ms;
-	s->n++;
-	if (s->n <= s->refusals)
-		refuse_it(s, r);
-	else
-		grant(s, q, r);
-}
-
-/* A service with one binding, number 1, "cred". */
-struct world {
-	struct cloud_rig rig;
-	struct service service;
-	struct https *https;
-	char *spec;
-};
-
-static void begin(struct world *w, enum cloud_kind kind, const char *settings)
-{
-	w->service.kind = kind;
-	if (!w->service.life)
-		w->service.life = 3600;
-	w->https = https_start(HTTPS_GOOD, false, serve, &w->service);
-	w->spec = source_of(kind, https_url(w->https), https_ca(w->https), settings, "");
-	cloud_setup(&w->rig);
-	cloud_start(&w->rig, -1);
-	cloud_bind(&w->rig, 1, kind, WEB, "cred", w->spec);
-	cloud_bound(&w->rig);
-}
-
-static void end(struct world *w)
-{
-	cloud_teardown(&w->rig);
-	https_stop(w->https);
-	free(w->spec);
-}
 
 /* ---- the four kinds ---- */
 
@@ -96,7 +14,7 @@ static void aws_keys_are_read(void **state)
 	const struct seen *s;
 
 	(void)state;
-	begin(&w, CLOUD_AWS, "");
+	world_begin(&w, CLOUD_AWS, "");
 	assert_string_equal(cloud_read(&w.rig, 1, CLOUD_FILE_AWS_CREDENTIALS), "[default]\naws_access_key_id = ASIA1\n"
 			    "aws_secret_access_key = secret-1\naws_session_token = session-1\n");
 	assert_non_null(strstr(cloud_read(&w.rig, 1, CLOUD_FILE_AWS_CREDENTIALS_JSON), "{\"Version\":1,\"AccessKeyId\":\"ASIA1\","
@@ -110,7 +28,7 @@ static void aws_keys_are_read(void **state)
 	assert_in_range(s->refresh_at - s->last_success, 1800, 2521);
 	assert_in_range(s->expires_at - clock_wall_s(), 3500, 3600);
 	assert_true(cloud_refused(&w.rig, 7, CLOUD_FILE_ENV) == -ERR_NOT_FOUND); /* no such binding */
-	end(&w);
+	world_end(&w);
 }
 
 /* What joins our audit record to CloudTrail, and no secret in it, nor in the log. */
@@ -120,7 +38,7 @@ static void aws_exchange_is_recorded(void **state)
 	const struct record *x = &w.rig.record;
 
 	(void)state;
-	begin(&w, CLOUD_AWS, "");
+	world_begin(&w, CLOUD_AWS, "");
 	cloud_state(&w.rig, 1, CLOUD_READY);
 	assert_int_equal(w.rig.exchanges, 1);
 	assert_int_equal(x->err, 0);
@@ -136,7 +54,7 @@ static void aws_exchange_is_recorded(void **state)
 	assert_non_null(strstr(w.service.body, "&RoleSessionName=web%40node1&"));
 	assert_false(cloud_logged(&w.rig, "secret-1"));
 	assert_false(cloud_logged(&w.rig, strstr(w.service.body, "WebIdentityToken=") + 17));
-	end(&w);
+	world_end(&w);
 }
 
 static void google_token_is_read_without_a_newline(void **state)
@@ -145,14 +63,14 @@ static void google_token_is_read_without_a_newline(void **state)
 	const char *json;
 
 	(void)state;
-	begin(&w, CLOUD_GCP, "");
+	world_begin(&w, CLOUD_GCP, "");
 	assert_string_equal(cloud_read(&w.rig, 1, CLOUD_FILE_GCP_ACCESS_TOKEN), "ya29.1");
 	assert_string_equal(w.service.line, "POST /v1/token HTTP/1.1");
 	json = cloud_read(&w.rig, 1, CLOUD_FILE_GCP_CREDENTIALS_JSON);
 	assert_non_null(strstr(json, "\"credential_source\":{\"file\":\"/run/svid/credentials/0b7a/cred/gcp/subject_token\","));
 	assert_null(strstr(json, "impersonation"));
 	assert_int_equal(w.service.n, 1);
-	end(&w);
+	world_end(&w);
 }
 
 static void google_account_is_impersonated_with_the_federated_token(void **state)
@@ -160,7 +78,7 @@ static void google_account_is_impersonated_with_the_federated_token(void **state
 	struct world w = { .service.life = 3600 };
 
 	(void)state;
-	begin(&w, CLOUD_GCP, ",\"serviceAccount\":\"robot@p.iam.gserviceaccount.com\"");
+	world_begin(&w, CLOUD_GCP, ",\"serviceAccount\":\"robot@p.iam.gserviceaccount.com\"");
 	assert_string_equal(cloud_read(&w.rig, 1, CLOUD_FILE_GCP_ACCESS_TOKEN), "ya29.account-2");
 	assert_string_equal(w.service.line, "POST /v1/projects/-/serviceAccounts/robot%40p.iam.gserviceaccount.com:"
 			    "generateAccessToken HTTP/1.1");
@@ -168,7 +86,7 @@ static void google_account_is_impersonated_with_the_federated_token(void **state
 	assert_int_equal(w.service.n, 2);
 	assert_int_equal(w.rig.jwts, 1);
 	assert_int_equal(w.rig.exchanges, 1);
-	end(&w);
+	world_end(&w);
 }
 
 static void azure_token_is_read(void **state)
@@ -176,11 +94,11 @@ static void azure_token_is_read(void **state)
 	struct world w = { .service.life = 3600 };
 
 	(void)state;
-	begin(&w, CLOUD_AZURE, "");
+	world_begin(&w, CLOUD_AZURE, "");
 	assert_string_equal(cloud_read(&w.rig, 1, CLOUD_FILE_AZURE_ACCESS_TOKEN), "eyJ.1");
 	assert_string_equal(w.service.line, "POST /tenant/oauth2/v2.0/token HTTP/1.1");
 	assert_non_null(strstr(w.service.body, "&client_assertion=ey"));
-	end(&w);
+	world_end(&w);
 }
 
 static void roles_anywhere_is_signed_by_either_kind_of_key(void **state)
@@ -193,14 +111,14 @@ static void roles_anywhere_is_signed_by_either_kind_of_key(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		struct world w = { .service.life = 3600, .rig.key_type = types[i] };
 
-		begin(&w, CLOUD_AWS_ROLES_ANYWHERE, "");
+		world_begin(&w, CLOUD_AWS_ROLES_ANYWHERE, "");
 		w.rig.key_type = types[i];
 		assert_non_null(strstr(cloud_read(&w.rig, 1, CLOUD_FILE_AWS_CREDENTIALS), "aws_secret_access_key = secret-1\n"));
 		assert_non_null(strstr(w.service.line, "POST /sessions?profileArn=arn%3Aaws"));
 		assert_non_null(strstr(w.service.head, algorithms[types[i]]));
 		assert_int_equal(w.rig.jwts, 0);
 		assert_int_equal(w.rig.signs, 1);
-		end(&w);
+		world_end(&w);
 	}
 }
 
@@ -213,7 +131,7 @@ static void token_in_a_file_is_kept_while_it_has_ten_minutes(void **state)
 	const char *first;
 
 	(void)state;
-	begin(&w, CLOUD_JWT, "");
+	world_begin(&w, CLOUD_JWT, "");
 	first = cloud_read(&w.rig, 1, CLOUD_FILE_JWT);
 	assert_null(strchr(first, '\n'));
 	assert_string_equal(cloud_read(&w.rig, 1, CLOUD_FILE_JWT), first);
@@ -221,7 +139,7 @@ static void token_in_a_file_is_kept_while_it_has_ten_minutes(void **state)
 	assert_int_equal(w.rig.jwts, 0);
 	assert_int_equal(w.service.n, 0); /* nobody is asked */
 	assert_int_equal(w.rig.seen[1].state, CLOUD_READY);
-	end(&w);
+	world_end(&w);
 }
 
 static void token_with_less_is_made_anew(void **state)
@@ -230,13 +148,13 @@ static void token_with_less_is_made_anew(void **state)
 	const char *first;
 
 	(void)state;
-	begin(&w, CLOUD_AWS, "");
+	world_begin(&w, CLOUD_AWS, "");
 	cloud_state(&w.rig, 1, CLOUD_READY);
 	w.rig.ttl = 600;
 	first = cloud_read(&w.rig, 1, CLOUD_FILE_AWS_WEB_IDENTITY_TOKEN);
 	assert_string_not_equal(cloud_read(&w.rig, 1, CLOUD_FILE_AWS_WEB_IDENTITY_TOKEN), first);
 	assert_int_equal(w.rig.file_jwts, 2);
-	end(&w);
+	world_end(&w);
 }
 
 /* ---- one exchange for many ---- */
@@ -248,7 +166,7 @@ static void thousand_readers_cause_one_exchange(void **state)
 	const char *text;
 
 	(void)state;
-	begin(&w, CLOUD_AWS, "");
+	world_begin(&w, CLOUD_AWS, "");
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
 		orders[i] = cloud_ask(&w.rig, 1, i % 2 ? CLOUD_FILE_AWS_CREDENTIALS : CLOUD_FILE_AWS_CREDENTIALS_JSON);
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
@@ -258,7 +176,7 @@ static void thousand_readers_cause_one_exchange(void **state)
 	assert_int_equal(w.service.n, 1);
 	assert_int_equal(w.rig.jwts, 1);
 	assert_int_equal(w.rig.exchanges, 1);
-	end(&w);
+	world_end(&w);
 }
 
 static void thousand_readers_of_a_token_cause_one(void **state)
@@ -268,7 +186,7 @@ static void thousand_readers_of_a_token_cause_one(void **state)
 	const char *text, *first = NULL;
 
 	(void)state;
-	begin(&w, CLOUD_JWT, "");
+	world_begin(&w, CLOUD_JWT, "");
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
 		orders[i] = cloud_ask(&w.rig, 1, CLOUD_FILE_JWT);
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
@@ -277,7 +195,7 @@ static void thousand_readers_of_a_token_cause_one(void **state)
 		assert_string_equal(text, first);
 	}
 	assert_int_equal(w.rig.file_jwts, 1);
-	end(&w);
+	world_end(&w);
 }
 
 int main(void)

@@ -45,7 +45,7 @@ const char *world_path(const struct world *w, const char *name)
 void world_new(struct world *w)
 {
 	*w = (struct world){ .bundle = "bundle", .sealed = "sealed", .jwks = "{\"keys\":[{\"kid\":\"kid-1\"}]}",
-			     .svidd = -1, .keys = -1, .compiler = -1,
+			     .svidd = -1, .keys = -1, .compiler = -1, .cloud.fd = -1,
 			     .agent = "{\"trustDomain\":\"example.org\",\"audit\":\"required\"}",
 			     .documents = "root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}" };
 	w->scratch = (struct buf)BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64);
@@ -107,6 +107,16 @@ static void give_peer(struct world *w, uint32_t role, uint32_t index, int *our_e
 void world_new_keys(struct world *w)
 {
 	give_peer(w, ROLE_KEYS, 0, &w->keys);
+}
+
+void world_new_cloud(struct world *w)
+{
+	int fd = w->cloud.fd;
+
+	w->cloud = (struct world_cloud){ .fd = fd, .started = w->cloud.started + 1 };
+	give_peer(w, ROLE_CLOUD, 0, &w->cloud.fd);
+	if (!w->ways.cloud_silent)
+		assert_int_equal(ipc_put(w->cloud.fd, CR_READY, 0), 0);
 }
 
 void world_new_attest(struct world *w, unsigned int i)
@@ -193,6 +203,7 @@ void world_stop(struct world *w)
 	w->core = 0;
 	world_close_fd(&w->svidd);
 	world_close_fd(&w->keys);
+	world_close_fd(&w->cloud.fd);
 	world_close_fd(&w->compiler);
 	for (size_t i = 0; i < LIM_ATTEST_WORKERS; i++)
 		world_close_fd(&w->attest[i]);
@@ -261,6 +272,7 @@ static void compile(struct world *w)
 {
 	const char *at = w->documents;
 	uint32_t n = 1;
+	char word[64];
 
 	w->compiles++;
 	give_peer(w, ROLE_POLICY, 0, &w->compiler);
@@ -270,7 +282,12 @@ static void compile(struct world *w)
 	while (*at) {
 		size_t name = strcspn(at, " "), line = strcspn(at, "\n");
 
-		put_doc(w, "a.yaml", "WorkloadIdentity", slice_of(at, name), slice_of(at + name + 1, line - name - 1));
+		size_t kind = memchr(at, '/', name) ? strcspn(at, "/") : 0;
+
+		snprintf(word, sizeof(word), "%.*s", kind ? (int)kind : 16, kind ? at : "WorkloadIdentity");
+		if (kind)
+			kind++;
+		put_doc(w, "a.yaml", word, slice_of(at + kind, name - kind), slice_of(at + name + 1, line - name - 1));
 		at += line + (at[line] == '\n');
 		n++;
 	}
@@ -313,6 +330,8 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 			world_close_fd(&w->attest[w->last_kill.index]);
 		if (w->last_kill.role == ROLE_KEYS)
 			world_close_fd(&w->keys);
+		if (w->last_kill.role == ROLE_CLOUD)
+			world_close_fd(&w->cloud.fd);
 		if (w->last_kill.role == ROLE_UNDERTAKER)
 			world_close_fd(&w->undertakers[w->last_kill.index]);
 		if (w->ways.restart && w->last_kill.role == ROLE_UNDERTAKER)
@@ -321,6 +340,9 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 			world_new_attest(w, w->last_kill.index);
 		if (w->ways.restart && w->last_kill.role == ROLE_KEYS)
 			world_new_keys(w);
+		break;
+	case MSG_C_CLOUD:
+		world_new_cloud(w);
 		break;
 	case MSG_C_DRAINED:
 		w->drained = true;
@@ -389,9 +411,12 @@ static void on_jwt(struct world *w, struct chan_msg *m)
 				 .ttl = ask.ttl, .alg = ask.alg };
 	snprintf(j->spiffe_id, sizeof(j->spiffe_id), "%.*s", (int)ask.spiffe_id.len, (const char *)ask.spiffe_id.p);
 	snprintf(j->issuer, sizeof(j->issuer), "%.*s", (int)ask.issuer.len, (const char *)ask.issuer.p);
+	snprintf(j->claims, sizeof(j->claims), "%.*s", (int)ask.claims.len, (const char *)ask.claims.p);
 	while (ask.audiences.len && slice_ok(&ask.audiences)) {
-		(void)list_get_str(&ask.audiences, LIM_AUDIENCE);
-		j->audiences++;
+		struct slice audience = list_get_str(&ask.audiences, LIM_AUDIENCE);
+
+		if (!j->audiences++)
+			snprintf(j->audience, sizeof(j->audience), "%.*s", (int)audience.len, (const char *)audience.p);
 	}
 	if (!w->ways.keys_keep_jwts)
 		world_say_jwt(w, j, w->ways.keys_jwt_err);
@@ -449,6 +474,42 @@ static void on_undertaker(struct world *w, int fd, struct chan_msg *m)
 	assert_int_equal(ipc_put(fd, U_CLOSED, 0), 0);
 }
 
+/* ---- svid-cloud ---- */
+
+static void on_bound_to(struct world_cloud *c, const struct msg_CL_BIND *b)
+{
+	unsigned int i = c->binds++ % ARRAY_SIZE(c->bindings);
+
+	c->bindings[i] = b->binding;
+	c->kinds[i] = b->kind;
+	snprintf(c->spiffe_ids[i], sizeof(c->spiffe_ids[i]), "%.*s", (int)b->spiffe_id.len, (const char *)b->spiffe_id.p);
+	snprintf(c->names[i], sizeof(c->names[i]), "%.*s", (int)b->credential.len, (const char *)b->credential.p);
+}
+
+static void on_cloud(struct world_cloud *c, struct chan_msg *m)
+{
+	union {
+		struct msg_CL_CONF conf;
+		struct msg_CL_BIND bind;
+		struct msg_CL_UNBIND unbind;
+		struct msg_CL_REFUSED refused;
+	} u;
+
+	if (m->type == MSG_CL_CONF && ++c->confs && !msg_get_CL_CONF(m->body, &u.conf))
+		snprintf(c->issuer, sizeof(c->issuer), "%.*s", (int)u.conf.issuer.len, (const char *)u.conf.issuer.p);
+	else if (m->type == MSG_CL_BIND && !msg_get_CL_BIND(m->body, &u.bind))
+		on_bound_to(c, &u.bind);
+	else if (m->type == MSG_CL_UNBIND && ++c->unbinds && !msg_get_CL_UNBIND(m->body, &u.unbind))
+		c->unbound = u.unbind.binding;
+	else if (m->type == MSG_CL_FILE && ++c->files)
+		assert_int_equal(msg_get_CL_FILE(m->body, &c->file), 0);
+	else if (m->type == MSG_CL_REFUSED && ++c->refusals && !msg_get_CL_REFUSED(m->body, &u.refused))
+		c->refused = u.refused.order, c->refused_err = u.refused.err;
+	c->bounds += m->type == MSG_CL_BOUND;
+	c->chains += m->type == MSG_CL_CHAIN;
+	c->refreshes += m->type == MSG_CL_REFRESH;
+}
+
 /* ---- the loop ---- */
 
 static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
@@ -463,6 +524,7 @@ static bool receive(struct world *w, int *fd, struct chan_msg *ret_m)
 
 #define FIRST_FRONT (2 + LIM_ATTEST_WORKERS) /* in the order of world_step() */
 #define UNDERTAKERS (FIRST_FRONT + WORLD_FRONTS)
+#define CLOUD (UNDERTAKERS + LIM_UNDERTAKERS)
 
 static int *fd_at(struct world *w, size_t i)
 {
@@ -470,6 +532,8 @@ static int *fd_at(struct world *w, size_t i)
 		return i ? &w->keys : &w->svidd;
 	if (i < FIRST_FRONT)
 		return &w->attest[i - 2];
+	if (i == CLOUD)
+		return &w->cloud.fd;
 	return i < UNDERTAKERS ? &w->fronts[i - FIRST_FRONT].fd : &w->undertakers[i - UNDERTAKERS];
 }
 
@@ -488,8 +552,10 @@ static void handle(struct world *w, const struct pollfd *p, size_t i)
 		on_attest(w, (unsigned int)i - 2, &m);
 	else if (i < UNDERTAKERS)
 		world_on_front(w, &w->fronts[i - FIRST_FRONT], &m);
-	else
+	else if (i < CLOUD)
 		on_undertaker(w, *fd, &m);
+	else
+		on_cloud(&w->cloud, &m);
 	ipc_msg_done(&m);
 }
 
@@ -501,7 +567,7 @@ static void reap(struct world *w)
 
 void world_step(struct world *w, int ms)
 {
-	struct pollfd p[UNDERTAKERS + LIM_UNDERTAKERS];
+	struct pollfd p[CLOUD + 1];
 
 	for (size_t i = 0; i < ARRAY_SIZE(p); i++)
 		p[i] = (struct pollfd){ .fd = *fd_at(w, i), .events = POLLIN };

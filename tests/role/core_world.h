@@ -9,6 +9,7 @@
 #include "agent/base/clock.h"
 #include "agent/ipc/chan.h"
 #include "agent/ipc/plan.h"
+#include "tests/role/core_told.h"
 
 #define WORLD_IDS 48670
 #define WORLD_FRONTS 64
@@ -52,13 +53,6 @@ struct world_conn {
 	char whoami[LIM_WHOAMI + 1];
 };
 
-/* A KY_JWT. */
-struct world_jwt {
-	uint32_t id, front, order, identity, ttl, alg;
-	char spiffe_id[64], issuer[64];
-	size_t audiences;
-};
-
 /* What a front does with F_FILE. */
 enum world_file {
 	FILE_MADE, /* "front N identity N what N" */
@@ -77,6 +71,7 @@ struct world_ways {
 	bool keys_silent;
 	bool undertakers_hang; /* each takes one and never answers */
 	bool restart; /* svidd starts what it killed again */
+	bool cloud_silent; /* it never says that it is ready */
 	bool keys_keep_jwts; /* world_say_jwt() comes later */
 	int keys_load_err;
 	int keys_issue_err;
@@ -103,7 +98,8 @@ struct world {
 	unsigned int taken, buried; /* by the undertakers */
 	unsigned int compiles, issues, loads, identifies, kills, spawns;
 	struct msg_C_KILL last_kill;
-	const char *documents; /* WorkloadIdentity documents, one a line: "name {json}" */
+	struct world_cloud cloud;
+	const char *documents; /* one a line: "name {json}", or "Kind/name {json}" when it is no WorkloadIdentity */
 	const char *agent;     /* spec of the Agent document */
 	uint64_t generation;
 	const char *bundle, *jwks, *sealed; /* what svid-keys says next */
@@ -168,6 +164,9 @@ void world_say_loaded(struct world *w);
 
 /** world_say_jwt() - svid-keys says how @j ended. */
 void world_say_jwt(struct world *w, const struct world_jwt *j, int err);
+
+/** world_new_cloud() - svid-cloud started, or restarted. */
+void world_new_cloud(struct world *w);
 
 /** world_new_attest() - worker @i restarted. */
 void world_new_attest(struct world *w, unsigned int i);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,8 @@ static int fake_keys(void)
 			say("FAKE keys front %u.\n", front.number);
 			send_text(m.fds[0], "keys-for", front.number);
 		}
+		if (m.type == MSG_K_CLOUD)
+			send_text(m.fds[0], "keys-for-cloud", 0);
 		ipc_msg_done(&m);
 	}
 	return 0;
@@ -124,10 +127,47 @@ static int fake_front(void)
 	return 0;
 }
 
+static unsigned int port_of(int listener)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+
+	return getsockname(listener, (struct sockaddr *)&sa, &len) ? 0 : ntohs(sa.sin_port);
+}
+
+/* Like the real one it ends with svid-core, and not with svid-keys. */
+static int fake_cloud(void)
+{
+	struct pollfd p[2] = { { .fd = FD_CHANNEL, .events = POLLIN }, { .fd = FD_CLOUD_KEYS, .events = POLLIN } };
+
+	say_fds("cloud");
+	say("FAKE cloud listens on %u.\n", port_of(FD_CLOUD_OIDC));
+	send_text(FD_CHANNEL, "cloud", 0);
+	while (poll(p, 2, -1) > 0) {
+		if (p[1].revents & POLLIN)
+			say_raw("cloud", FD_CLOUD_KEYS);
+		if (p[0].revents & POLLHUP)
+			break;
+	}
+	return 0;
+}
+
+/* "port: 8080" of the configuration */
+static unsigned int configured_port(void)
+{
+	char text[256];
+	ssize_t n = pread(FD_POLICY_AGENT, text, sizeof(text) - 1, 0);
+	const char *at;
+
+	text[n > 0 ? n : 0] = 0;
+	at = strstr(text, "port: ");
+	return at ? (unsigned int)strtoul(at + 6, NULL, 10) : 0;
+}
+
 static int fake_svid(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[2], "--boot") == 0)
-		return ipc_put(FD_CHANNEL, PC_BOOT, 0, .attestation = TIER_SOCKET) != 0;
+		return ipc_put(FD_CHANNEL, PC_BOOT, 0, .attestation = TIER_SOCKET, .oidc_port = configured_port()) != 0;
 	say_fds("compiler");
 	return ipc_put(FD_CHANNEL, PC_DONE, 0) != 0;
 }
@@ -231,6 +271,8 @@ static void obey(struct fake_core *f, char *word)
 		(void)!ipc_send(FD_CHANNEL, (uint16_t)n, 0, slice_of("12345", 5), NULL, 0);
 	else if (!strncmp(word, "bytes", 5))
 		(void)!write(FD_CHANNEL, "x", 1);
+	else if (!strncmp(word, "cloud", 5))
+		(void)!ipc_put(FD_CHANNEL, C_CLOUD, 0);
 	else if (!strncmp(word, "alive", 5))
 		(void)!ipc_put(FD_CHANNEL, C_ALIVE, 0);
 	else if (!strncmp(word, "nodrain", 7))
@@ -313,6 +355,8 @@ int fake_role(int argc, char **argv, bool *ret_is_role)
 		return fake_front();
 	if (slice_eq_str(me, "svid-undertaker"))
 		return fake_undertaker();
+	if (slice_eq_str(me, "svid-cloud"))
+		return fake_cloud();
 	if (slice_eq_str(me, "svid"))
 		return fake_svid(argc, argv);
 	*ret_is_role = false;

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,74 @@ static void undertakers_are_given_to_core_and_replaced(void **state)
 	kill(proc_of_user(IDS), SIGKILL); /* each belongs to one svid-core */
 	world_wait(w, "FAKE core peer role 5 index 0.", 2);
 	world_wait(w, "FAKE core peer role 5 index 1.", 3);
+}
+
+/* It runs when svid-core wants it, and belongs to that svid-core; a new svid-keys serves the old one. */
+static void cloud_is_joined_to_core_and_keys_and_replaced(void **state)
+{
+	struct world *w = *state;
+	pid_t cloud;
+
+	world_start(w);
+	assert_int_equal(world_count(w, "FAKE cloud"), 0);
+	world_tell_core(w, "cloud");
+	world_wait(w, "FAKE cloud fds 0 1 2 3 4 5 6.", 1);
+	world_wait(w, "FAKE core peer role 6 index 0.", 1);
+	world_wait(w, "FAKE core heard cloud-0.", 1);
+	world_wait(w, "FAKE cloud heard keys-for-cloud-0.", 1);
+	assert_int_equal(world_count(w, "FAKE cloud listens on 0."), 1);
+	cloud = proc_of_user(IDS + 6);
+	proc_assert_status(cloud, "CapPrm:", "\t0000000000000000");
+	world_tell_core(w, "cloud"); /* it has one */
+	kill(proc_of_user(IDS + 1), SIGKILL);
+	world_wait(w, "FAKE cloud heard keys-for-cloud-0.", 2);
+	assert_int_equal(proc_of_user(IDS + 6), cloud);
+	world_tell_core(w, "kill 600");
+	world_wait(w, "FAKE core exit role 6 index 0 status 9.", 1);
+	world_wait(w, "FAKE core peer role 6 index 0.", 2);
+	world_wait(w, "FAKE cloud heard keys-for-cloud-0.", 3);
+	kill(proc_of_user(IDS), SIGKILL);
+	world_wait(w, "FAKE core go", 2);
+	proc_wait_no_user(IDS + 6);
+	world_tell_core(w, "compile"); /* something that takes a turn */
+	world_wait(w, "FAKE compiler fds", 1);
+	assert_int_equal(world_count(w, "FAKE cloud fds"), 2);
+	world_tell_core(w, "cloud");
+	world_wait(w, "FAKE cloud heard keys-for-cloud-0.", 4);
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	close(fd);
+	return ntohs(sa.sin_port);
+}
+
+static void cloud_gets_the_listener_of_the_oidc_documents(void **state)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct world *w = *state;
+	char text[64];
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sa.sin_port = htons(free_port());
+	snprintf(text, sizeof(text), "port: %u\n", ntohs(sa.sin_port));
+	world_write(w, "svid.yaml", text);
+	world_start(w);
+	/* Who connects waits for svid-cloud, however often that dies. */
+	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	world_tell_core(w, "cloud");
+	snprintf(text, sizeof(text), "FAKE cloud listens on %u.", ntohs(sa.sin_port));
+	world_wait(w, text, 1);
+	kill(proc_of_user(IDS + 6), SIGKILL);
+	world_wait(w, text, 2);
+	assert_int_equal(send(client, "x", 1, MSG_NOSIGNAL), 1);
+	close(client);
 }
 
 static void core_that_breaks_the_protocol_is_replaced(void **state)
@@ -501,6 +570,8 @@ int main(int argc, char **argv)
 		TEST(new_core_is_served_and_old_fronts_end),
 		TEST(core_that_falls_silent_is_replaced),
 		TEST(undertakers_are_given_to_core_and_replaced),
+		TEST(cloud_is_joined_to_core_and_keys_and_replaced),
+		TEST(cloud_gets_the_listener_of_the_oidc_documents),
 		TEST(core_that_breaks_the_protocol_is_replaced),
 		TEST(drained_before_stop_is_refused),
 		TEST(front_numbers_are_not_given_twice),

@@ -46,7 +46,7 @@ void world_write(const struct world *w, const char *name, const char *text)
 static void make_bin_dir(const struct world *w)
 {
 	static const char *const names[] = { "svid-core", "svid-keys", "svid-attest", "svid-front", "svid-undertaker",
-					     "svid" };
+					     "svid-cloud", "svid" };
 	char self[256], path[128];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 

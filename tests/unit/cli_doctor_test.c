@@ -15,6 +15,8 @@
 
 #include "agent/cli/doctor.h"
 
+#define RUNS(yes, states) "{\"cloud\":{\"wanted\":true,\"running\":" yes ",\"credentials\":{" states "}}}"
+
 static char root[] = "/tmp/svid-doctor-XXXXXX";
 static struct patient patient;
 
@@ -209,6 +211,10 @@ static void what_the_agent_says_of_itself_counts(void **state)
 		{ "tree", "{\"tree\":{\"delivery\":\"none\",\"path\":\"\"}}", FINDING_OK },
 		{ "tree", "{\"tree\":{\"delivery\":\"none\",\"path\":\"/x\",\"err\":\"Input/output error\"}}", FINDING_FAIL },
 		{ "tree", "{}", FINDING_OK },
+		{ "clouds", "{}", FINDING_OK },
+		{ "clouds", RUNS("true", "\"ready\":2,\"waiting\":1"), FINDING_OK },
+		{ "clouds", RUNS("true", "\"ready\":2,\"slow\":1"), FINDING_WARN },
+		{ "clouds", RUNS("false", "\"ready\":2"), FINDING_FAIL },
 		{ "documents", "{\"documents\":{\"stale\":[]}}", FINDING_OK },
 		{ "documents", "{\"documents\":{\"stale\":[\"a\"]}}", FINDING_WARN },
 		{ "settings", "{\"restart_needed\":[]}", FINDING_OK },

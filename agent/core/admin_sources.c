@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * admin_sources.c - CredentialSources on admin.sock, each as its document says, and which identities use it: what a person
+ * needs to set up the other side. No document holds a secret. svid-core.
+ */
+#include "agent/core/admin.h"
+#include "agent/core/policy_build.h"
+
+#define LISTED_MAX (ADMIN_REPLY_MAX / 4 * 3) /* bytes; behind them sources are named, not shown */
+
+static int dump(const char *bytes, size_t n, void *out)
+{
+	buf_put(out, bytes, n);
+	return 0;
+}
+
+/* Certificates are long, and nobody sets up a cloud with them. */
+static void put_spec(struct json *j, const char *text)
+{
+	AUTO(form) json_t *form = NULL;
+	AUTO(buf) struct buf spec = BUF_INIT(LIM_DOC_JSON);
+
+	if (form_load(slice_str(text), &form))
+		return;
+	(void)json_object_del(form, "caBundle");
+	if (!json_dump_callback(form, dump, &spec, JSON_COMPACT) && !buf_ok(&spec))
+		json_raw(j, "spec", buf_slice(&spec));
+}
+
+static void put_source(void *arg, const char *name, const char *json, bool stale)
+{
+	struct json *j = arg;
+
+	json_open(j, NULL, '{');
+	json_str(j, "source", name);
+	json_bool(j, "stale", stale);
+	if (j->b->len < LISTED_MAX)
+		put_spec(j, json);
+	json_close(j, '}');
+}
+
+static void put_users(struct json *j, const struct cloud_docs *docs)
+{
+	json_open(j, "credentials", '[');
+	for (size_t i = 0; i < docs->n && j->b->len < LISTED_MAX; i++) {
+		json_open(j, NULL, '{');
+		json_str(j, "credential", docs->v[i]->name);
+		json_str(j, "source", docs->v[i]->source);
+		json_str(j, "spiffe_id", docs->v[i]->spiffe_id);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+void sources_put(const struct core *c, struct buf *out)
+{
+	struct json j = JSON_INIT(out);
+
+	json_open(&j, NULL, '{');
+	json_str(&j, "trust_domain", docs_settings(c->docs)->trust_domain);
+	json_str(&j, "issuer", docs_settings(c->docs)->jwt_issuer);
+	put_users(&j, docs_clouds(c->docs));
+	json_open(&j, "sources", '[');
+	docs_each_source(c->docs, put_source, &j);
+	json_close(&j, ']');
+	json_close(&j, '}');
+}

@@ -25,13 +25,13 @@ tier_san() {
 	O=build/san python3 tests/lib/programs.py build/san/tests/unit build/san/tests/fault build/san/tests/role \
 		tests/e2e/policy_test.py tests/e2e/cli_test.py tests/e2e/clients_test.py
 }
-tier_role() { python3 tests/lib/programs.py build/tests/role tests/role; }
-tier_e2e() { python3 tests/lib/programs.py tests/e2e; }
-tier_attack() { rm -f "$LOGS"/attack*.json "$LOGS"/attack-table.txt; python3 tests/lib/programs.py tests/attack; }
-tier_conformance() { python3 tests/lib/programs.py tests/conformance; }
+tier_role() { AGAIN=300 python3 tests/lib/programs.py build/tests/role tests/role; }
+tier_e2e() { AGAIN=300 python3 tests/lib/programs.py tests/e2e; }
+tier_attack() { rm -f "$LOGS"/attack*.json "$LOGS"/attack-table.txt; AGAIN=300 python3 tests/lib/programs.py tests/attack; }
+tier_conformance() { AGAIN=300 python3 tests/lib/programs.py tests/conformance; }
 tier_fuzz() { $MAKE -s -j"$(nproc)" fuzz; }
-tier_sdk() { python3 tests/lib/programs.py tests/sdk; }
-tier_vm() { $MAKE -s module && TEST_TIMEOUT=1500 python3 tests/lib/programs.py tests/vm; }
+tier_sdk() { AGAIN=300 python3 tests/lib/programs.py tests/sdk; }
+tier_vm() { $MAKE -s module && TEST_TIMEOUT=1800 AGAIN=500 python3 tests/lib/programs.py tests/vm; }
 
 # Prints "passed failed skipped" of the last summary line in a log.
 counts() {
@@ -53,7 +53,7 @@ run_tier() {
 	# What a sanitizer cannot run (a process that maps over its own text) ran plain in an earlier tier.
 	if [ -n "$STRICT" ] && [ "$name" != san ]; then failed=$((failed + skipped)); fi
 	printf '%4d s  %5d passed  %3d failed  %3d skipped\n' $((SECONDS - start)) "$passed" "$failed" "$skipped"
-	grep -hE '^ *(skipped: |skip )' "$log" | sort -u | head -20
+	grep -hE '^ *(skipped: |skip |failed once: )' "$log" | sort -u | head -20
 	if [ "$failed" -gt 0 ]; then
 		echo "--- $log:"
 		grep -nE 'FAIL|FAILED|not ok|error:|Error|runtime error|AddressSanitizer' "$log" | head -40

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * compile_cloud.c - what the rows of compile_schema_cloud.c cannot say: exactly one cloud, the clouds' limits on names, and
- * credentials whose source or identity is not there. svid compile.
+ * compile_cloud.c - what the rows of compile_schema_cloud.c cannot say of one document: exactly one cloud, what its parts must
+ * have to do with each other. svid compile. Next: compile_bind.c, for documents together.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "agent/base/limits.h"
 #include "agent/base/mem.h"
@@ -12,19 +11,8 @@
 #include "agent/ipc/plan.h"
 
 #define GOOGLE_LIFE_LOW 3600
-#define GOOGLE_SUBJECT 127 /* bytes of google.subject */
-
-/* What a cloud takes as subject of a token, in bytes; 0: any SPIFFE ID fits. */
-static const size_t subject_max[CLOUD_KIND_COUNT] = { [CLOUD_AWS] = 255, [CLOUD_AZURE] = 600 };
-
-static unsigned int kind_of(const json_t *spec)
-{
-	unsigned int kind = 0;
-
-	while (kind < CLOUD_KIND_COUNT && !json_object_get(spec, cloud_kind_name(kind)))
-		kind++;
-	return kind;
-}
+#define AWS_LIFE_LOW 3600
+#define TAG_NAME 128	     /* bytes of a session tag's name */
 
 /* Defaults were put in for every cloud: those of the others go. Returns how many there are. */
 static size_t keep_seen(struct ctx *x, json_t *spec)
@@ -73,6 +61,26 @@ static void put_aws_endpoint(struct ctx *x, json_t *map, const char *service, co
 	put_default(x, map, "endpoint", &url);
 }
 
+/* Below an hour, SDKs of AWS ask for new ones at each call. */
+static void judge_life(struct ctx *x, const json_t *aws, const char *path)
+{
+	if (json_integer_value(json_object_get(aws, "lifetime")) < AWS_LIFE_LOW && json_object_get(aws, "lifetime"))
+		ctx_warn(x, seen_at(x, path), "lifetime: below 1h the SDKs of AWS refresh at nearly every call");
+}
+
+static void judge_tags(struct ctx *x, const json_t *tags)
+{
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)tags, name, value) {
+		if (strlen(name) > TAG_NAME)
+			ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: a name has %d bytes at the most", TAG_NAME);
+		if (strncasecmp(name, "aws:", 4) == 0)
+			ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: names that begin with aws: are Amazon's own");
+	}
+}
+
 static void judge_aws(struct ctx *x, json_t *aws)
 {
 	const char *policy = json_string_value(json_object_get(aws, "sessionPolicy"));
@@ -80,13 +88,15 @@ static void judge_aws(struct ctx *x, json_t *aws)
 	const json_t *tag;
 	size_t i;
 
-	if (!json_object_get(aws, "region") && !json_object_get(aws, "endpoint"))
+	if (!seen_at(x, "spec.aws.region").line && !seen_at(x, "spec.aws.endpoint").line)
 		ctx_error(x, seen_at(x, "spec.aws"), "spec.aws: region is missing (or endpoint)");
 	if (json_object_get(aws, "region"))
 		put_aws_endpoint(x, aws, "sts", json_string_value(json_object_get(aws, "region")));
 	if (policy && !json_is_object(parsed))
 		ctx_error(x, seen_at(x, "spec.aws.sessionPolicy"), "spec.aws.sessionPolicy: a JSON object is wanted");
 	json_decref(parsed);
+	judge_tags(x, json_object_get(aws, "tags"));
+	judge_life(x, aws, "spec.aws.lifetime");
 	json_array_foreach(json_object_get(aws, "transitiveTags"), i, tag)
 		if (!json_object_get(json_object_get(aws, "tags"), json_string_value(tag)))
 			ctx_error(x, seen_at(x, "spec.aws.transitiveTags"), "spec.aws.transitiveTags: %s is not in tags",
@@ -112,6 +122,7 @@ static void judge_roles_anywhere(struct ctx *x, json_t *aws)
 		ctx_error(x, seen_at(x, "spec.awsRolesAnywhere.profileArn"),
 			  "spec.awsRolesAnywhere: trust anchor and profile are of different regions");
 	put_aws_endpoint(x, aws, "rolesanywhere", of_anchor);
+	judge_life(x, aws, "spec.awsRolesAnywhere.lifetime");
 }
 
 static void judge_gcp(struct ctx *x, json_t *gcp)
@@ -123,7 +134,8 @@ static void judge_gcp(struct ctx *x, json_t *gcp)
 	if (provider)
 		put_default(x, gcp, "audience", &audience);
 	if (json_object_get(gcp, "idTokenAudience") && !json_object_get(gcp, "serviceAccount"))
-		ctx_error(x, seen_at(x, "spec.gcp.idTokenAudience"), "spec.gcp.idTokenAudience: serviceAccount is needed for it");
+		ctx_error(x, seen_at(x, "spec.gcp.idTokenAudience"),
+			  "spec.gcp.idTokenAudience: serviceAccount is needed for it");
 	if (json_integer_value(json_object_get(gcp, "lifetime")) > GOOGLE_LIFE_LOW)
 		ctx_warn(x, seen_at(x, "spec.gcp.lifetime"),
 			 "spec.gcp.lifetime: above 1h Google refuses unless an organisation policy allows it for the account");
@@ -134,7 +146,8 @@ void judge_source(struct ctx *x, const struct ynode *root, json_t *spec)
 	size_t n = keep_seen(x, spec);
 
 	if (n != 1)
-		ctx_error(x, root->mark, "spec: %s of aws, awsRolesAnywhere, gcp, azure and jwt is wanted", n ? "only one" : "one");
+		ctx_error(x, root->mark, "spec: %s of aws, awsRolesAnywhere, gcp, azure and jwt is wanted",
+			  n ? "only one" : "one");
 	if (json_object_get(spec, "aws"))
 		judge_aws(x, json_object_get(spec, "aws"));
 	if (json_object_get(spec, "awsRolesAnywhere"))
@@ -143,64 +156,31 @@ void judge_source(struct ctx *x, const struct ynode *root, json_t *spec)
 		judge_gcp(x, json_object_get(spec, "gcp"));
 }
 
-static const struct cdoc *find(const struct compiler *c, const char *kind, const char *name, const char *id)
-{
-	for (size_t i = 0; i < c->n_docs; i++) {
-		const struct cdoc *d = &c->docs[i];
+/* Not those of a person who knows: every one of them runs what its arguments say. */
+static const char *const interpreters[] = { "ash", "awk", "bash", "busybox", "dash", "env", "ksh", "lua", "mawk", "gawk", "node",
+					    "perl", "php", "python", "python3", "ruby", "zsh" };
 
-		if (!d->refused && strcmp(d->kind, kind) == 0 && (!name || strcmp(d->name, name) == 0) &&
-		    (!id || strcmp(d->id, id) == 0))
-			return d;
+static bool is_interpreter(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(interpreters); i++)
+		if (strcmp(name, interpreters[i]) == 0)
+			return true;
+	return strncmp(name, "python3.", 8) == 0;
+}
+
+void judge_helpers(struct ctx *x, const json_t *spec)
+{
+	const json_t *helper;
+	size_t i;
+
+	json_array_foreach(json_object_get(spec, "helpers"), i, helper) {
+		const char *path = json_string_value(helper), *name = strrchr(path, '/') + 1;
+
+		if (strcmp(name, "sh") == 0)
+			ctx_warn(x, seen_at(x, "spec.helpers"),
+				 "spec.helpers: sh is a link nearly everywhere: name what it leads to, such as /bin/dash");
+		else if (is_interpreter(name))
+			ctx_warn(x, seen_at(x, "spec.helpers"),
+				 "spec.helpers: whatever the workload starts can have a shell or interpreter read it");
 	}
-	return NULL;
-}
-
-static void warn(struct compiler *c, const struct cdoc *d, struct buf *text)
-{
-	compiler_error(c, d->file, (struct mark){ d->line, 1 }, d->kind, d->name, true, text_of(c, text));
-}
-
-static void judge_subject(struct compiler *c, struct cdoc *d, unsigned int kind)
-{
-	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
-	size_t len = strlen(d->id);
-
-	if (kind < CLOUD_KIND_COUNT && subject_max[kind] && len > subject_max[kind]) {
-		buf_printf(&text, "the SPIFFE ID has %zu bytes, and %s takes %zu as subject of a token", len, cloud_kind_name(kind),
-			   subject_max[kind]);
-		cdoc_refuse(c, d, &text);
-	} else if (kind == CLOUD_GCP && len > GOOGLE_SUBJECT) {
-		buf_printf(&text, "the SPIFFE ID has %zu bytes, and google.subject holds %d: let the provider map a part of it", len,
-			   GOOGLE_SUBJECT);
-		warn(c, d, &text);
-	}
-}
-
-static void judge_credential(struct compiler *c, struct cdoc *d)
-{
-	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
-	json_t *spec = json_loads(d->json, 0, NULL), *source_spec;
-	const char *name = json_string_value(json_object_get(spec, "credentialSource"));
-	const struct cdoc *source = name ? find(c, "CredentialSource", name, NULL) : NULL;
-
-	if (!spec)
-		c->no_memory = true;
-	if (!source)
-		buf_printf(&text, "there is no CredentialSource %s: no credential comes of this", name ? name : "?");
-	else if (!find(c, "WorkloadIdentity", NULL, d->id))
-		buf_printf(&text, "no WorkloadIdentity has its SPIFFE ID: nobody can read this");
-	if (text.len)
-		warn(c, d, &text);
-	source_spec = source ? json_loads(source->json, 0, NULL) : NULL;
-	if (source_spec)
-		judge_subject(c, d, kind_of(source_spec));
-	json_decref(source_spec);
-	json_decref(spec);
-}
-
-void judge_credentials(struct compiler *c)
-{
-	for (size_t i = 0; i < c->n_docs && !c->no_memory; i++)
-		if (!c->docs[i].refused && strcmp(c->docs[i].kind, "WorkloadCredential") == 0)
-			judge_credential(c, &c->docs[i]);
 }

@@ -67,7 +67,12 @@ void judge_id(struct ctx *x, const struct ynode *root);
 /** judge_source() - what a row cannot say of a CredentialSource; only its own cloud stays in @spec. */
 void judge_source(struct ctx *x, const struct ynode *root, json_t *spec);
 
-/** judge_credentials() - WorkloadCredentials against sources and identities of all files. */
+/** judge_helpers() - warns of helpers that may not be what is meant. */
+void judge_helpers(struct ctx *x, const json_t *spec);
+
+/* compile_bind.c */
+
+/** judge_credentials() - WorkloadCredentials against sources and identities of all files, and against the agent's issuer. */
 void judge_credentials(struct compiler *c);
 
 /** cdoc_refuse() - a document is not sent, for a reason that lies in another one. */

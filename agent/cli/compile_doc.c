@@ -217,6 +217,8 @@ static void judge(struct ctx *x, const struct ynode *root, json_t *spec)
 		judge_source(x, root, spec);
 	else
 		judge_id(x, root);
+	if (strcmp(x->kind, "WorkloadCredential") == 0)
+		judge_helpers(x, spec);
 }
 
 static void use_agent(struct ctx *x, json_t *spec)
@@ -224,6 +226,7 @@ static void use_agent(struct ctx *x, json_t *spec)
 	struct slice word = slice_str(json_string_value(json_object_get(spec, "attestation")));
 
 	x->c->trust_domain = keep(x->c, slice_str(json_string_value(json_object_get(spec, "trustDomain"))));
+	x->c->issuer = keep(x->c, slice_str(json_string_value(json_object_get(json_object_get(spec, "jwt"), "issuer"))));
 	x->c->attestation = TIER_AUTO;
 	for (unsigned int t = 0; t < TIER_COUNT; t++)
 		if (slice_eq_str(word, tier_name(t)))

@@ -39,6 +39,7 @@ struct compiler {
 	size_t n_warnings; /* of those */
 	bool have_agent;
 	char *trust_domain;	  /* NULL until a good Agent document was seen */
+	char *issuer;		  /* likewise; "" when it names none */
 	unsigned int attestation; /* enum svid_tier */
 	unsigned int delivery;	  /* enum delivery */
 	uint32_t oidc_port;	  /* 0: the OIDC documents are not served */

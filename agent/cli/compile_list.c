@@ -48,6 +48,7 @@ void compiler_done(struct compiler *c)
 	mem_free(c->docs);
 	mem_free(c->errors);
 	mem_free(c->trust_domain);
+	mem_free(c->issuer);
 	*c = (struct compiler){ 0 };
 }
 

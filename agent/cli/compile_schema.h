@@ -44,7 +44,7 @@ struct schema_kind {
 #define SCHEMA_API_VERSIONS "svid/v1alpha1|core.riptides.io/v1alpha1"
 
 /* compile_schema_cloud.c */
-enum { SOURCE_ROWS = 44, CREDENTIAL_ROWS = 9 };
+enum { SOURCE_ROWS = 45, CREDENTIAL_ROWS = 9 };
 
 extern const struct option_row source_rows[SOURCE_ROWS], credential_rows[CREDENTIAL_ROWS];
 

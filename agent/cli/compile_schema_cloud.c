@@ -46,7 +46,8 @@ static const char *policy_arn_why(struct slice s)
 
 static const char *anchor_why(struct slice s)
 {
-	return is_arn(s, ":rolesanywhere:", ":trust-anchor/") ? NULL : "the ARN of a trust anchor of IAM Roles Anywhere is wanted";
+	return is_arn(s, ":rolesanywhere:", ":trust-anchor/") ? NULL
+		: "the ARN of a trust anchor of IAM Roles Anywhere is wanted";
 }
 
 static const char *profile_why(struct slice s)
@@ -85,8 +86,10 @@ static const char *pem_why(struct slice s)
 
 static const char *provider_why(struct slice s)
 {
-	if (!slice_starts(s, slice_str("//iam.googleapis.com/projects/")) || !has(s, "/workloadIdentityPools/") || !has(s, "/providers/"))
-		return "//iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER is wanted";
+	if (!slice_starts(s, slice_str("//iam.googleapis.com/projects/")) || !has(s, "/workloadIdentityPools/") ||
+	    !has(s, "/providers/"))
+		return "//iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER"
+		       " is wanted";
 	return all_in(s, "/.-") ? NULL : "letters, digits, slashes, dots and dashes are wanted";
 }
 
@@ -145,14 +148,21 @@ static const char *doc_name_why(struct slice s)
 		: "letters, digits, dot, dash and underscore are wanted, the first a letter or digit";
 }
 
+static const char *credential_name_why(struct slice s)
+{
+	const char *why = doc_name_why(s);
+
+	return why ? why : term_credential_why(s);
+}
+
 /* clang-format off */
-#define DOC_ROWS(what) \
+#define DOC_ROWS(what, name_why) \
 	{ .path = "apiVersion", .type = OPT_WORD, .required = true, .words = SCHEMA_API_VERSIONS, .reloadable = true, \
 	  .help = "version of the format; the second is an alias" }, \
 	{ .path = "kind", .type = OPT_TEXT, .required = true, .min = 1, .max = 63, .reloadable = true, \
 	  .help = "kind of the document" }, \
 	{ .path = "metadata", .type = OPT_MAP, .required = true, .reloadable = true, .help = "name of the document" }, \
-	{ .path = "metadata.name", .type = OPT_TEXT, .required = true, .min = 1, .max = LIM_DOC_NAME, .why = doc_name_why, \
+	{ .path = "metadata.name", .type = OPT_TEXT, .required = true, .min = 1, .max = LIM_DOC_NAME, .why = name_why, \
 	  .reloadable = true, .help = "a document is its kind and name" }, \
 	{ .path = "spec", .type = OPT_MAP, .required = true, .reloadable = true, .help = what }
 
@@ -161,7 +171,7 @@ static const char *doc_name_why(struct slice s)
 	  .help = "life of what the cloud gives; its own limits for the role hold besides" }
 
 const struct option_row source_rows[SOURCE_ROWS] = {
-	DOC_ROWS("where credentials come from: exactly one of aws, awsRolesAnywhere, gcp, azure, jwt"),
+	DOC_ROWS("where credentials come from: exactly one of aws, awsRolesAnywhere, gcp, azure, jwt", doc_name_why),
 	{ .path = "spec.aws", .type = OPT_MAP, .reloadable = true, .help = "AWS STS AssumeRoleWithWebIdentity" },
 	{ .path = "spec.aws.roleArn", .type = OPT_TEXT, .required = true, .min = 20, .max = 2048, .why = role_why,
 	  .reloadable = true, .help = "the role" },
@@ -182,31 +192,38 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 	  .help = "names of tags that outlive role chaining" },
 	{ .path = "spec.aws.sourceIdentity", .type = OPT_WORD, .fallback = "false", .words = "true|false", .reloadable = true,
 	  .help = "the session's source identity is the workload; the trust policy must allow sts:SetSourceIdentity" },
-	{ .path = "spec.awsRolesAnywhere", .type = OPT_MAP, .reloadable = true, .help = "AWS IAM Roles Anywhere with the X.509-SVID" },
+	{ .path = "spec.awsRolesAnywhere", .type = OPT_MAP, .reloadable = true,
+	  .help = "AWS IAM Roles Anywhere with the X.509-SVID" },
 	{ .path = "spec.awsRolesAnywhere.trustAnchorArn", .type = OPT_TEXT, .required = true, .min = 20, .max = 2048,
 	  .why = anchor_why, .reloadable = true, .help = "trust anchor that holds our CA certificates" },
 	{ .path = "spec.awsRolesAnywhere.profileArn", .type = OPT_TEXT, .required = true, .min = 20, .max = 2048,
 	  .why = profile_why, .reloadable = true, .help = "profile, of the same region" },
 	{ .path = "spec.awsRolesAnywhere.roleArn", .type = OPT_TEXT, .required = true, .min = 20, .max = 2048, .why = role_why,
 	  .reloadable = true, .help = "the role" },
-	{ .path = "spec.awsRolesAnywhere.endpoint", .type = OPT_TEXT, .min = 9, .max = 255, .why = https_why, .reloadable = true,
+	{ .path = "spec.awsRolesAnywhere.endpoint", .type = OPT_TEXT, .min = 9, .max = 255, .why = https_why,
+	  .reloadable = true,
 	  .help = "https://rolesanywhere.REGION.amazonaws.com of the trust anchor when missing" },
 	LIFETIME("spec.awsRolesAnywhere.lifetime"),
-	{ .path = "spec.awsRolesAnywhere.sessionName", .type = OPT_WORD, .fallback = "false", .words = "true|false", .reloadable = true,
+	{ .path = "spec.awsRolesAnywhere.sessionName", .type = OPT_WORD, .fallback = "false", .words = "true|false",
+	  .reloadable = true,
 	  .help = "send a session name; the profile must accept one" },
 	{ .path = "spec.gcp", .type = OPT_MAP, .reloadable = true, .help = "Google Cloud workload identity federation" },
 	{ .path = "spec.gcp.oidcProviderId", .type = OPT_TEXT, .required = true, .min = 1, .max = 512, .why = provider_why,
 	  .reloadable = true, .help = "resource name of the pool's provider" },
 	{ .path = "spec.gcp.serviceAccount", .type = OPT_TEXT, .min = 3, .max = 320, .why = account_why, .reloadable = true,
 	  .help = "account to impersonate; without it the federated token itself is what the workload gets" },
-	{ .path = "spec.gcp.scopes", .type = OPT_TEXTS, .min = 1, .max = 256, .max_n = 32, .why = google_scope_why, .not_empty = true,
+	{ .path = "spec.gcp.scopes", .type = OPT_TEXTS, .min = 1, .max = 256, .max_n = 32, .why = google_scope_why,
+	  .not_empty = true,
 	  .reloadable = true, .help = "OAuth scopes; https://www.googleapis.com/auth/cloud-platform when missing" },
 	LIFETIME("spec.gcp.lifetime"),
 	{ .path = "spec.gcp.audience", .type = OPT_TEXT, .min = 1, .max = 256, .why = audience_why, .reloadable = true,
 	  .help = "aud of the JWT-SVID; https: and oidcProviderId when missing" },
+	{ .path = "spec.gcp.subject", .type = OPT_WORD, .fallback = "sub", .words = "sub|mapped", .reloadable = true,
+	  .help = "what the provider maps to google.subject: the whole sub, or something that fits 127 bytes" },
 	{ .path = "spec.gcp.idTokenAudience", .type = OPT_TEXT, .min = 1, .max = 2048, .why = audience_why, .reloadable = true,
 	  .help = "an id token for it too; needs serviceAccount" },
-	{ .path = "spec.gcp.stsEndpoint", .type = OPT_TEXT, .fallback = "https://sts.googleapis.com/v1/token", .min = 9, .max = 255,
+	{ .path = "spec.gcp.stsEndpoint", .type = OPT_TEXT, .fallback = "https://sts.googleapis.com/v1/token", .min = 9,
+	  .max = 255,
 	  .why = https_why, .reloadable = true, .help = "URL of the token exchange" },
 	{ .path = "spec.gcp.iamEndpoint", .type = OPT_TEXT, .fallback = "https://iamcredentials.googleapis.com", .min = 9,
 	  .max = 255, .why = https_why, .reloadable = true, .help = "URL of the impersonation service" },
@@ -219,10 +236,13 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 	  .reloadable = true, .help = "the resource, with /.default" },
 	{ .path = "spec.azure.audience", .type = OPT_TEXT, .fallback = "api://AzureADTokenExchange", .min = 1, .max = 600,
 	  .why = audience_why, .reloadable = true, .help = "aud of the JWT-SVID" },
-	{ .path = "spec.azure.authority", .type = OPT_TEXT, .fallback = "https://login.microsoftonline.com", .min = 9, .max = 255,
+	{ .path = "spec.azure.authority", .type = OPT_TEXT, .fallback = "https://login.microsoftonline.com", .min = 9,
+	  .max = 255,
 	  .why = https_why, .reloadable = true, .help = "URL of Entra ID, another in national clouds" },
-	{ .path = "spec.jwt", .type = OPT_MAP, .reloadable = true, .help = "a JWT-SVID in a file, for a relying party that takes it itself" },
-	{ .path = "spec.jwt.audiences", .type = OPT_TEXTS, .required = true, .min = 1, .max = LIM_AUDIENCE, .max_n = LIM_AUDIENCES,
+	{ .path = "spec.jwt", .type = OPT_MAP, .reloadable = true,
+	  .help = "a JWT-SVID in a file, for a relying party that takes it itself" },
+	{ .path = "spec.jwt.audiences", .type = OPT_TEXTS, .required = true, .min = 1, .max = LIM_AUDIENCE,
+	  .max_n = LIM_AUDIENCES,
 	  .not_empty = true, .reloadable = true, .help = "aud of the JWT-SVID" },
 	{ .path = "spec.jwt.ttl", .type = OPT_DURATION, .fallback = "1h", .min = 20 * MINUTE, .max = LIM_JWT_TTL_S,
 	  .reloadable = true, .help = "life of each; a file never holds one with less than 10 min left" },
@@ -235,12 +255,14 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 };
 
 const struct option_row credential_rows[CREDENTIAL_ROWS] = {
-	DOC_ROWS("credentials of one identity from one source"),
-	{ .path = "spec.workloadID", .type = OPT_TEXT, .min = 1, .max = LIM_SPIFFE_ID - 1, .why = workload_why, .reloadable = true,
+	DOC_ROWS("credentials of one identity from one source", credential_name_why),
+	{ .path = "spec.workloadID", .type = OPT_TEXT, .min = 1, .max = LIM_SPIFFE_ID - 1, .why = workload_why,
+	  .reloadable = true,
 	  .help = "path of the SPIFFE ID, joined to the trust domain; this or spiffeID" },
 	{ .path = "spec.spiffeID", .type = OPT_TEXT, .min = 1, .max = LIM_SPIFFE_ID, .why = spiffe_id_why, .reloadable = true,
 	  .help = "whole SPIFFE ID, of this agent's trust domain" },
-	{ .path = "spec.credentialSource", .type = OPT_TEXT, .required = true, .min = 1, .max = LIM_DOC_NAME, .why = doc_name_why,
+	{ .path = "spec.credentialSource", .type = OPT_TEXT, .required = true, .min = 1, .max = LIM_DOC_NAME,
+	  .why = doc_name_why,
 	  .reloadable = true, .help = "name of a CredentialSource" },
 	{ .path = "spec.helpers", .type = OPT_TEXTS, .min = 2, .max = 4095, .max_n = 16, .why = helper_why, .reloadable = true,
 	  .help = "executables, such as /bin/cat, that may read its files for the process that started them" },

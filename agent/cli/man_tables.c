@@ -126,7 +126,7 @@ static const char cloud_text[] =
 	".Sh CLOUD CREDENTIALS\n"
 	"A document of kind CredentialSource says what a cloud gives for a JWT\\-SVID or X.509\\-SVID,\n"
 	"one of kind WorkloadCredential which identity gets it.\n"
-	"They hold no secret. The other side is set up with the commands that\n.Ic svid cloud setup\nprints;\n"
+	"They hold no secret.\nThe other side is set up with the commands that\n.Ic svid cloud setup\nprints;\n"
 	"aws, gcp and azure need\n.Ic spec.jwt.issuer\nof\n.Xr svid.yaml 5 ,\nwhose documents\n.Ic svid oidc export\nwrites.\n"
 	"A WorkloadCredential that is removed ends new credentials and reads of its files at once;\n"
 	"what the cloud has given lives until it expires.\n"

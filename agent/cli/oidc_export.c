@@ -79,12 +79,19 @@ static int make(const struct cli *c, const json_t *sources, struct documents *d)
 	return CLI_DONE;
 }
 
+static int make_dir(const char *dir)
+{
+	return mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int well_known(const char *dir, struct buf *path)
 {
+	int err = make_dir(dir);
+
 	buf_printf(path, "%s/" WELL_KNOWN, dir);
-	if (buf_ok(path))
-		return buf_ok(path);
-	return mkdir(buf_cstr(path), 0755) < 0 && errno != EEXIST ? -errno : 0;
+	if (!err)
+		err = buf_ok(path);
+	return err ? err : make_dir(buf_cstr(path));
 }
 
 /* The keys first: who reads the discovery document finds them. */
@@ -100,7 +107,8 @@ static int write_files(const char *dir, const struct documents *d)
 				   PUBLIC);
 	if (!err)
 		return CLI_DONE;
-	cli_error("cannot write into", dir, err_text(err), "DIR must exist and be writable");
+	cli_error("cannot write into", dir, err_text(err),
+		  "a directory is wanted, or the name of one to be made in a directory that is there");
 	return CLI_LOCAL;
 }
 

@@ -67,7 +67,7 @@ void setup_publish(struct setup *s, const char *more)
 	AUTO(buf) struct buf why = BUF_INIT(4096);
 
 	buf_printf(&why, "Write what it needs to check our tokens, and publish it at\n%s\nagain daily.%s", s->issuer, more);
-	setup_words(s, "mkdir -p oidc && svid oidc export oidc");
+	setup_words(s, "svid oidc export oidc");
 	setup_step(s, buf_cstr(&why));
 }
 

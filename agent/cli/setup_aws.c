@@ -86,7 +86,8 @@ static json_t *web_identity_trust(const struct setup *s, const struct role *r)
 	buf_printf(&sub, "%s:sub", host);
 	return json_pack("{s:s, s:[{s:s, s:{s:s}, s:o, s:{s:{s:s, s:o}}}]}", "Version", "2012-10-17", "Statement",
 			 "Effect", "Allow", "Principal", "Federated", buf_cstr(&provider), "Action", actions_of(s), "Condition",
-			 "StringEquals", buf_cstr(&aud), json_text(s->spec, "audience"), buf_cstr(&sub), one_or_list(setup_subjects(s)));
+			 "StringEquals", buf_cstr(&aud), json_text(s->spec, "audience"), buf_cstr(&sub),
+			 one_or_list(setup_subjects(s)));
 }
 
 static size_t length_of(const json_t *policy)

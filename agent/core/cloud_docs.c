@@ -15,6 +15,7 @@
 #include "agent/base/spiffe_id.h"
 #include "agent/core/json.h"
 #include "agent/core/policy_build.h"
+#include "agent/ipc/terms.h"
 
 #define FILE_TTL_S 3600 /* of a JWT-SVID in a file, for the SDK to exchange by itself */
 #define HELPERS_MAX 16
@@ -59,18 +60,18 @@ int cloud_source_check(const char *json)
 	return err ? err : kind_of(form, &kind);
 }
 
-int cloud_doc_source_name(const char *json, char **ret_name)
+int cloud_doc_source_name(const char *name, const char *json, char **ret_source)
 {
 	AUTO(form) json_t *form = NULL;
-	AUTO_FREE char *name = NULL;
-	int err = form_load(slice_str(json), &form);
+	AUTO_FREE char *source = NULL;
+	int err = term_credential_why(slice_str(name)) ? -ERR_FORMAT : form_load(slice_str(json), &form);
 
 	if (!err)
-		err = form_str(form, "credentialSource", LIM_DOC_NAME, &name);
-	if (!err && !name)
+		err = form_str(form, "credentialSource", LIM_DOC_NAME, &source);
+	if (!err && !source)
 		err = -ERR_FORMAT;
 	if (!err)
-		*ret_name = take(&name);
+		*ret_source = take(&source);
 	return err;
 }
 
@@ -212,112 +213,10 @@ void cloud_docs_done(struct cloud_docs *d)
 	mem_free(d->own);
 	mem_free(d->numbered);
 	mem_free(d->helpers);
+	mem_free(d->audiences);
+	mem_free(d->join.by_id);
+	sorter_done(&d->join.sorter);
 	*d = (struct cloud_docs){ 0 };
-}
-
-static int by_spiffe_id(const void *a, const void *b)
-{
-	return strcmp((*(const struct identity *const *)a)->spiffe_id, (*(const struct identity *const *)b)->spiffe_id);
-}
-
-static int find_spiffe_id(const void *key, const void *one)
-{
-	return strcmp(key, (*(const struct identity *const *)one)->spiffe_id);
-}
-
-/* Without an identity nobody could read it: it is told to nobody. */
-static int leave_out_strays(struct cloud_docs *d, const struct policy *p)
-{
-	AUTO_FREE const struct identity **ids = NULL;
-	size_t n = 0, stale, n_ids = d->n ? policy_count(p, &stale) : 0;
-
-	ids = mem_calloc(n_ids + 1, sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < n_ids; i++)
-		ids[i] = policy_at(p, i);
-	qsort(ids, n_ids, sizeof(*ids), by_spiffe_id);
-	for (size_t i = 0; i < d->n; i++) {
-		const struct identity **id = bsearch(d->v[i]->spiffe_id, ids, n_ids, sizeof(*ids), find_spiffe_id);
-
-		if (id) {
-			d->v[i]->identity = (*id)->number;
-			d->v[n++] = d->v[i];
-		} else {
-			cloud_doc_free(d->v[i]);
-		}
-	}
-	d->n = n;
-	return 0;
-}
-
-static int by_identity(const void *a, const void *b)
-{
-	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
-
-	if (x->identity != y->identity)
-		return x->identity < y->identity ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
-static int by_binding(const void *a, const void *b)
-{
-	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
-
-	return x->binding < y->binding ? -1 : x->binding > y->binding;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int list_helpers(struct cloud_docs *d)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < d->n; i++)
-		n += d->v[i]->n_helpers;
-	d->helpers = mem_calloc(n + 1, sizeof(*d->helpers));
-	if (!d->helpers)
-		return -ENOMEM;
-	for (size_t i = 0; i < d->n; i++)
-		for (size_t k = 0; k < d->v[i]->n_helpers; k++)
-			d->helpers[d->n_helpers++] = d->v[i]->helpers[k];
-	qsort(d->helpers, d->n_helpers, sizeof(*d->helpers), by_text);
-	return 0;
-}
-
-static int make_orders(struct cloud_docs *d)
-{
-	d->own = mem_calloc(d->n + 1, sizeof(*d->own));
-	d->numbered = mem_calloc(d->n + 1, sizeof(*d->numbered));
-	if (!d->own || !d->numbered)
-		return -ENOMEM;
-	for (size_t i = 0; i < d->n; i++)
-		d->own[i] = d->numbered[i] = d->v[i];
-	qsort(d->own, d->n, sizeof(*d->own), by_identity);
-	qsort(d->numbered, d->n, sizeof(*d->numbered), by_binding);
-	return list_helpers(d);
-}
-
-int cloud_docs_join(struct cloud_docs *d, const struct policy *p)
-{
-	int err = leave_out_strays(d, p);
-
-	if (!err)
-		err = make_orders(d);
-	if (err)
-		return err;
-	for (size_t i = 0, first = 0; i < d->n; i++) {
-		struct identity *id = (struct identity *)policy_by_number(p, d->own[i]->identity);
-
-		if (d->own[first]->identity != d->own[i]->identity)
-			first = i;
-		id->clouds = &d->own[first];
-		id->n_clouds = i - first + 1;
-	}
-	return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -334,11 +233,20 @@ const struct cloud_doc *cloud_docs_find(const struct cloud_docs *d, const struct
 	return *same;
 }
 
+int cloud_docs_by_binding(const void *a, const void *b)
+{
+	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
+
+	return x->binding < y->binding ? -1 : x->binding > y->binding;
+}
+
 const struct cloud_doc *cloud_docs_at(const struct cloud_docs *d, uint32_t binding)
 {
 	const struct cloud_doc key = { .binding = binding }, *like = &key;
-	const struct cloud_doc **one = d->n ? bsearch(&like, d->numbered, d->n, sizeof(*d->numbered), by_binding) : NULL;
+	const struct cloud_doc **one = NULL;
 
+	if (d->n)
+		one = bsearch(&like, d->numbered, d->n, sizeof(*d->numbered), cloud_docs_by_binding);
 	return one ? *one : NULL;
 }
 
@@ -362,38 +270,35 @@ bool cloud_doc_has_helper(const struct cloud_doc *d, struct slice path)
 	return false;
 }
 
-static int find_path(const void *key, const void *one)
+static int find_slice(const void *key, const void *one)
 {
-	const struct slice *path = key;
-	const char *helper = *(const char *const *)one;
-	size_t len = strlen(helper);
-	int order = memcmp(path->p, helper, len < path->len ? len : path->len);
+	const struct slice *s = key;
+	const char *text = *(const char *const *)one;
+	size_t len = strlen(text);
+	int order = memcmp(s->p, text, len < s->len ? len : s->len);
 
-	return order ? order : path->len < len ? -1 : path->len > len;
+	return order ? order : s->len < len ? -1 : s->len > len;
 }
 
-static bool is_listed(const struct cloud_docs *d, struct slice path)
+static bool is_in(struct slice s, const char *const *texts, size_t n)
 {
-	return d->n_helpers && path.len && bsearch(&path, d->helpers, d->n_helpers, sizeof(*d->helpers), find_path);
+	return n && s.len && bsearch(&s, texts, n, sizeof(*texts), find_slice);
 }
 
 bool cloud_docs_has_helper(const struct cloud_docs *d, struct slice path)
 {
 	struct slice usr = slice_str("/usr");
 
-	if (is_listed(d, path))
+	if (is_in(path, d->helpers, d->n_helpers))
 		return true;
 	if (!slice_starts(path, usr))
 		return false;
 	path = slice_of(path.p + usr.len, path.len - usr.len);
-	return (slice_starts(path, slice_str("/bin/")) || slice_starts(path, slice_str("/sbin/"))) && is_listed(d, path);
+	return (slice_starts(path, slice_str("/bin/")) || slice_starts(path, slice_str("/sbin/"))) &&
+	       is_in(path, d->helpers, d->n_helpers);
 }
 
 bool cloud_docs_has_audience(const struct cloud_docs *d, struct slice audience)
 {
-	for (size_t i = 0; i < d->n; i++)
-		for (size_t k = 0; k < d->v[i]->n_audiences; k++)
-			if (slice_eq_str(audience, d->v[i]->audiences[k]))
-				return true;
-	return false;
+	return is_in(audience, d->audiences, d->n_audiences);
 }

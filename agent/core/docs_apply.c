@@ -266,7 +266,7 @@ static int build_credential(struct stage *s, struct doc_entry *e)
 	AUTO_FREE char *source = NULL;
 
 	(void)s;
-	return cloud_doc_source_name(e->row->json, &source);
+	return cloud_doc_source_name(e->row->name, e->row->json, &source);
 }
 
 /* A kind that nobody reads here: the compiler must not send it; a newer version may have remembered it. */
@@ -509,14 +509,18 @@ static int bind_cloud(struct stage *s, const struct doc_entry *e)
 	const struct cloud_doc *before;
 	struct cloud_doc *d = NULL;
 	struct doc_entry *source;
-	int err = cloud_doc_source_name(e->row->json, &name);
+	int err = cloud_doc_source_name(e->row->name, e->row->json, &name);
 
 	source = err ? NULL : rows_find(&s->new.rows, KIND_SOURCE, name);
-	if (!source || clouds->n == LIM_BINDINGS)
+	if (!source)
 		return err;
+	if (clouds->n == LIM_BINDINGS)
+		return add_error(s, e->row, "there are more WorkloadCredentials than can be in force");
 	err = cloud_doc_new(e->row->name, e->row->json, name, source->row->json, s->new.settings->trust_domain, &why, &d);
 	if (err == -ERR_POLICY)
 		return add_error(s, e->row, why.text);
+	if (err == -ERR_FORMAT && (e->stale || source->stale))
+		return add_error(s, e->row, "the remembered version, or that of its source, cannot be read any more");
 	if (err)
 		return err;
 	before = cloud_docs_find(&s->old->clouds, d);
@@ -547,10 +551,7 @@ static int bind_clouds(struct stage *s, struct budget *b)
 
 static int join_clouds(struct stage *s, struct budget *b)
 {
-	int err = cloud_docs_join(&s->new.clouds, s->new.policy);
-
-	budget_spend(b, s->new.clouds.n * COST_FIND);
-	return err ? err : 1;
+	return cloud_docs_join(&s->new.clouds, s->new.policy, b);
 }
 
 static int (*const phases[])(struct stage *s, struct budget *b) = {

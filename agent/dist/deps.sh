@@ -7,7 +7,7 @@ set -eu
 
 build="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev linux-libc-dev
 	libnghttp2-dev libseccomp-dev libjansson-dev libyaml-dev libprotobuf-c-dev protobuf-c-compiler
-	protobuf-compiler libssl-dev libsqlite3-dev libfuse3-dev libexpat1-dev python3 ca-certificates"
+	protobuf-compiler libssl-dev libsqlite3-dev libfuse3-dev libexpat1-dev libcurl4-openssl-dev python3 ca-certificates"
 check="libclang-rt-14-dev libcmocka-dev liburing-dev qemu-system-x86 cpio xz-utils zstd kmod procps openssl shellcheck universal-ctags
 	valgrind git curl python3-venv mandoc zsh"
 cross="gcc-aarch64-linux-gnu"

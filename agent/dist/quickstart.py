@@ -5,6 +5,7 @@
 Each line of the screen is something that was just seen to happen; a line that is not true is marked and the exit
 code is 1. With a terminal svidd stays up until ^C; without one everything is removed at once.
 """
+import base64
 import json
 import os
 import shutil
@@ -39,6 +40,21 @@ spec:
 """
 
 
+# A JWT-SVID in a file, for another service that takes one: no cloud is needed to see it.
+CREDENTIAL = """---
+apiVersion: svid/v1alpha1
+kind: CredentialSource
+metadata: {name: partner}
+spec:
+  jwt: {audiences: [https://partner.test]}
+---
+apiVersion: svid/v1alpha1
+kind: WorkloadCredential
+metadata: {name: partner-token}
+spec: {workloadID: reporter, credentialSource: partner}
+"""
+
+
 def workload_uid():
     """nobody, unless this checkout lies where only root can go."""
     path = ROOT
@@ -69,9 +85,12 @@ def lay_out():
         shutil.copy(os.path.join(BIN, "svid-attack"), path_of(name))
     with open(os.path.join(HERE, "svid.yaml"), "w", encoding="ascii") as f:
         f.write(AGENT)
-    for name in ("payments", "ledger"):
+    shutil.copy("/bin/cat", path_of("reporter"))
+    for name in ("payments", "ledger", "reporter"):
         with open(os.path.join(HERE, f"policy.d/{name}.yaml"), "w", encoding="ascii") as f:
             f.write(POLICY.format(name=name, uid=UID, path=path_of(name)))
+    with open(os.path.join(HERE, "policy.d/partner.yaml"), "w", encoding="ascii") as f:
+        f.write(CREDENTIAL)
 
 
 def svidd_command(*more):
@@ -142,6 +161,42 @@ def recorded(answer):
             f"executable inode {answer.get('executable', {}).get('inode', '?')} = {path.get('value', path)}")
 
 
+def claims(token):
+    """What a JWT says, {} when it is none."""
+    try:
+        body = token.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (IndexError, ValueError):
+        return {}
+
+
+def read_token(path):
+    """What the reporter reads; the first RSA key of a new authority takes a moment."""
+    for _ in range(100):
+        done = run(path_of("reporter"), path, uid=UID)
+        if done.returncode == 0:
+            break
+        time.sleep(0.1)
+    return done.stdout.decode(errors="replace")
+
+
+def show_file(screen, status):
+    screen.head("A credential as a file, here a token for https://partner.test; AWS, Google and Azure alike")
+    tree = as_json(admin("-o", "json", "credentials")).get("tree")
+    if not tree:
+        screen.line("not on this machine", "; ".join(status.get("tree_notes", [])) or "?", bool(status.get("tree_notes")))
+        return
+    path = os.path.join(tree, "self/jwt/partner-token")
+    screen.line("the file", os.path.relpath(path, ROOT) if path.startswith(ROOT) else path)
+    token = read_token(path)
+    told = claims(token)
+    screen.line("its workload reads", f"{len(token)} bytes: sub {told.get('sub', token.strip())}",
+                told.get("sub") == f"spiffe://{TRUST_DOMAIN}/reporter" and "https://partner.test" in told.get("aud", ""))
+    done = run("/bin/cat", path, uid=UID)
+    said = done.stdout.decode(errors="replace").strip()
+    screen.line("cat, the same user", said.rsplit(": ", 1)[-1], done.returncode != 0 and said.endswith("Permission denied"))
+
+
 def show(screen, status):
     screen.head("How callers are identified on this kernel")
     screen.line("tier", status.get("tier", "?"), bool(status.get("tier")))
@@ -173,10 +228,12 @@ def show(screen, status):
     text = outcome(run(path_of("intruder"), "a2", *target, uid=UID))
     screen.line("the intruder's child", text, bool(text) and "spiffe://" not in text)
 
+    show_file(screen, status)
+
     screen.head("Try next")
     svid_path = os.path.relpath(os.path.join(BIN, "svid"), ROOT)
     for command in (f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} status",
-                    f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} explain $$",
+                    f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} credentials",
                     f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} doctor"):
         print(f"  {command}")
 

@@ -328,6 +328,16 @@ const char *term_dns_why(struct slice name)
 }
 
 /* Source: RFC 7519 2 (StringOrURI), RFC 3986 3.1. What is behind the colon is compared as bytes, not taken apart. */
+const char *term_credential_why(struct slice name)
+{
+	static const char *const reserved[] = { "svid", "aws", "gcp", "azure", "jwt", "env", "self" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (slice_eq_str(name, reserved[i]))
+			return "svid, aws, gcp, azure, jwt, env and self are names in the credential tree already";
+	return NULL;
+}
+
 const char *term_uri_why(struct slice uri)
 {
 	const uint8_t *colon = memchr(uri.p, ':', uri.len);

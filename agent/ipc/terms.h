@@ -99,6 +99,9 @@ const char *term_dns_why(struct slice name);
 /** term_uri_why() - NULL when @uri is a scheme, a colon and printable ASCII without spaces, else a static sentence. */
 const char *term_uri_why(struct slice uri);
 
+/** term_credential_why() - NULL when a WorkloadCredential may be called so: it is a directory of the tree. */
+const char *term_credential_why(struct slice name);
+
 #define TERM_PREFIX "prefix:" /* of a peer that stands for all SPIFFE IDs that begin so */
 
 /**

@@ -4,13 +4,14 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import BIN, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import ROOT, until  # noqa: E402  pylint: disable=wrong-import-position
 from token_service import CLIENT, PROVIDER, ROLE, TENANT, TokenService, claims  # noqa: E402  pylint: disable=wrong-import-position
 from tree import Tree  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -189,7 +190,12 @@ def test_oidc_export_writes_what_the_tokens_are_checked_with():
         assert sorted(os.listdir(directory)) == [".well-known", "keys"]
         text = t.svid("oidc", "export", directory)
         assert "--jwk-json-path=keys" in text and ISSUER + "/.well-known/openid-configuration" in text, text
-        assert "No such file" in t.svid("oidc", "export", "/nonexistent", code=LOCAL)
+        assert "No such file" in t.svid("oidc", "export", "/nonexistent/a", code=LOCAL)
+        with open(os.path.join(directory, "keys"), "rb") as f:
+            want = f.read()
+        t.svid("oidc", "export", os.path.join(directory, "new"))
+        with open(os.path.join(directory, "new", "keys"), "rb") as f:
+            assert f.read() == want
 
 
 def test_without_an_https_issuer_nothing_is_exported_or_set_up():
@@ -334,6 +340,25 @@ def test_setup_refuses_what_would_trust_everybody_or_is_another_cloud():
         assert "no CredentialSource in force is called none" in t.svid("cloud", "setup", "aws", "none", code=NO)
         assert "spec.jwt.issuer" in t.svid("cloud", "setup", "aws", "aws-source", code=NO)
         assert "wrong number of words" in t.svid("cloud", "setup", "aws", code=USAGE)
+
+
+def test_the_pages_documents_are_good_and_their_variables_are_the_ones_that_env_prints():
+    with TokenService() as service, Clouds("ccli-pages", service, "aws", "gcp", "azure") as t:
+        t.wait("alice-aws", state="ready")
+        printed = t.json("env", "alice")["variables"]
+        for page in ("AWS", "GCP", "AZURE"):
+            with open(os.path.join(ROOT, "federation", page + ".md"), encoding="utf-8") as f:
+                text = f.read()
+            blocks = re.findall(r"```yaml\n(.*?)```", text, re.S)
+            assert blocks, page
+            for number, block in enumerate(blocks):
+                path = os.path.join(t.agent.top, f"{page}-{number}.yaml")
+                t.agent.replace(path, block)
+                code, out, err = t.agent.svid("policy", "check", path)
+                assert code == 0 and " 0 errors" in out, (page, out, err)
+            for name in printed:
+                cloud = {"AWS": "AWS", "AZU": "AZURE"}.get(name[:3], "GCP")
+                assert cloud != page or name in text, (page, name)
 
 
 if __name__ == "__main__":

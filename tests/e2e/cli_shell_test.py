@@ -40,6 +40,14 @@ COMPLETIONS = (
     (("fetch", "x509", "--write", "so"), {"some.yaml"}, set()),
     (("help", "ex"), {"explain"}, set()),
     (("completion", ""), {"bash", "zsh"}, set()),
+    (("credentials", ""), {"refresh"}, {"credentials"}),
+    (("credentials", "-"), {"-o", "--help"}, {"--for"}),
+    (("credentials", "-o", ""), {"json", "text"}, {"pem"}),
+    (("env", "--for", ""), {"sh", "systemd", "compose", "k8s"}, set()),
+    (("cloud", ""), {"setup"}, set()),
+    (("cloud", "setup", ""), {"aws", "gcp", "azure"}, {"SOURCE"}),
+    (("cloud", "setup", "aws", ""), set(), {"aws", "gcp"}),
+    (("oidc", "export", "so"), {"some.yaml"}, set()),
 )
 
 
@@ -134,6 +142,8 @@ def test_manual_pages_are_clean_and_name_everything():
     for word in re.findall(r"--[a-z-]+", subprocess.run([SVIDD, "--help"], capture_output=True, check=True).stdout.decode()):
         assert word in text["svidd"], word
     assert "spec.trustDomain" in text["svid.yaml"] and "unix:path" in text["svid-policy"] and "no-preload" in text["svid-policy"]
+    for word in ("CLOUD CREDENTIALS", "spec.aws.roleArn", "spec.helpers", "aws/web_identity_token", "GOOGLE_APPLICATION_CREDENTIALS"):
+        assert word in text["svid-policy"], word
     assert "Exit" in text["svid"] or "EXIT STATUS" in text["svid"]
     svid("help", "--man", "nonsense", code=USAGE)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* compile_fault_test.c - the policy compiler with the nth allocation failing, for every n.
- * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/cli/compile_files.c */
+ * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/cli/compile_bind.c agent/cli/compile_files.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* policy_yaml_fuzz.c - any bytes through the policy compiler; what it calls good, svid-core must take.
- * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/docs_settings.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c */
+ * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/cli/compile_bind.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/docs_settings.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c */
 #include <stdlib.h>
 #include <string.h>
 

@@ -14,9 +14,8 @@
 #define TREE "/run/svid/credentials"
 
 static const char *const values[] = {
-	"plain",	"",	  "two words",	"it's",	    "'",	  "''''",	"$HOME",     "$(id)",  "`id`",	"a\\nb",
-	"\\",		"\"q\"",  "%h %%",	"* ? [a]",  "~",	  "a;b|c&d",	"#no",	     "!!",     "arn:aws:iam::1:role/x+=,.@-_y",
-	"{\"a\":\"b\"}", "x=y=z", " ends ",	"$$ $(A)$", "-n",
+	"plain", "", "two words", "it's", "'", "''''", "$HOME", "$(id)", "`id`", "a\\nb", "\\", "\"q\"", "%h %%", "* ? [a]", "~",
+	"a;b|c&d", "#no", "!!", "arn:aws:iam::1:role/x+=,.@-_y", "{\"a\":\"b\"}", "x=y=z", " ends ", "$$ $(A)$", "-n",
 };
 
 static void put(const char *form, const char *tree, const char *value, struct buf *out)

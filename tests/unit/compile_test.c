@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* compile_test.c - YAML documents to normal form or errors with their place.
- * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/cli/compile_files.c */
+ * links: agent/cli/compile_doc.c agent/cli/compile_list.c agent/cli/compile_yaml.c agent/cli/compile_schema.c agent/cli/compile_schema_cloud.c agent/cli/compile_value.c agent/cli/compile_selector.c agent/cli/compile_finish.c agent/cli/compile_cloud.c agent/cli/compile_bind.c agent/cli/compile_files.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -81,8 +81,8 @@ static const struct wrong {
 	{ "a: b\n", 1, 1, "kind is missing" },
 	{ "kind: Gadget\n", 1, 7, "unknown kind 'Gadget'" },
 	{ "kind: [a]\n", 1, 7, "kind is missing" },
-	{ "kind: CredentialSource\n", 1, 7, "not supported by this build yet" },
-	{ "kind: WorkloadCredential\n", 1, 7, "not supported by this build yet" },
+	{ "kind: CredentialBinding\n", 1, 7, "not supported by this build yet" },
+	{ "kind: TrustDomainFederation\n", 1, 7, "not supported by this build yet" },
 	{ AGENT, 1, 1, "belongs in svid.yaml" },
 	{ KIND "metadata: {name: n}\n" SPEC, 1, 1, "apiVersion is missing" },
 	{ "apiVersion: svid/v2\n" KIND "metadata: {name: n}\n" SPEC, 1, 13, "one of svid/v1alpha1" },

@@ -148,8 +148,8 @@ static int64_t back_off(unsigned int failures, int64_t first)
 }
 
 /*
- * A few at a time: each may begin with a TLS handshake, which takes about a millisecond of ours, and in the meantime nobody's file
- * is served.
+ * A few at a time: each may begin with a TLS handshake, which takes about a millisecond of ours, and in the meantime nobody's
+ * file is served.
  */
 void bindings_go(struct cloud *c)
 {

@@ -93,7 +93,7 @@ def use_clouds(agent, service, client, reader):
              "gcp/access_token", "gcp/subject_token", "azure/access_token", "azure/federated_token", "jwt/our-jwt")
     for last in ("svid-cloud", None):
         for name in files:
-            assert until(lambda n=name: agent.play(reader, os.path.join(own, n)).finish() == 0, 30), (name, agent.explain())
+            assert until(lambda n=name: agent.play(reader, os.path.join(own, n)).finish() == 0, 30), works(agent, reader, os.path.join(own, name))
         service.broken, before = True, service.count()
         agent.svid("credentials", "refresh", "our-aws")
         assert until(lambda n=before: service.count() > n, 20), agent.explain()

@@ -216,6 +216,12 @@ static int do_pass(struct cloud *cl, struct budget *b)
 	return err ? err : 1;
 }
 
+/* Before there is a key to sign with, each exchange and each token would be refused, and tried again seconds later: they wait. */
+static bool may_tell(const struct cloud *cl)
+{
+	return cl->chan && cl->ready && authority_jwks(cl->core->auth).len;
+}
+
 static void work_on(struct cloud *cl)
 {
 	if (loop_timer_in(cl->core->loop, &cl->work, 0))
@@ -228,7 +234,7 @@ static void on_work(struct loop_timer *t)
 	struct budget b = BUDGET_INIT(BUDGET_TURN / 2);
 	int over = 1;
 
-	while (over > 0 && cl->pass && cl->chan && cl->ready) {
+	while (over > 0 && cl->pass && may_tell(cl)) {
 		over = do_pass(cl, &b);
 		if (over > 0) {
 			cl->pass = cl->pass == PASS_BOUND ? PASS_NONE : cl->pass + 1;
@@ -246,7 +252,7 @@ static void tell_all(struct cloud *cl)
 {
 	cl->pass = PASS_CONF;
 	cl->at = 0;
-	if (cl->chan && cl->ready)
+	if (may_tell(cl))
 		work_on(cl);
 }
 
@@ -262,7 +268,7 @@ void cloud_outdated(struct cloud *cl)
 
 void cloud_authority_changed(struct cloud *cl)
 {
-	if (cl->chan && cl->ready && cl->conf_serial != authority_serial(cl->core->auth))
+	if (may_tell(cl) && cl->conf_serial != authority_serial(cl->core->auth))
 		tell_all(cl);
 }
 

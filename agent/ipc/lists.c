@@ -157,5 +157,6 @@ const char *role_name_of(unsigned int role)
 
 bool cloud_may_sign(struct slice text)
 {
-	return slice_starts(text, slice_str("AWS4-X509-RSA-SHA256\n")) || slice_starts(text, slice_str("AWS4-X509-ECDSA-SHA256\n"));
+	return slice_starts(text, slice_str("AWS4-X509-RSA-SHA256\n")) ||
+	       slice_starts(text, slice_str("AWS4-X509-ECDSA-SHA256\n"));
 }

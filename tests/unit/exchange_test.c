@@ -116,7 +116,8 @@ static void aws_keys_are_taken_whole(void **state)
 static void line_breaks_in_secrets_are_refused(void **state)
 {
 	static const char *const bodies[] = {
-		WITH("k&#10;credential_process = /tmp/x", "t"), WITH("k", "t\n[profile a]"), WITH("k", "t\xc3\xa4"), WITH("k k", "t"),
+		WITH("k&#10;credential_process = /tmp/x", "t"), WITH("k", "t\n[profile a]"), WITH("k", "t\xc3\xa4"),
+		WITH("k k", "t"),
 	};
 	struct rig t;
 
@@ -205,8 +206,8 @@ static void retry_after_is_heard_and_bounded(void **state)
 /* Numbers of a token service are added to clocks, and timers are made of them. */
 static void lives_are_bounded(void **state)
 {
-	static const char *const none[] = { "-1", "0", "9223372036854775807", "9223372036854775808", "1000000000000", "1e300", "NaN",
-					    "true", "null", "\"\"", "\"-5\"", "\"9223372036854775807\"", "{}", "[]" };
+	static const char *const none[] = { "-1", "0", "9223372036854775807", "9223372036854775808", "1000000000000", "1e300",
+					    "NaN", "true", "null", "\"\"", "\"-5\"", "\"9223372036854775807\"", "{}", "[]" };
 	static const char *const much[] = { "999999999999", "\"999999999999\"", "999999999999.5" };
 	char body[128];
 	struct rig t;

@@ -207,6 +207,7 @@ int main(int argc, char **argv)
 	if (CRYPTO_set_mem_functions(ossl_alloc, ossl_realloc, ossl_free) != 1 ||
 	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
 		log_fatal("start", -ENOMEM);
+	cloud.pace.cb = bindings_on_pace;
 	list_init(&cloud.queue);
 	list_init(&cloud.fetches);
 	for (size_t i = 0; i < BINDING_BUCKETS; i++)

@@ -199,6 +199,32 @@ void cloud_quiet(struct cloud_rig *w)
 	}
 }
 
+/* How often it ran so far. */
+static unsigned long runs(pid_t pid)
+{
+	char path[64], line[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, line, sizeof(line) - 1) > 0);
+	close(fd);
+	return strtoul(strrchr(line, ' '), NULL, 10);
+}
+
+void cloud_settle(struct cloud_rig *w)
+{
+	unsigned long before, now = 0;
+
+	do {
+		before = now;
+		cloud_quiet(w);
+		usleep(200000);
+		busy_idle(w->keys.pid);
+		now = runs(w->pid) + runs(w->keys.pid);
+	} while (now != before);
+}
+
 static void pump_until_late(struct cloud_rig *w, const struct stopwatch *watch, const char *what)
 {
 	if (!cloud_pump(w, 100) && stopwatch_ms(watch) > WAIT_MS) {

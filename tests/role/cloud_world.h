@@ -95,6 +95,9 @@ bool cloud_pump(struct cloud_rig *w, int ms);
 /** cloud_quiet() - all that it was told is handled, and all that it said to that is heard. */
 void cloud_quiet(struct cloud_rig *w);
 
+/** cloud_settle() - neither svid-cloud nor svid-keys had anything to do for a while: what was to be sealed is on disk. */
+void cloud_settle(struct cloud_rig *w);
+
 /** cloud_said() - wait for a CR_STATE of @number beyond @said of before. */
 const struct seen *cloud_said(struct cloud_rig *w, uint32_t number, unsigned int said);
 

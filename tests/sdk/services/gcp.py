@@ -14,7 +14,7 @@ from .web import Answer, Site
 CLOUD, IAM = "https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/iam"
 SUBJECT_MAX = 127
 DAY = 24 * 3600
-UPLOADED = {"kty", "alg", "use", "kid", "n", "e", "x", "y", "crv"} # members of a key that may be uploaded
+UPLOADED = {"kty", "alg", "use", "kid", "n", "e", "x", "y", "crv"}  # members of a key that may be uploaded
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS, JWT, ID = (f"urn:ietf:params:oauth:token-type:{t}" for t in ("access_token", "jwt", "id_token"))
 ACCOUNT_CALL = re.compile(r"/v1/projects/-/serviceAccounts/([^/:]+):(generateAccessToken|generateIdToken)")

@@ -31,8 +31,7 @@ class Moto:
         with open(os.path.join(folder, "log"), "wb") as log:
             self.process = subprocess.Popen(
                 [os.path.join(rig.VENV, "bin", "moto_server"), "-H", self.address, "-p", "443", "-c", os.path.join(folder, "cert.pem"),
-                 "-k", os.path.join(folder, "key.pem")], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"})
+                 "-k", os.path.join(folder, "key.pem")], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder)
         self.log = os.path.join(folder, "log")
 
     def is_up(self):
@@ -71,56 +70,6 @@ def test_an_exchange_with_moto_and_its_keys_in_each_form():
             assert event["who"].startswith("arn:aws:sts::123456789012:assumed-role/of-moto/app@"), event
             assert w.once(other, client, "aws", env=env)["event"] == "refused", method
         assert granted[0]["key_id"] in json.dumps(w.once(app, client, "aws", env={**plain, "AWS_CONFIG_FILE": own + "/aws/config"})), granted
-
-
-def run_script(w, text, moto):
-    """What `svid cloud setup aws` printed, run with the real AWS CLI: (exit code, what was said)."""
-    tools = os.path.join(w.top, "tools")
-    os.mkdir(tools)
-    agent = f"--socket {w.agent.endpoint} --admin {w.agent.admin}"
-    for name, command in (("aws", f"{sys.executable} -m awscli"), ("svid", f"{os.path.join(rig.BIN, 'svid')} {agent}")):
-        with open(os.path.join(tools, name), "w", encoding="utf-8") as f:
-            f.write(f'#!/bin/sh\nexec {command} "$@"\n')
-        os.chmod(os.path.join(tools, name), 0o755)
-    os.mkdir(os.path.join(tools, "oidc"))
-    env = {"PATH": f"{tools}:/usr/bin:/bin", "AWS_ENDPOINT_URL": moto.url, "AWS_CA_BUNDLE": w.ca_path, "AWS_ACCESS_KEY_ID": "an",
-           "AWS_SECRET_ACCESS_KEY": "operator", "AWS_DEFAULT_REGION": rig.REGION, "HOME": tools,
-           "POLICY_ARN": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}
-    done = subprocess.run(["bash", "-euc", text], env=env, cwd=tools, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                          stdin=subprocess.DEVNULL, timeout=300)
-    return done.returncode, done.stdout.decode(errors="replace"), lambda *words: json.loads(subprocess.run(
-        [os.path.join(tools, "aws"), *words, "--output", "json"], env=env, check=True, stdout=subprocess.PIPE, timeout=60).stdout)
-
-
-def test_what_cloud_setup_prints_is_taken_by_the_cli_and_trusts_the_workload_alone():
-    """The commands make a provider and a role in moto's IAM. That role's policy then decides in the STS that verifies."""
-    with rig.Rig("setup") as w, Moto(w) as moto:
-        app, other = w.python("app"), w.python("other")
-        for name, program in (("app", app), ("other", other)):
-            w.identity(name, program)
-        w.aws_source("aws-source", "arn:aws:iam::123456789012:role/team/reader")
-        w.credential("app-aws", "app", "aws-source")
-        w.start()
-        assert until(lambda: w.aws.count("/", 403), 30, 0.1), (w.aws.log, w.agent.explain())  # there is no such role yet
-        code, text, err = w.agent.svid("cloud", "setup", "aws", "aws-source")
-        assert code == 0, err
-        text, _, last = text.rpartition("# 6. ")
-        assert "svid credentials refresh app-aws" in last, text
-        code, said, aws = run_script(w, text, moto)
-        assert code == 0, said
-        provider, = aws("iam", "list-open-id-connect-providers")["OpenIDConnectProviderList"]
-        shown = aws("iam", "get-open-id-connect-provider", "--open-id-connect-provider-arn", provider["Arn"])
-        assert shown["Url"] in w.issuer.url and shown["ClientIDList"] == ["sts.amazonaws.com"], shown
-        role = aws("iam", "get-role", "--role-name", "reader")["Role"]
-        assert role["Arn"].endswith("role/team/reader") and role["MaxSessionDuration"] == 3600, role
-        trust = role["AssumeRolePolicyDocument"]
-        assert trust["Statement"][0]["Principal"]["Federated"] == provider["Arn"], (trust, provider)
-        arn = w.aws.role("reader", trust, path="team/")
-        code, out, err = w.agent.svid("credentials", "refresh", "app-aws")
-        assert code == 0 and [s.subject for s in w.aws.sessions.values()] == [w.spiffe_id("app")], (out, err, w.aws.log)
-        w.credential("other-aws", "other", "aws-source")
-        assert until(lambda: [r for r in w.agent.records() if r.get("event") == "exchange" and r.get("credential") == "other-aws"], 20, 0.1)
-        assert not [s for s in w.aws.sessions.values() if s.subject == w.spiffe_id("other")] and arn == role["Arn"]
 
 
 if __name__ == "__main__":

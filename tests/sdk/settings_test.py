@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a CredentialSource says is what its cloud gets, verified there: lives, policies, tags, scopes, audiences, algorithms, keys.
+"""What a CredentialSource says is what its cloud gets, verified there: lives, policies, tags, scopes, audiences, algorithms.
 
 Also what becomes of a cloud's errors: each class once, as the cloud says it, seen from `svid credentials`.
 """
@@ -111,23 +111,6 @@ def test_google_gets_scopes_audience_and_principal_and_gives_tokens_of_each_kind
         account = w.gcp.tokens[w.wait("app-account/gcp/access_token")]
         assert account.principal == "serviceAccount:app@demo.iam.gserviceaccount.com" and len(account.scopes) == 2, vars(account)
         assert claims(w.wait("app-account/gcp/subject_token"))["aud"] in ("of-our-own", ["of-our-own"])
-
-
-def test_google_takes_the_keys_that_oidc_export_wrote_as_an_upload():
-    with World("gcp-upload") as w:
-        w.aws_source("other", w.aws.role("reader", w.trusts("app")))  # a credential has its first key made
-        w.credential("app-other", "app", "other")
-        w.wait("app-other/aws/credentials.json")
-        place = os.path.join(w.top, "site")
-        os.mkdir(place)
-        code, out, err = w.agent.svid("oidc", "export", place)
-        assert code == 0, (out, err)
-        with open(os.path.join(place, "keys"), encoding="ascii") as f:
-            provider = w.gcp.provider(w.issuer.url, uploaded=json.load(f)["keys"])
-        w.gcp.verifier.fetch = None  # nobody asks the issuer
-        w.gcp_source("gcp-source", provider)
-        w.credential("app-gcp", "app", "gcp-source")
-        assert w.wait("app-gcp/gcp/access_token") in w.gcp.tokens
 
 
 def test_es256_is_taken_by_aws_and_google():

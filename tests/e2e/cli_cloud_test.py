@@ -73,7 +73,8 @@ def test_credentials_says_until_when_each_works_and_ends_well():
         everything = t.svid("credentials", "-o", "json") + text
         assert "secret" not in everything and "token-" not in everything and "ASIA" not in everything, everything
         assert until(lambda: t.read(t.alice, "self/jwt/alice-jwt")[0], 20), t.agent.explain()
-        t.wait("alice-jwt", state="ready")
+        assert t.wait("alice-jwt", state="ready")["expires_at"], t.credential("alice-jwt")
+        assert "valid until" in t.svid("credentials", "alice-jwt")
 
 
 def test_what_fails_is_said_with_the_next_step_and_refresh_mends_it():

@@ -191,7 +191,7 @@ check-all: # check, and the slow rest
 lint: # style, banned functions, sizes, docstrings, includes, licences, protocol table
 	$(Q)tests/lint/lint.sh
 
-bench: $(BINS) $(TOOLS) # the figures of DESIGN.md 13 against a floor server; PEER=spire-agent: and against a real one
+bench: $(BINS) $(TOOLS) $(O)/tests/role/cloud_figures_test # the figures of DESIGN.md 13 against a floor server; PEER=spire-agent: and against a real one
 	$(Q)tests/bench/bench.py
 
 fuzz-build:
@@ -287,6 +287,7 @@ install: all man install-kmod # programs, unit, users and the example below DEST
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid/kmod kmod/INSTALL.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid/federation federation/AWS.md federation/GCP.md federation/AZURE.md
 
 compile_commands: # compile_commands.json for editors
 	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs 'split("\n") | map(select(length > 0) \

@@ -18,6 +18,8 @@
 #define SLOW_FIRST_S 30	   /* propagation of a change in a cloud takes minutes */
 #define SPREAD_PER_BINDING_MS 20
 #define SPREAD_MAX_MS 60000
+#define PACE_STARTS 2
+#define PACE_MS 4
 #define TOKEN_LEFT_S 600   /* of one in a file: SDKs keep the file's content for 10 minutes */
 #define TOKEN_AGAIN_NS NS_PER_S
 #define LIFE_MIN_S 30
@@ -59,10 +61,18 @@ static void set_text(char **at, const char *s)
 	*at = s && *s ? mem_strdup(s) : NULL;
 }
 
+/* When what a reader gets ends. */
+static int64_t valid_until(const struct binding *b)
+{
+	int64_t end = b->kind == CLOUD_JWT ? b->token.not_after : b->got.expires_at;
+
+	return end > clock_wall_s() ? end : 0;
+}
+
 static void tell_state(struct binding *b)
 {
 	cloud_told(b->cloud, chan_put(b->cloud->core, CR_STATE, 0, .binding = b->number, .state = b->state,
-				      .expires_at = binding_is_valid(b) ? b->got.expires_at : 0, .refresh_at = b->refresh_at,
+				      .expires_at = valid_until(b), .refresh_at = b->refresh_at,
 				      .last_success = b->last_success, .failures = b->failures, .error = slice_str(b->error),
 				      .next_step = slice_str(b->next_step)));
 }
@@ -145,12 +155,20 @@ static int64_t back_off(unsigned int failures, int64_t first)
 	return 1 + (int64_t)clock_random((uint64_t)ceiling);
 }
 
+/*
+ * A few at a time: each may begin with a TLS handshake, which takes about a millisecond of ours, and in the meantime nobody's file
+ * is served.
+ */
 void bindings_go(struct cloud *c)
 {
-	while (!list_empty(&c->queue) && c->n_fetches < LIM_CLOUD_AT_ONCE) {
+	unsigned int n = 0;
+
+	while (!list_empty(&c->queue) && c->n_fetches < LIM_CLOUD_AT_ONCE && !loop_timer_armed(&c->pace)) {
 		struct binding *b = list_entry(c->queue.next, struct binding, in_queue);
 		int err;
 
+		if (++n == PACE_STARTS && loop_timer_in(c->loop, &c->pace, PACE_MS * NS_PER_MS))
+			return;
 		list_del(&b->in_queue);
 		err = fetch_start(b);
 		if (err) {
@@ -158,6 +176,11 @@ void bindings_go(struct cloud *c)
 			exchange_in_s(b, back_off(b->failures, BACKOFF_FIRST_S));
 		}
 	}
+}
+
+void bindings_on_pace(struct loop_timer *t)
+{
+	bindings_go(container_of(t, struct cloud, pace));
 }
 
 void binding_refresh(struct binding *b)
@@ -382,6 +405,7 @@ void binding_token(struct binding *b, int err, const struct msg_CK_JWT *m)
 	if (err)
 		b->token.retry_at = clock_boot_ns() + TOKEN_AGAIN_NS;
 	if (b->kind == CLOUD_JWT) {
+		b->last_success = err ? b->last_success : b->token.issued_at;
 		b->state = err ? CLOUD_RETRYING : CLOUD_READY;
 		set_text(&b->error, err ? err_text(err) : NULL);
 		tell_state(b);

@@ -76,6 +76,7 @@ struct cloud {
 	size_t n_bindings;
 	struct list queue;   /* bindings that want to exchange */
 	unsigned int n_fetches;
+	struct loop_timer pace; /* until the next may be started */
 	struct list fetches; /* struct fetch, fetch.c */
 	struct http *http;
 	bool serves_oidc;  /* there is a listener for the OIDC documents */
@@ -135,6 +136,9 @@ bool binding_is_valid(const struct binding *b);
 
 /** bindings_go() - start exchanges that wait, as far as LIM_CLOUD_AT_ONCE allows. */
 void bindings_go(struct cloud *c);
+
+/** bindings_on_pace() - the timer of struct cloud. */
+void bindings_on_pace(struct loop_timer *t);
 
 /** bindings_each() - @each may free what it is given. */
 void bindings_each(struct cloud *c, void (*each)(struct binding *b, void *arg), void *arg);

@@ -150,6 +150,15 @@ static void put_session(const struct binding *b, struct buf *out)
 	put_variable(out, "AWS_ROLE_SESSION_NAME", slice_str(session));
 }
 
+/* boto3 and version 1 of the AWS CLI know the second name only, every other SDK the first. */
+static void put_env_region(const struct binding *b, struct buf *out)
+{
+	if (!setting(b, "region").len)
+		return;
+	put_variable(out, "AWS_REGION", setting(b, "region"));
+	put_variable(out, "AWS_DEFAULT_REGION", setting(b, "region"));
+}
+
 /* By web-identity file where there is one: an SDK reads it again at each refresh, and static keys it would not. */
 static void put_env_of(const struct binding *b, struct buf *out)
 {
@@ -158,8 +167,7 @@ static void put_env_of(const struct binding *b, struct buf *out)
 		put_path(out, "AWS_WEB_IDENTITY_TOKEN_FILE", b, "aws/web_identity_token");
 		put_variable(out, "AWS_ROLE_ARN", setting(b, "roleArn"));
 		put_session(b, out);
-		if (setting(b, "region").len)
-			put_variable(out, "AWS_REGION", setting(b, "region"));
+		put_env_region(b, out);
 		break;
 	case CLOUD_AWS_ROLES_ANYWHERE:
 		put_path(out, "AWS_CONFIG_FILE", b, "aws/config");

@@ -130,11 +130,12 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-static const char *reason(const struct http_call *c, CURLcode rc)
+/* libcurl's sentence for what happened, then its or OpenSSL's for this case. */
+static void put_reason(const struct http_call *c, CURLcode rc, struct buf *why)
 {
-	if (c->too_long)
-		return "the answer is longer than any that is documented";
-	return c->why[0] ? c->why : curl_easy_strerror(rc);
+	buf_put_str(why, c->too_long ? "the answer is longer than any that is documented" : curl_easy_strerror(rc));
+	if (!c->too_long && c->why[0])
+		buf_printf(why, ": %s", c->why);
 }
 
 static void finish(struct http_call *c, CURLcode rc)
@@ -142,14 +143,17 @@ static void finish(struct http_call *c, CURLcode rc)
 	struct http_response r = { .body = buf_slice(&c->body), .retry_after = buf_slice(&c->retry_after),
 				   .request_id = buf_slice(&c->request_id), .error_type = buf_slice(&c->error_type),
 				   .date = c->date };
+	AUTO(buf) struct buf why = BUF_INIT(1024);
 	long status = 0;
 
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	r.status = (unsigned int)status;
+	if (rc != CURLE_OK)
+		put_reason(c, rc, &why);
 	if (rc == CURLE_OK)
 		c->done(c->arg, &r, NULL);
 	else
-		c->done(c->arg, NULL, reason(c, rc));
+		c->done(c->arg, NULL, buf_cstr(&why));
 	call_free(c);
 }
 

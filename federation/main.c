@@ -85,7 +85,10 @@ static void *ossl_realloc(void *block, size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return wiped_realloc(block, len);
+	if (len)
+		return wiped_realloc(block, len);
+	wiped_free(block);
+	return NULL;
 }
 
 static void ossl_free(void *block, const char *file, int line)
@@ -207,6 +210,7 @@ int main(int argc, char **argv)
 	if (CRYPTO_set_mem_functions(ossl_alloc, ossl_realloc, ossl_free) != 1 ||
 	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
 		log_fatal("start", -ENOMEM);
+	cloud.pace.cb = bindings_on_pace;
 	list_init(&cloud.queue);
 	list_init(&cloud.fetches);
 	for (size_t i = 0; i < BINDING_BUCKETS; i++)
@@ -221,5 +225,6 @@ int main(int argc, char **argv)
 		log_fatal("loop", err);
 	tear_down(&cloud);
 	curl_global_cleanup();
+	OPENSSL_cleanup(); /* its tables are on our heap */
 	return role_end(0);
 }

@@ -11,7 +11,6 @@
 #include "agent/base/mem.h"
 #include "federation/cloud.h"
 #include "federation/oidc.h"
-#include "agent/oidc/oidc_documents.h"
 
 #define REQUEST_MAX 4096
 #define CLIENT_MS 5000
@@ -49,42 +48,6 @@ static void on_deadline(struct loop_timer *t)
 	client_free(container_of(t, struct client, deadline));
 }
 
-static void put_answer(struct client *cl, const char *status, struct slice body, bool head)
-{
-	buf_printf(&cl->out, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-			     "Cache-Control: no-store\r\nConnection: close\r\n\r\n", status, body.len);
-	if (!head)
-		buf_put_slice(&cl->out, body);
-}
-
-/* "GET /keys HTTP/1.1" */
-static void serve(struct client *cl, struct slice line)
-{
-	const struct cloud *c = cl->oidc->cloud;
-	AUTO(buf) struct buf body = BUF_INIT(LIM_JWKS + 4096);
-	bool head = slice_starts(line, slice_str("HEAD "));
-	size_t word = head ? 5 : slice_starts(line, slice_str("GET ")) ? 4 : line.len;
-	struct slice rest = slice_of(line.p + word, line.len - word);
-	int err = 0;
-
-	if (!rest.len) {
-		put_answer(cl, "405 Method Not Allowed", slice_of(NULL, 0), false);
-		return;
-	}
-	if (slice_starts(rest, slice_str(OIDC_DISCOVERY_PATH " ")))
-		err = oidc_put_discovery(slice_str(c->issuer), &body);
-	else if (slice_starts(rest, slice_str(OIDC_KEYS_PATH " ")))
-		err = oidc_put_keys(buf_slice(&c->jwks), &body);
-	else
-		err = -ERR_NOT_FOUND;
-	if (err == -ERR_NOT_FOUND)
-		put_answer(cl, "404 Not Found", slice_of(NULL, 0), head);
-	else if (err)
-		put_answer(cl, "503 Service Unavailable", slice_of(NULL, 0), head);
-	else
-		put_answer(cl, "200 OK", buf_slice(&body), head);
-}
-
 static int send_more(struct client *cl)
 {
 	ssize_t n = send(cl->watch.fd, cl->out.data + cl->sent, cl->out.len - cl->sent, MSG_NOSIGNAL);
@@ -92,27 +55,31 @@ static int send_more(struct client *cl)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	cl->sent += (size_t)n;
-	return cl->sent == cl->out.len ? -ERR_CLOSED : 0;
+	if (cl->sent < cl->out.len)
+		return 0;
+	/* Closed with bytes unread, the connection would be reset, and the answer lost with it. */
+	if (shutdown(cl->watch.fd, SHUT_WR) < 0)
+		return -errno;
+	return loop_mod(&cl->watch, EPOLLIN);
 }
 
 static int take_request(struct client *cl)
 {
+	const struct cloud *c = cl->oidc->cloud;
+	const struct oidc_facts facts = { .issuer = slice_str(c->issuer), .jwks = buf_slice(&c->jwks) };
 	char bytes[1024];
 	ssize_t n = recv(cl->watch.fd, bytes, sizeof(bytes), 0);
-	const uint8_t *end;
+	int err;
 
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? 0 : -ERR_CLOSED;
+	if (cl->sent)
+		return 0; /* answered: only its end is waited for */
 	buf_put(&cl->in, bytes, (size_t)n);
-	if (buf_ok(&cl->in))
-		return -ERR_SIZE;
-	if (!memmem(cl->in.data, cl->in.len, "\r\n\r\n", 4))
-		return 0;
-	end = memmem(cl->in.data, cl->in.len, "\r\n", 2);
-	serve(cl, slice_of(cl->in.data, (size_t)(end - cl->in.data)));
-	if (buf_ok(&cl->out))
-		return buf_ok(&cl->out);
-	return loop_mod(&cl->watch, EPOLLOUT);
+	err = buf_ok(&cl->in);
+	if (!err)
+		err = oidc_answer(&facts, buf_slice(&cl->in), &cl->out);
+	return err || !cl->out.len ? err : loop_mod(&cl->watch, EPOLLOUT);
 }
 
 static void on_client(struct loop_watch *w, uint32_t events)
@@ -121,7 +88,7 @@ static void on_client(struct loop_watch *w, uint32_t events)
 	int err = events & (EPOLLERR | EPOLLHUP) ? -ERR_CLOSED : 0;
 
 	if (!err)
-		err = cl->out.len ? send_more(cl) : take_request(cl);
+		err = events & EPOLLOUT ? send_more(cl) : take_request(cl);
 	if (err)
 		client_free(cl);
 }

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 2
 MAKE=${MAKE:-make}
 export STRICT=${STRICT:-} T=${T:-} ALL=${ALL:-}
 export CI=${CI:-$STRICT}
-TIERS="lint build unit san role e2e attack conformance fuzz vm"
+TIERS="lint build unit san role e2e attack conformance fuzz sdk vm"
 LOGS=build/check
 mkdir -p "$LOGS"
 
@@ -30,6 +30,7 @@ tier_e2e() { AGAIN=300 python3 tests/lib/programs.py tests/e2e; }
 tier_attack() { rm -f "$LOGS"/attack*.json "$LOGS"/attack-table.txt; AGAIN=300 python3 tests/lib/programs.py tests/attack; }
 tier_conformance() { AGAIN=300 python3 tests/lib/programs.py tests/conformance; }
 tier_fuzz() { $MAKE -s -j"$(nproc)" fuzz; }
+tier_sdk() { AGAIN=300 python3 tests/lib/programs.py tests/sdk; }
 tier_vm() { $MAKE -s module && TEST_TIMEOUT=1800 AGAIN=500 python3 tests/lib/programs.py tests/vm; }
 
 # Prints "passed failed skipped" of the last summary line in a log.

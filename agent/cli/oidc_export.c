@@ -101,9 +101,9 @@ static int write_files(const char *dir, const struct documents *d)
 	int err = well_known(dir, &path);
 
 	if (!err)
-		err = file_replace(dir, OIDC_KEYS_PATH + 1, buf_slice(&d->keys), PUBLIC);
+		err = file_replace(dir, &OIDC_KEYS_PATH[1], buf_slice(&d->keys), PUBLIC);
 	if (!err)
-		err = file_replace(buf_cstr(&path), OIDC_DISCOVERY_PATH + strlen("/" WELL_KNOWN "/"), buf_slice(&d->discovery),
+		err = file_replace(buf_cstr(&path), &OIDC_DISCOVERY_PATH[strlen("/" WELL_KNOWN "/")], buf_slice(&d->discovery),
 				   PUBLIC);
 	if (!err)
 		return CLI_DONE;

@@ -60,7 +60,7 @@ static size_t scheme_len(const struct setup *s)
 	return strlen("spiffe://") + strlen(s->trust_domain) + 1;
 }
 
-/* google.subject is short: then it is the path alone, and the whole SPIFFE ID is an attribute. */
+/* google.subject is short: then (subject: mapped) it is the path alone, and the whole SPIFFE ID is an attribute. */
 static void put_mapping(const struct setup *s, bool path_only, struct buf *out)
 {
 	if (path_only)
@@ -160,7 +160,7 @@ static void put_grants(struct setup *s, const struct provider *p, const json_t *
 void setup_gcp(struct setup *s)
 {
 	AUTO(json) json_t *subjects = setup_subjects(s);
-	bool path_only = longest_of(subjects) > SUBJECT_MAX;
+	bool path_only = strcmp(json_text(s->spec, "subject"), "mapped") == 0;
 	struct provider p;
 
 	if (!read_provider(json_text(s->spec, "oidcProviderId"), &p))

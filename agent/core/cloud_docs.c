@@ -214,120 +214,9 @@ void cloud_docs_done(struct cloud_docs *d)
 	mem_free(d->numbered);
 	mem_free(d->helpers);
 	mem_free(d->audiences);
+	mem_free(d->join.by_id);
+	sorter_done(&d->join.sorter);
 	*d = (struct cloud_docs){ 0 };
-}
-
-static int by_spiffe_id(const void *a, const void *b)
-{
-	return strcmp((*(const struct identity *const *)a)->spiffe_id, (*(const struct identity *const *)b)->spiffe_id);
-}
-
-static int find_spiffe_id(const void *key, const void *one)
-{
-	return strcmp(key, (*(const struct identity *const *)one)->spiffe_id);
-}
-
-/* Without an identity nobody could read it: it is told to nobody. */
-static int leave_out_strays(struct cloud_docs *d, const struct policy *p)
-{
-	AUTO_FREE const struct identity **ids = NULL;
-	size_t n = 0, stale, n_ids = d->n ? policy_count(p, &stale) : 0;
-
-	ids = mem_calloc(n_ids + 1, sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < n_ids; i++)
-		ids[i] = policy_at(p, i);
-	qsort(ids, n_ids, sizeof(*ids), by_spiffe_id);
-	for (size_t i = 0; i < d->n; i++) {
-		const struct identity **id = bsearch(d->v[i]->spiffe_id, ids, n_ids, sizeof(*ids), find_spiffe_id);
-
-		if (id) {
-			d->v[i]->identity = (*id)->number;
-			d->v[n++] = d->v[i];
-		} else {
-			cloud_doc_free(d->v[i]);
-		}
-	}
-	d->n = n;
-	return 0;
-}
-
-static int by_identity(const void *a, const void *b)
-{
-	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
-
-	if (x->identity != y->identity)
-		return x->identity < y->identity ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
-static int by_binding(const void *a, const void *b)
-{
-	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
-
-	return x->binding < y->binding ? -1 : x->binding > y->binding;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* What of all is asked for often, by everybody. */
-static int list_texts(struct cloud_docs *d)
-{
-	size_t n_helpers = 0, n_audiences = 0;
-
-	for (size_t i = 0; i < d->n; i++) {
-		n_helpers += d->v[i]->n_helpers;
-		n_audiences += d->v[i]->n_audiences;
-	}
-	d->helpers = mem_calloc(n_helpers + 1, sizeof(*d->helpers));
-	d->audiences = mem_calloc(n_audiences + 1, sizeof(*d->audiences));
-	if (!d->helpers || !d->audiences)
-		return -ENOMEM;
-	for (size_t i = 0; i < d->n; i++) {
-		for (size_t k = 0; k < d->v[i]->n_helpers; k++)
-			d->helpers[d->n_helpers++] = d->v[i]->helpers[k];
-		for (size_t k = 0; k < d->v[i]->n_audiences; k++)
-			d->audiences[d->n_audiences++] = d->v[i]->audiences[k];
-	}
-	qsort(d->helpers, d->n_helpers, sizeof(*d->helpers), by_text);
-	qsort(d->audiences, d->n_audiences, sizeof(*d->audiences), by_text);
-	return 0;
-}
-
-static int make_orders(struct cloud_docs *d)
-{
-	d->own = mem_calloc(d->n + 1, sizeof(*d->own));
-	d->numbered = mem_calloc(d->n + 1, sizeof(*d->numbered));
-	if (!d->own || !d->numbered)
-		return -ENOMEM;
-	for (size_t i = 0; i < d->n; i++)
-		d->own[i] = d->numbered[i] = d->v[i];
-	qsort(d->own, d->n, sizeof(*d->own), by_identity);
-	qsort(d->numbered, d->n, sizeof(*d->numbered), by_binding);
-	return list_texts(d);
-}
-
-int cloud_docs_join(struct cloud_docs *d, const struct policy *p)
-{
-	int err = leave_out_strays(d, p);
-
-	if (!err)
-		err = make_orders(d);
-	if (err)
-		return err;
-	for (size_t i = 0, first = 0; i < d->n; i++) {
-		struct identity *id = (struct identity *)policy_by_number(p, d->own[i]->identity);
-
-		if (d->own[first]->identity != d->own[i]->identity)
-			first = i;
-		id->clouds = &d->own[first];
-		id->n_clouds = i - first + 1;
-	}
-	return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -344,11 +233,20 @@ const struct cloud_doc *cloud_docs_find(const struct cloud_docs *d, const struct
 	return *same;
 }
 
+int cloud_docs_by_binding(const void *a, const void *b)
+{
+	const struct cloud_doc *x = *(const struct cloud_doc *const *)a, *y = *(const struct cloud_doc *const *)b;
+
+	return x->binding < y->binding ? -1 : x->binding > y->binding;
+}
+
 const struct cloud_doc *cloud_docs_at(const struct cloud_docs *d, uint32_t binding)
 {
 	const struct cloud_doc key = { .binding = binding }, *like = &key;
-	const struct cloud_doc **one = d->n ? bsearch(&like, d->numbered, d->n, sizeof(*d->numbered), by_binding) : NULL;
+	const struct cloud_doc **one = NULL;
 
+	if (d->n)
+		one = bsearch(&like, d->numbered, d->n, sizeof(*d->numbered), cloud_docs_by_binding);
 	return one ? *one : NULL;
 }
 

@@ -7,6 +7,7 @@
 #define CORE_CLOUD_DOCS_H
 
 #include "agent/core/policy.h"
+#include "agent/core/sorter.h"
 
 struct build_why;
 
@@ -29,6 +30,14 @@ struct cloud_doc {
 	bool stale;
 };
 
+/* Of cloud_docs_join(). */
+struct cloud_join {
+	unsigned int phase;
+	size_t at; /* in the phase */
+	struct sorter sorter;
+	struct cloud_doc **by_id; /* sorted by SPIFFE ID, until those without an identity go */
+};
+
 struct cloud_docs {
 	struct cloud_doc **v;	      /* sorted by name */
 	const struct cloud_doc **own; /* the same, sorted by identity */
@@ -36,6 +45,7 @@ struct cloud_docs {
 	size_t n;
 	const char **helpers, **audiences; /* those of all, sorted, some twice; borrowed */
 	size_t n_helpers, n_audiences;
+	struct cloud_join join;
 };
 
 /**
@@ -59,10 +69,14 @@ MUST int cloud_doc_source_name(const char *name, const char *json, char **ret_so
 MUST int cloud_source_check(const char *json);
 
 /**
- * cloud_docs_join() - each identity of @p knows its bindings from now on; those whose identity is not there go.
+ * cloud_docs_join() - as far as @b reaches: each identity of @p gets to know its bindings, those whose identity is not there
+ * go, and @d becomes one that can be asked. Again until it returns 1.
  * Errors: -ENOMEM.
  */
-MUST int cloud_docs_join(struct cloud_docs *d, const struct policy *p);
+MUST int cloud_docs_join(struct cloud_docs *d, const struct policy *p, struct budget *b);
+
+/** cloud_docs_by_binding() - which of two struct cloud_doc * has the smaller number. */
+int cloud_docs_by_binding(const void *a, const void *b);
 
 /** cloud_docs_done() - release all; an empty one is fine. */
 void cloud_docs_done(struct cloud_docs *d);

@@ -551,10 +551,7 @@ static int bind_clouds(struct stage *s, struct budget *b)
 
 static int join_clouds(struct stage *s, struct budget *b)
 {
-	int err = cloud_docs_join(&s->new.clouds, s->new.policy);
-
-	budget_spend(b, s->new.clouds.n * COST_FIND);
-	return err ? err : 1;
+	return cloud_docs_join(&s->new.clouds, s->new.policy, b);
 }
 
 static int (*const phases[])(struct stage *s, struct budget *b) = {

@@ -14,9 +14,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import ROLES, SLOW, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import ROLES, SLOW, Agent, free_port, until  # noqa: E402  pylint: disable=wrong-import-position
 from token_service import ROLE, TokenService, claims  # noqa: E402  pylint: disable=wrong-import-position
-from tree import Tree  # noqa: E402  pylint: disable=wrong-import-position
+from tree import Tree, openssl  # noqa: E402  pylint: disable=wrong-import-position
 
 SECRET = {"aws": ("aws/credentials", "aws/credentials.json", "aws/web_identity_token"),
           "gcp": ("gcp/subject_token", "gcp/access_token"), "azure": ("azure/federated_token", "azure/access_token")}
@@ -40,6 +40,7 @@ class Clouds(Tree):
     def __enter__(self):
         super().__enter__()
         assert until(lambda: len(self.exchanges()) == len(self.clouds), 20), self.agent.explain()
+        assert until(lambda: len(kept(self) or ()) == len(self.clouds), 10), self.agent.explain()
         return self
 
     def text(self, path, program=None):
@@ -78,6 +79,28 @@ def test_what_holds_no_secret_is_for_everybody_under_the_workload_s_own_name():
                 assert t.text(f"{t.own('alice')}/{file}", other) == mine, file
                 out, err = t.read(other, f"self/{file}")
                 assert not out and ("Permission denied" in err or "No such file" in err), (file, out, err)
+
+
+def test_the_x509_svid_asks_iam_roles_anywhere():
+    with TokenService() as service, Clouds("cloud-anywhere", service, kinds=("awsRolesAnywhere",)) as t:
+        assert json.loads(t.text("self/aws/credentials.json"))["SecretAccessKey"] == "aws-secret-1"
+        cloud, headers, said = service.asks[0]
+        leaf = openssl("x509", "-inform", "DER", "-noout", "-ext", "subjectAltName", text=said["leaf"]).decode()
+        assert cloud == "awsRolesAnywhere" and f"URI:{t.ids['alice']}\n" in leaf, leaf
+        assert headers["Authorization"].startswith("AWS4-X509-ECDSA-SHA256 Credential="), headers
+        out, err = t.read(t.alice, "self/aws/web_identity_token")
+        assert not out and "No such file" in err, err
+        old = t.agent.roles("svid-keys")  # it has the key
+        t.agent.kill(old[0])
+        another(t, "svid-keys", old)
+        refresh(t, "alice-awsRolesAnywhere")
+        assert until(lambda: service.count() >= 2, 20), t.agent.explain()
+        assert until(lambda: t.read(t.alice, "self/aws/credentials.json")[0].endswith(b"}"), 10)
+
+
+def refresh(t, name):
+    code, _, err = t.agent.svid("credentials", "refresh", name)
+    assert code == 0, err
 
 
 def everything(t):
@@ -167,16 +190,19 @@ def test_who_loses_a_credential_reads_it_no_more():
             assert until(lambda p=path: not t.read(t.alice, p)[0], 10), t.agent.explain()
             took[kind] = time.monotonic() - began
         assert max(took.values()) < 1 * SLOW, took
-        assert until(lambda: not kept(t), 5), "the row of a credential that is gone is still there"
+        assert until(lambda: kept(t) == [], 5), "the row of a credential that is gone is still there"
 
 
 def kept(t):
-    """Credentials in svid-cloud's cache; in a copy of it, for the cache itself is locked."""
+    """Credentials in svid-cloud's cache; in a copy of it, for the cache itself is locked. None: copied while it was written."""
     with tempfile.TemporaryDirectory() as top:
-        for name in ("cache.db", "cache.db-wal"):
-            shutil.copy(os.path.join(t.agent.state_dir + "-cloud", name), top)
-        with contextlib.closing(sqlite3.connect(os.path.join(top, "cache.db"))) as db:
-            return [row[0] for row in db.execute("SELECT credential FROM credentials ORDER BY credential")]
+        try:
+            for name in ("cache.db", "cache.db-wal"):
+                shutil.copy(os.path.join(t.agent.state_dir + "-cloud", name), top)
+            with contextlib.closing(sqlite3.connect(os.path.join(top, "cache.db"))) as db:
+                return [row[0] for row in db.execute("SELECT credential FROM credentials ORDER BY credential")]
+        except (OSError, sqlite3.Error):
+            return None
 
 
 HELD = """
@@ -214,19 +240,13 @@ def everything_of(t, *paths):
 
 def get(port, path):
     """(status, body) of the OIDC listener."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40 * SLOW)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
         connection.close()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def oidc_settings(port):

@@ -11,17 +11,21 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 os.environ["O"] = os.path.join("build", "san")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import ROLES, ROOT, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import ROLES, ROOT, Agent, free_port, until  # noqa: E402  pylint: disable=wrong-import-position
+from token_service import TokenService  # noqa: E402  pylint: disable=wrong-import-position
 
 PROGRAMS = {"svidd", "svid-compile", *ROLES}
 CLIENT = os.path.join(ROOT, "build", "bin", "svid")
 CONFORMANCE = os.path.join(ROOT, "build", "bin", "svid-conformance")
 CLAUSES = os.path.join(ROOT, "conformance", "clauses.tsv")
 FOREIGN = "foreign.example"
+PORT = free_port()  # of the OIDC documents
 CHECK = re.compile(r'role=(\S+) event="leak check" lost=(\d+) blocks=(\d+)')
 
 
@@ -79,6 +83,37 @@ def read_everything(agent, reader):
         works(agent, "/bin/cat", os.path.join(own, name), code=1)
 
 
+def use_clouds(agent, service, client, reader):
+    """Exchanges, cached rows, refusals and files of every kind, the OIDC documents, and a svid-cloud that comes back."""
+    for kind in ("aws", "gcp", "azure", "jwt"):
+        agent.source(f"{kind}-source", service.source(kind))
+        agent.credential(f"our-{kind}", "reader", f"{kind}-source")
+    own = os.path.join(agent.run_dir, "credentials", "self")
+    files = ("env", "aws/config", "aws/credentials", "aws/credentials.json", "aws/web_identity_token", "gcp/credentials.json",
+             "gcp/access_token", "gcp/subject_token", "azure/access_token", "azure/federated_token", "jwt/our-jwt")
+    for last in ("svid-cloud", None):
+        for name in files:
+            if not until(lambda n=name: agent.play(reader, os.path.join(own, n)).finish() == 0, 30):
+                works(agent, reader, os.path.join(own, name))  # says why not
+        service.broken, before = True, service.count()
+        agent.svid("credentials", "refresh", "our-aws")
+        assert until(lambda n=before: service.count() > n, 20), agent.explain()
+        service.broken = False
+        for path in ("/keys", "/.well-known/openid-configuration", "/nothing"):
+            fetch_oidc(path)
+        if last:
+            agent.kill(agent.roles(last)[0])
+    agent.remove("our-gcp")
+    works(agent, client, "fetch", "jwt", "--audience", "https://party.test", code=1)
+
+
+def fetch_oidc(path):
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=20).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+
+
 def change_everything(agent, client):
     """Documents, an executable's digest, a child that dies, SIGHUP, a bundle that goes."""
     hashed = agent.program("hashed", CLIENT)
@@ -97,7 +132,8 @@ def change_everything(agent, client):
 
 
 def test_no_role_leaves_anything_on_its_heap():
-    with Agent("leak", more_settings="  profiles:\n    wit: true\n") as agent:
+    settings = f"  profiles:\n    wit: true\n  oidc:\n    port: {PORT}\n  jwt:\n    issuer: https://oidc.e2e.test\n"
+    with TokenService() as service, Agent("leak", more_settings=settings) as agent:
         known, client = agent.program("known", CONFORMANCE), agent.program("client", CLIENT)
         stranger = agent.program("stranger", CLIENT)
         reader = agent.program("reader", "/bin/cat")
@@ -107,6 +143,7 @@ def test_no_role_leaves_anything_on_its_heap():
         watch = agent.play(client, "watch", "x509", "-o", "json")
         ask_for_everything(agent, known, client, stranger)
         read_everything(agent, reader)
+        use_clouds(agent, service, client, reader)
         change_everything(agent, client)
         assert until(lambda: len(watch.events) + len(watch.other) >= 3, 30), watch.said()
         code, found = end(agent)
@@ -116,11 +153,12 @@ def test_no_role_leaves_anything_on_its_heap():
 def test_a_leak_of_either_kind_in_any_program_is_found():
     for first in (0, 1):
         lost = {program: (i + first) % 2 for i, program in enumerate(sorted(PROGRAMS))}
-        with Agent("planted") as agent:
+        with Agent("planted", more_settings=f"  oidc:\n    port: {PORT}\n") as agent:
             os.environ["SVID_LEAK"] = ",".join(f"{p}:{'lost' if lost[p] else 'kept'}" for p in PROGRAMS)
             launch(agent)
             del os.environ["SVID_LEAK"]
             assert until(lambda: CHECK.search(agent.log()), 10), "svid-compile's end"
+            fetch_oidc("/keys")  # svid-cloud is there
             code, found = end(agent)
             assert found == {program: {(lost[program], 1)} for program in PROGRAMS} and code == 1, (code, found)
 

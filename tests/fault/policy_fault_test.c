@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* policy_fault_test.c - a generation of documents with the nth allocation failing, for every n.
- * links: agent/core/docs.c agent/core/docs_apply.c agent/core/cloud_docs.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/docs_save.c agent/core/sorter.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/db agent/core/state_docs.c */
+ * links: agent/core/docs.c agent/core/docs_apply.c agent/core/cloud_docs.c agent/core/cloud_join.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/docs_save.c agent/core/sorter.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/db agent/core/state_docs.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -24,8 +24,8 @@
 
 /* Messages are made before anything may fail: they come from another process. */
 struct script {
-	struct buf bodies[6];
-	uint16_t types[6];
+	struct buf bodies[8];
+	uint16_t types[8];
 	size_t n;
 };
 
@@ -52,9 +52,15 @@ static void script_init(struct script *s, const char *id)
 	     .name = slice_str("agent"), .json = slice_str("{\"trustDomain\":\"td\",\"agentGroups\":[\"g\",\"h\"]}"));
 	BODY(PC_DOC, add(s, MSG_PC_DOC), .file = slice_str(FILE_NAME), .kind = slice_str("WorkloadIdentity"),
 	     .name = slice_str("n"), .json = buf_slice(&json));
+	buf_reset(&json);
+	buf_printf(&json, "{\"workloadID\":\"%s\",\"credentialSource\":\"s\",\"helpers\":[\"/bin/cat\"]}", id);
+	BODY(PC_DOC, add(s, MSG_PC_DOC), .file = slice_str(FILE_NAME), .kind = slice_str("WorkloadCredential"),
+	     .name = slice_str("c"), .json = buf_slice(&json));
+	BODY(PC_DOC, add(s, MSG_PC_DOC), .file = slice_str(FILE_NAME), .kind = slice_str("CredentialSource"),
+	     .name = slice_str("s"), .json = slice_str("{\"aws\":{\"audience\":\"a\",\"tags\":{\"x\":\"y\"}}}"));
 	BODY(PC_ERROR, add(s, MSG_PC_ERROR), .file = slice_str(FILE_NAME), .kind = slice_str("WorkloadIdentity"),
 	     .name = slice_str("m"), .text = slice_str("wrong"));
-	BODY(PC_DONE, add(s, MSG_PC_DONE), .documents = 2, .errors = 1);
+	BODY(PC_DONE, add(s, MSG_PC_DONE), .documents = 4, .errors = 1);
 }
 
 static void script_done(struct script *s)

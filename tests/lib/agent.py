@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -59,6 +60,13 @@ def ended(process, seconds):
         except subprocess.TimeoutExpired:
             pass
     return None
+
+
+def free_port():
+    """One of loopback that nobody has now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def parent_of(pid):

@@ -354,6 +354,7 @@ void rig_documents(const char *const *docs)
 void rig_credential(const char *identity, const char *helper, const char *other)
 {
 	struct build_why why = { .text = "" };
+	struct budget b = BUDGET_INIT(BUDGET_TURN);
 	const char *jwt = "{\"jwt\":{\"audiences\":[\"x\"]}}";
 	char json[512];
 
@@ -364,7 +365,7 @@ void rig_credential(const char *identity, const char *helper, const char *other)
 	assert_non_null(rig.clouds.v);
 	assert_int_equal(cloud_doc_new("s3", json, "s3", jwt, "example.org", &why, &rig.clouds.v[0]), 0);
 	rig.clouds.n = 1;
-	assert_int_equal(cloud_docs_join(&rig.clouds, policy), 0);
+	assert_int_equal(cloud_docs_join(&rig.clouds, policy, &b), 1);
 	if (rig.clouds.n)
 		rig.clouds.v[0]->binding = rig.clouds.v[0]->identity;
 	rig.generation++;

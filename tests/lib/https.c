@@ -55,11 +55,11 @@ static EVP_PKEY *new_key(void)
 	return key;
 }
 
-static X509 *new_ca(EVP_PKEY *key)
+static X509 *new_ca(EVP_PKEY *key, const char *name)
 {
 	const struct cert_form form = { .basic = "critical,CA:TRUE", .usage = "critical,keyCertSign", .from = -DAY, .to = DAY };
 
-	return cert_make(&form, clock_wall_s(), key, "token service CA", NULL, key);
+	return cert_make(&form, clock_wall_s(), key, name, NULL, key);
 }
 
 static void put_pem(struct buf *out, X509 *cert)
@@ -81,9 +81,10 @@ static void certify(struct https *h, enum https_cert kind)
 		.extended = "serverAuth", .from = -2 * DAY, .to = kind == HTTPS_EXPIRED ? -DAY : DAY,
 	};
 	EVP_PKEY *ca_key = new_key(), *key = new_key(), *other_key = new_key();
-	X509 *ca = new_ca(ca_key), *other = new_ca(other_key), *cert;
+	X509 *ca = new_ca(ca_key, "token service CA"), *other = new_ca(other_key, "another CA"), *cert;
+	bool by_other = kind == HTTPS_OTHER_CA;
 
-	cert = cert_make(&form, clock_wall_s(), key, "token service", ca, kind == HTTPS_OTHER_CA ? other_key : ca_key);
+	cert = cert_make(&form, clock_wall_s(), key, "token service", by_other ? other : ca, by_other ? other_key : ca_key);
 	put_pem(&h->ca, ca);
 	buf_put_u8(&h->ca, 0);
 	assert_int_equal(SSL_CTX_use_certificate(h->ctx, cert), 1);
@@ -169,8 +170,11 @@ static bool put_reply(struct conn *c, const struct https_reply *r)
 
 	if (r->wait_ms && stopped(c->h, (int)r->wait_ms))
 		return false;
-	buf_printf(&out, "HTTP/1.1 %u X\r\nContent-Length: %zu\r\n%s\r\n", r->status ? r->status : 200,
+	buf_printf(&out, "HTTP/1.1 %u X\r\nContent-Length: %zu\r\n%s", r->status ? r->status : 200,
 		   r->declared ? r->declared : r->body.len, r->headers);
+	for (unsigned int i = 0; i < r->fillers; i++)
+		buf_printf(&out, "X-%u: %01000d\r\n", i, 0);
+	buf_put_str(&out, "\r\n");
 	buf_put_slice(&out, buf_slice(&r->body));
 	assert_int_equal(buf_ok(&out), 0);
 	return put_bytes(c, slice_of(out.data, cut && r->cut < out.len ? r->cut : out.len), r->drip_ms) && !cut;

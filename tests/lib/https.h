@@ -29,6 +29,7 @@ struct https_reply {
 	size_t declared; /* Content-Length, when it is to be another than the body's */
 	size_t cut;	 /* close after so many bytes of head and body */
 	unsigned int wait_ms, drip_ms; /* before the first byte; after each */
+	unsigned int fillers; /* so many more headers of 1 000 bytes */
 	bool silent; /* nothing at all: the connection stays open */
 };
 

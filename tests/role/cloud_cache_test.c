@@ -59,10 +59,7 @@ static int64_t number(const struct world *w, const char *sql)
 static void ready(struct world *w)
 {
 	cloud_state(&w->rig, 1, CLOUD_READY);
-	for (int i = 0; i < 3; i++) {
-		busy_idle(w->rig.keys.pid);
-		cloud_quiet(&w->rig);
-	}
+	cloud_settle(&w->rig);
 }
 
 static const char *key_of(struct world *w)

@@ -43,6 +43,7 @@ void service_answer(void *arg, const struct https_request *q, struct https_reply
 	r->declared = s->shape.declared;
 	r->cut = s->shape.cut;
 	r->drip_ms = s->shape.drip_ms;
+	r->fillers = s->shape.fillers;
 	r->silent = s->shape.silent;
 	s->n++;
 	if (s->n <= s->refusals)
@@ -51,18 +52,18 @@ void service_answer(void *arg, const struct https_request *q, struct https_reply
 		grant(s, q, r);
 }
 
-void world_serve(struct world *w, enum cloud_kind kind, const char *settings)
+static void serve(struct world *w, enum cloud_kind kind, const char *settings)
 {
 	w->service.kind = kind;
 	if (!w->service.life)
 		w->service.life = 3600;
-	w->https = https_start(HTTPS_GOOD, false, service_answer, &w->service);
-	w->spec = source_of(kind, https_url(w->https), https_ca(w->https), settings, "");
+	w->https = https_start(w->cert, w->tls11, service_answer, &w->service);
+	w->spec = source_of(kind, https_url(w->https), w->no_ca ? NULL : https_ca(w->https), settings, w->more ? w->more : "");
 }
 
 void world_begin(struct world *w, enum cloud_kind kind, const char *settings)
 {
-	world_serve(w, kind, settings);
+	serve(w, kind, settings);
 	cloud_setup(&w->rig);
 	cloud_start(&w->rig, -1);
 	cloud_bind(&w->rig, 1, kind, WEB, "cred", w->spec);

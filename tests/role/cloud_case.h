@@ -16,7 +16,7 @@ struct service {
 	const char *more_headers;      /* of every answer */
 	unsigned int n, wait_ms;
 	int64_t life;
-	struct https_reply shape; /* rude: declared, cut, drip_ms, silent */
+	struct https_reply shape; /* rude: declared, cut, drip_ms, fillers, silent */
 	char line[4096], body[8192], head[8192]; /* of the last request */
 };
 
@@ -25,6 +25,9 @@ struct world {
 	struct service service;
 	struct https *https;
 	char *spec;
+	const char *more; /* of the source, beside its kind */
+	enum https_cert cert;
+	bool tls11, no_ca;
 };
 
 /** service_answer() - what https_start() wants; @arg: struct service. */
@@ -32,9 +35,6 @@ void service_answer(void *arg, const struct https_request *q, struct https_reply
 
 /** world_begin() - the service, and svid-cloud with binding 1, "cred", to it. A life of 0 is an hour. */
 void world_begin(struct world *w, enum cloud_kind kind, const char *settings);
-
-/** world_serve() - the service alone, and w->spec. */
-void world_serve(struct world *w, enum cloud_kind kind, const char *settings);
 
 /** world_again() - svid-cloud is killed, and another one gets the same binding. */
 void world_again(struct world *w);

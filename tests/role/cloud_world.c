@@ -199,6 +199,32 @@ void cloud_quiet(struct cloud_rig *w)
 	}
 }
 
+/* How often it ran so far. */
+static unsigned long runs(pid_t pid)
+{
+	char path[64], line[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, line, sizeof(line) - 1) > 0);
+	close(fd);
+	return strtoul(strrchr(line, ' '), NULL, 10);
+}
+
+void cloud_settle(struct cloud_rig *w)
+{
+	unsigned long before, now = 0;
+
+	do {
+		before = now;
+		cloud_quiet(w);
+		usleep(200000);
+		busy_idle(w->keys.pid);
+		now = runs(w->pid) + runs(w->keys.pid);
+	} while (now != before);
+}
+
 static void pump_until_late(struct cloud_rig *w, const struct stopwatch *watch, const char *what)
 {
 	if (!cloud_pump(w, 100) && stopwatch_ms(watch) > WAIT_MS) {
@@ -216,6 +242,9 @@ void cloud_setup(struct cloud_rig *w)
 	*w = (struct cloud_rig){ .core = -1, .cloud_keys = -1, .dir = "/tmp/svid-cloud-XXXXXX", .ttl = 3600,
 				 .in = BUF_INIT(LIM_IPC_BODY + LIM_IPC_INLINE + 64), .chain = BUF_INIT(LIM_CHAIN),
 				 .jwks = BUF_INIT(LIM_JWKS) };
+	w->seen = calloc(BINDINGS, sizeof(*w->seen));
+	w->files = calloc(ORDERS, sizeof(*w->files));
+	w->ids = calloc(BINDINGS, sizeof(*w->ids));
 	assert_non_null(mkdtemp(w->dir));
 	w->log = memfd_create("log", MFD_CLOEXEC);
 	start_loaded(&w->keys);
@@ -244,6 +273,9 @@ void cloud_teardown(struct cloud_rig *w)
 	for (size_t i = 0; i < ORDERS; i++)
 		buf_done(&w->files[i].content);
 	close(w->log);
+	free(w->seen);
+	free(w->files);
+	free(w->ids);
 	buf_done(&w->in);
 	buf_done(&w->chain);
 	buf_done(&w->jwks);
@@ -289,7 +321,7 @@ static void forget(struct cloud_rig *w)
 	close(w->cloud_keys);
 	w->core = w->cloud_keys = -1;
 	w->pid = 0;
-	memset(w->seen, 0, sizeof(w->seen));
+	memset(w->seen, 0, BINDINGS * sizeof(*w->seen));
 	for (size_t i = 0; i < ORDERS; i++)
 		if (w->files[i].asked)
 			w->files[i].done = true;
@@ -355,6 +387,11 @@ void cloud_bound(struct cloud_rig *w)
 void cloud_unbind(struct cloud_rig *w, uint32_t number)
 {
 	assert_int_equal(ipc_put(w->core, CL_UNBIND, 0, .binding = number), 0);
+}
+
+void cloud_refresh(struct cloud_rig *w, uint32_t number)
+{
+	assert_int_equal(ipc_put(w->core, CL_REFRESH, 0, .binding = number), 0);
 }
 
 const struct seen *cloud_said(struct cloud_rig *w, uint32_t number, unsigned int said)

@@ -51,11 +51,11 @@ struct cloud_rig {
 	int refuse; /* CR_JWT and CR_SIGN are refused with this */
 	bool deaf;  /* they are not answered */
 	char session[65]; /* of the last CR_JWT */
-	struct seen seen[BINDINGS];
+	struct seen *seen; /* BINDINGS of them */
 	struct record record;
-	struct answered files[ORDERS];
+	struct answered *files; /* ORDERS of them */
 	uint32_t last_order;
-	char ids[BINDINGS][96];
+	char (*ids)[96];
 	int log; /* a memfd: all that every svid-cloud of this rig wrote to its log */
 };
 
@@ -86,11 +86,17 @@ void cloud_bound(struct cloud_rig *w);
 /** cloud_unbind() - CL_UNBIND. */
 void cloud_unbind(struct cloud_rig *w, uint32_t number);
 
+/** cloud_refresh() - CL_REFRESH. */
+void cloud_refresh(struct cloud_rig *w, uint32_t number);
+
 /** cloud_pump() - handle what svid-cloud says within @ms; false when nothing came. */
 bool cloud_pump(struct cloud_rig *w, int ms);
 
 /** cloud_quiet() - all that it was told is handled, and all that it said to that is heard. */
 void cloud_quiet(struct cloud_rig *w);
+
+/** cloud_settle() - neither svid-cloud nor svid-keys had anything to do for a while: what was to be sealed is on disk. */
+void cloud_settle(struct cloud_rig *w);
 
 /** cloud_said() - wait for a CR_STATE of @number beyond @said of before. */
 const struct seen *cloud_said(struct cloud_rig *w, uint32_t number, unsigned int said);

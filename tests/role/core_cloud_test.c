@@ -188,8 +188,9 @@ static void orders_and_exchanges_are_recorded(void **state)
 	assert_true(audit_has("\"decision\":\"cloud-jwt\",\"allowed\":true,\"credential\":\"s3\""));
 	assert_true(audit_has("\"audiences\":[\"sts.test\"]"));
 	assert_int_equal(ipc_put(cl->fd, CR_EXCHANGE, 0, .binding = cl->bindings[0], .http_status = 200,
-				 .jti = slice_str("jti-1"), .kid = slice_str("kid-1"), .session = slice_str("sess\"\n"), .key_id = slice_str("ASIA1"),
-				 .request_id = slice_str("req-1"), .endpoint = slice_str("https://sts.test")), 0);
+				 .endpoint = slice_str("https://sts.test"), .jti = slice_str("jti-1"), .kid = slice_str("kid-1"),
+				 .session = slice_str("sess\"\n"), .key_id = slice_str("ASIA1"),
+				 .request_id = slice_str("req-1")), 0);
 	world_until(&w, audit_has("\"event\":\"exchange\",\"credential\":\"s3\""));
 	assert_true(audit_has("\"granted\":true,\"http_status\":200,"));
 	assert_true(audit_has("\"jti\":\"jti-1\",\"kid\":\"kid-1\",\"session\":\"sess\\\"\\n\""));

@@ -207,7 +207,6 @@ static void cloud_is_joined_to_core_and_keys_and_replaced(void **state)
 	assert_int_equal(world_count(w, "FAKE cloud listens on 0."), 1);
 	cloud = proc_of_user(IDS + 6);
 	proc_assert_status(cloud, "CapPrm:", "\t0000000000000000");
-	world_tell_core(w, "cloud"); /* it has one */
 	kill(proc_of_user(IDS + 1), SIGKILL);
 	world_wait(w, "FAKE cloud heard keys-for-cloud-0.", 2);
 	assert_int_equal(proc_of_user(IDS + 6), cloud);
@@ -248,8 +247,7 @@ static void cloud_gets_the_listener_of_the_oidc_documents(void **state)
 	snprintf(text, sizeof(text), "port: %u\n", ntohs(sa.sin_port));
 	world_write(w, "svid.yaml", text);
 	world_start(w);
-	/* Who connects waits for svid-cloud, however often that dies. */
-	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0); /* waits, is not refused */
 	world_tell_core(w, "cloud");
 	snprintf(text, sizeof(text), "FAKE cloud listens on %u.", ntohs(sa.sin_port));
 	world_wait(w, text, 1);

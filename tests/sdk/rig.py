@@ -58,26 +58,37 @@ from services.pki import Authority  # noqa: E402  pylint: disable=wrong-import-p
 REGION = "eu-central-1"
 
 
+def which(name):
+    """A tool of the machine that the programs under test may run, or None."""
+    return shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+
+
 class Clouds:
     """A CA, an issuer's site, and the three clouds."""
     count = 0
 
     def __init__(self):
-        Clouds.count += 1
         self.top = tempfile.mkdtemp(prefix="sdk-", dir="/tmp")
         os.chmod(self.top, 0o755)
         self.authority = Authority()
         self.ca_path = os.path.join(self.top, "ca.pem")
         with open(self.ca_path, "w", encoding="ascii") as f:
             f.write(self.authority.pem())
-        net = f"127.{100 + os.getpid() // 250 % 100}.{1 + os.getpid() % 250}"
-        first = Clouds.count % 50 * 5
-        self.issuer, self.aws, self.gcp, self.azure = (
-            kind(self.authority, self.top, f"{net}.{first + i}") for i, kind in enumerate((Issuer, Aws, Gcp, Azure), 1))
+        self.issuer, self.aws, self.gcp, self.azure = (kind(self.authority, self.top, self.free_address())
+                                                       for kind in (Issuer, Aws, Gcp, Azure))
+
+    @classmethod
+    def free_address(cls):
+        """A loopback address that nobody else has: of this process, and each once."""
+        cls.count += 1
+        return f"127.{100 + os.getpid() // 250 % 100}.{1 + os.getpid() % 250}.{1 + cls.count % 254}"
 
     def close(self):
-        for site in (self.issuer, self.aws, self.gcp, self.azure):
+        sites = (self.issuer, self.aws, self.gcp, self.azure)
+        for site in sites:
             site.close()
+        mishaps = [m for site in sites for m in site.mishaps]
+        assert not mishaps, "\n".join(mishaps)
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.top, ignore_errors=True)
 
@@ -142,13 +153,8 @@ class Rig(Clouds):
 
     def _documents(self):
         """The issuer's two documents as `svid oidc export` writes them, now."""
-        place = os.path.join(self.top, "oidc")
+        place = tempfile.mkdtemp(prefix="oidc-", dir=self.top)  # each request of its own: they may be at the same time
         code, out, err = self.agent.svid("oidc", "export", place)
-        if code == 2:
-            code, out, err = self.agent.svid("bundle", "show", "--format", "jwks")
-            keys = [{**k, "use": "sig"} for k in json.loads(out)["keys"]]
-            return {"/keys": json.dumps({"keys": keys}), "/.well-known/openid-configuration":
-                    json.dumps({"issuer": self.issuer.url, "jwks_uri": self.issuer.url + "/keys"})}
         assert code == 0, (out, err)
         documents = {}
         for folder, _, files in os.walk(place):

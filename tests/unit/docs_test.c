@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* docs_test.c - generations of documents: what is in force, stale or withdrawn, also after a restart.
- * links: agent/core/docs.c agent/core/docs_apply.c agent/core/cloud_docs.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/docs_save.c agent/core/sorter.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/db agent/core/state_docs.c */
+ * links: agent/core/docs.c agent/core/docs_apply.c agent/core/cloud_docs.c agent/core/cloud_join.c agent/core/docs_rows.c agent/core/docs_settings.c agent/core/docs_save.c agent/core/sorter.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c agent/core/json.c agent/core/state.c agent/db agent/core/state_docs.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

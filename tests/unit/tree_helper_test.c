@@ -1,4 +1,4 @@
-/* links: tests/lib/core_tree.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c agent/core/tree_helper.c agent/core/cloud_docs.c */
+/* links: tests/lib/core_tree.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c agent/core/tree_helper.c agent/core/cloud_docs.c agent/core/cloud_join.c agent/core/sorter.c */
 /* links: agent/core/nobody.c agent/core/bounds.c agent/core/audit.c agent/core/json.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tree_helper_test.c - helpers[]: who may read for the process that started it, and what must not count for that. */

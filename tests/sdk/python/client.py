@@ -16,7 +16,7 @@ def say(event, **what):
 
 def aws(_):
     import boto3  # pylint: disable=import-outside-toplevel
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION", "eu-central-1"))
+    session = boto3.Session()
     client = session.client("sts")
 
     def ask():
@@ -28,7 +28,7 @@ def aws(_):
 
 def aws_object(words):
     import boto3  # pylint: disable=import-outside-toplevel
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION", "eu-central-1"))
+    session = boto3.Session()
     client = session.client("s3")
 
     def ask():

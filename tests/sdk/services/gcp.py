@@ -173,7 +173,7 @@ class Gcp(Site):
         body = request.json()
         if what == "generateIdToken":
             return self._id_token(email, body)
-        scopes, life = body.get("scope"), re.fullmatch(r"(\d+)s", body.get("lifetime", "3600s"))
+        scopes, life = body.get("scope"), re.fullmatch(r"(\d+)s", str(body.get("lifetime", "3600s")))
         if not isinstance(scopes, list) or not scopes or not life:
             raise api_error("INVALID_ARGUMENT", "scope or lifetime is missing, or none")
         if not 0 < int(life[1]) <= longest:
@@ -197,8 +197,9 @@ class Gcp(Site):
         names, members = self.instances.get(project, ((), set()))
         if principal not in members:
             raise api_error("PERMISSION_DENIED", f"Required 'compute.instances.list' permission for 'projects/{project}'")
-        items = [{"kind": "compute#instance", "name": n, "status": "RUNNING", "zone": f"projects/{project}/zones/europe-west3-a",
-                  "machineType": f"projects/{project}/zones/europe-west3-a/machineTypes/e2-small", "networkInterfaces": []} for n in names]
+        place = f"{self.url}/compute/v1/projects/{project}/zones/europe-west3-a"
+        items = [{"kind": "compute#instance", "id": str(i), "name": n, "status": "RUNNING", "zone": place, "networkInterfaces": [],
+                  "selfLink": f"{place}/instances/{n}", "machineType": f"{place}/machineTypes/e2-small"} for i, n in enumerate(names, 1)]
         if zone:
             return Answer(200, {"kind": "compute#instanceList", "id": "0", "items": items})
         return Answer(200, {"kind": "compute#instanceAggregatedList", "id": "0",

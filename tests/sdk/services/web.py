@@ -6,6 +6,7 @@ import secrets
 import ssl
 import threading
 import time
+import traceback
 import urllib.parse
 
 BODY_MAX = 1 << 20
@@ -128,7 +129,7 @@ class Site:
     def __init__(self, authority, folder, address, names=()):
         self.address, self.url = address, f"https://{address}"
         self.context = authority.server(folder, address, names)
-        self.log, self.handshakes, self.faults = [], [], []
+        self.log, self.handshakes, self.faults, self.mishaps = [], [], [], []
         self.delay = 0
         self.lock = threading.RLock()
         self._server = _Server((address, 443), _Handler)
@@ -166,6 +167,9 @@ class Site:
                 answer = self.serve(request)
             except Answer as said:
                 answer = said
+            except Exception:  # pylint: disable=broad-except
+                self.mishaps.append(traceback.format_exc())
+                answer = Answer(500, b"a mishap in the test's own server")
         with self.lock:
             self.log.append({"at": time.time(), "method": request.method, "path": request.path, "status": answer.status,
                              "agent": request.headers.get("user-agent", "")})

@@ -118,6 +118,7 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 {
 	AUTO(buf) struct buf audiences = BUF_INIT(LIM_JWT_AUDIENCES);
 	AUTO(buf) struct buf claims = BUF_INIT(LIM_CLOUD_CLAIMS);
+	const struct identity *doc = policy_by_number(docs_policy(cl->core->docs), d->identity);
 	const struct jwt_request req = {
 		.front = FRONT_CLOUD,
 		.order = ask->order,
@@ -125,7 +126,7 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 		.spiffe_id = slice_str(d->spiffe_id),
 		.issuer = slice_str(docs_settings(cl->core->docs)->jwt_issuer),
 		.ttl = ask->file ? d->file_ttl : d->jwt_ttl,
-		.alg = JWT_RS256, /* what every cloud takes */
+		.alg = doc ? doc->jwt_alg : JWT_RS256, /* which every cloud takes; the compiler refuses what one does not */
 	};
 	struct jwt_request full = req;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c */
+/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c agent/cli/env_form.c */
 /* cli_text_test.c - what svid prints, reads from its command line, and writes: hostile bytes stay bytes. */
 #include <errno.h>
 #include <fcntl.h>

@@ -237,6 +237,30 @@ static void decisions_may_take_their_time(void **state)
 	assert_int_equal(rig.gets, 1);
 }
 
+/* svid-attest has no room, or we no memory: it waits its turn, and is not refused for that. */
+static void without_room_it_waits(void **state)
+{
+	static const int errs[] = { -ERR_LIMIT, -ENOMEM };
+
+	(void)state;
+	cat();
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+		struct rig_read r;
+
+		rig.decide_later = true;
+		rig_read(&r, CAT_TID, 1000, "cloudy", CLOUD);
+		rig.decide_later = false;
+		rig.decide_err = errs[i];
+		rig.decide_errs = 1; /* the next decision, which is about who started it */
+		rig_decide();
+		assert_int_equal(r.answers, 0);
+		assert_int_equal(rig.decide_errs, 0);
+		rig_wait(&r);
+		assert_int_equal(r.err, 0);
+	}
+	assert_int_equal(rig_audit("\"allowed\":false"), 0);
+}
+
 static void a_silenced_provider_holds_it(void **state)
 {
 	struct rig_read r;
@@ -266,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_fork_of_a_helper_is_none, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_starter_that_changes_meanwhile_ends_it, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(decisions_may_take_their_time, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(without_room_it_waits, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_silenced_provider_holds_it, rig_setup, rig_teardown),
 	};
 

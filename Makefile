@@ -287,6 +287,7 @@ install: all man install-kmod # programs, unit, users and the example below DEST
 	install -d -m 0755 $(DESTDIR)/etc/svid/policy.d
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid README.md agent/dist/example.yaml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid/kmod kmod/INSTALL.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid/federation federation/AWS.md federation/GCP.md federation/AZURE.md
 
 compile_commands: # compile_commands.json for editors
 	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs 'split("\n") | map(select(length > 0) \

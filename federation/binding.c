@@ -61,10 +61,18 @@ static void set_text(char **at, const char *s)
 	*at = s && *s ? mem_strdup(s) : NULL;
 }
 
+/* When what a reader gets ends. */
+static int64_t valid_until(const struct binding *b)
+{
+	int64_t end = b->kind == CLOUD_JWT ? b->token.not_after : b->got.expires_at;
+
+	return end > clock_wall_s() ? end : 0;
+}
+
 static void tell_state(struct binding *b)
 {
 	cloud_told(b->cloud, chan_put(b->cloud->core, CR_STATE, 0, .binding = b->number, .state = b->state,
-				      .expires_at = binding_is_valid(b) ? b->got.expires_at : 0, .refresh_at = b->refresh_at,
+				      .expires_at = valid_until(b), .refresh_at = b->refresh_at,
 				      .last_success = b->last_success, .failures = b->failures, .error = slice_str(b->error),
 				      .next_step = slice_str(b->next_step)));
 }
@@ -397,6 +405,7 @@ void binding_token(struct binding *b, int err, const struct msg_CK_JWT *m)
 	if (err)
 		b->token.retry_at = clock_boot_ns() + TOKEN_AGAIN_NS;
 	if (b->kind == CLOUD_JWT) {
+		b->last_success = err ? b->last_success : b->token.issued_at;
 		b->state = err ? CLOUD_RETRYING : CLOUD_READY;
 		set_text(&b->error, err ? err_text(err) : NULL);
 		tell_state(b);

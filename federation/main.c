@@ -95,7 +95,10 @@ static void *ossl_realloc(void *block, size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return wiped_realloc(block, len);
+	if (len)
+		return wiped_realloc(block, len);
+	wiped_free(block);
+	return NULL;
 }
 
 static void ossl_free(void *block, const char *file, int line)
@@ -219,5 +222,6 @@ int main(int argc, char **argv)
 		log_fatal("loop", err);
 	tear_down(&cloud);
 	curl_global_cleanup();
+	OPENSSL_cleanup(); /* its tables are on our heap */
 	return role_end(0);
 }

@@ -42,7 +42,7 @@ static void put_note(struct wanted *w, const json_t *b)
 		buf_printf(&w->note, "%s: its JWT-SVID is in %s/%s/jwt/%s\n", name, w->tree, uuid, name);
 	else
 		buf_printf(&w->note, "%s: its files are in %s/%s/%s\n", name, w->tree, uuid, name);
-	if (strcmp(kind, "awsRolesAnywhere") == 0 && !json_array_size(json_object_get(b, "helpers")))
+	if (strcmp(kind, "awsRolesAnywhere") == 0 && !json_integer_value(json_object_get(b, "helpers")))
 		buf_printf(&w->note, "%s: AWS_CONFIG_FILE runs /bin/cat; the WorkloadCredential needs helpers: [/bin/cat]\n",
 			   name);
 }

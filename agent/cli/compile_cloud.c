@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "agent/base/err.h"
 #include "agent/base/limits.h"
 #include "agent/base/mem.h"
 #include "agent/cli/compile_ctx.h"
@@ -12,6 +13,7 @@
 
 #define GOOGLE_LIFE_LOW 3600
 #define AWS_LIFE_LOW 3600
+#define TAGS_AROUND 128	     /* bytes of what is around them in a token */
 #define TAG_NAME 128	     /* bytes of a session tag's name */
 
 /* Defaults were put in for every cloud: those of the others go. Returns how many there are. */
@@ -68,23 +70,35 @@ static void judge_life(struct ctx *x, const json_t *aws, const char *path)
 		ctx_warn(x, seen_at(x, path), "lifetime: below 1h the SDKs of AWS refresh at nearly every call");
 }
 
+/* They become claims of a token, and svid-core has room for so many. A name may be there twice: as transitive tag. */
 static void judge_tags(struct ctx *x, const json_t *tags)
 {
+	AUTO(buf) struct buf claims = BUF_INIT(LIM_CLOUD_CLAIMS - TAGS_AROUND);
 	const char *name;
 	const json_t *value;
 
 	json_object_foreach((json_t *)tags, name, value) {
+		buf_put_json(&claims, slice_str(name));
+		buf_put_json(&claims, slice_str(name));
+		buf_put_json(&claims, slice_str(json_string_value(value)));
+		buf_put_str(&claims, ":[],,");
 		if (strlen(name) > TAG_NAME)
 			ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: a name has %d bytes at the most", TAG_NAME);
 		if (strncasecmp(name, "aws:", 4) == 0)
 			ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: names that begin with aws: are Amazon's own");
 	}
+	if (buf_ok(&claims) == -ERR_SIZE)
+		ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: they have more than %d bytes together",
+			  LIM_CLOUD_CLAIMS);
+	else if (buf_ok(&claims))
+		x->c->no_memory = true;
 }
 
 static void judge_aws(struct ctx *x, json_t *aws)
 {
 	const char *policy = json_string_value(json_object_get(aws, "sessionPolicy"));
-	json_t *parsed = policy ? json_loads(policy, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_error_t why = { .line = 0 };
+	json_t *parsed = policy ? json_loads(policy, JSON_REJECT_DUPLICATES, &why) : NULL;
 	const json_t *tag;
 	size_t i;
 
@@ -92,7 +106,11 @@ static void judge_aws(struct ctx *x, json_t *aws)
 		ctx_error(x, seen_at(x, "spec.aws"), "spec.aws: region is missing (or endpoint)");
 	if (json_object_get(aws, "region"))
 		put_aws_endpoint(x, aws, "sts", json_string_value(json_object_get(aws, "region")));
-	if (policy && !json_is_object(parsed))
+	/* it says "unknown" when it could not even begin */
+	if (policy && !parsed &&
+	    (json_error_code(&why) == json_error_unknown || json_error_code(&why) == json_error_out_of_memory))
+		x->c->no_memory = true;
+	else if (policy && !json_is_object(parsed))
 		ctx_error(x, seen_at(x, "spec.aws.sessionPolicy"), "spec.aws.sessionPolicy: a JSON object is wanted");
 	json_decref(parsed);
 	judge_tags(x, json_object_get(aws, "tags"));

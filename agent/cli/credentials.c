@@ -173,6 +173,9 @@ static int print(const struct cli *c, const json_t *root, const json_t *only)
 	if (c->output == OUT_JSON) {
 		json_put(&out, only ? only : root, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		buf_put_str(&out, "\n");
+	} else if (!only && json_integer_value(json_object_get(root, "left_out"))) {
+		buf_printf(&out, "\nand %lld more, which one answer of the agent cannot hold\n",
+			   (long long)json_integer_value(json_object_get(root, "left_out")));
 	} else if (!out.len) {
 		buf_put_str(&out, "no WorkloadCredential is in force (see svid-policy(5))\n");
 	}

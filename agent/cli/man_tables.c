@@ -237,6 +237,9 @@ static const char daemon_rest[] =
 	".It Pa /etc/svid/svid.yaml\nsettings,\n.Xr svid.yaml 5\n"
 	".It Pa /etc/svid/policy.d\ndocuments,\n.Xr svid-policy 5\n"
 	".It Pa /run/svid\nsockets\n.It Pa /var/lib/svid\nstate, the sealed authority\n"
+	".It Pa /var/lib/svid\\-cloud\nsealed cloud credentials\n"
+	".It Pa /sys/kernel/svid/credentials\nSVIDs and cloud credentials as files, with the kernel module; else\n"
+	".It Pa /run/svid/credentials\nthe same by FUSE\n"
 	".It Pa /var/log/svid\\-audit.jsonl\naudit log, see\n.Ic svid audit\n.El\n"
 	".Sh SEE ALSO\n.Xr svid 1 ,\n.Xr svid-policy 5 ,\n.Xr svid.yaml 5\n";
 

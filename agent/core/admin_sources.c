@@ -6,7 +6,7 @@
 #include "agent/core/admin.h"
 #include "agent/core/policy_build.h"
 
-#define LISTED_MAX (ADMIN_REPLY_MAX / 4 * 3) /* bytes; behind them sources are named, not shown */
+#define LISTED_MAX (ADMIN_REPLY_MAX / 4 * 3) /* bytes; what comes behind them is counted, not shown */
 
 static int dump(const char *bytes, size_t n, void *out)
 {
@@ -27,22 +27,36 @@ static void put_spec(struct json *j, const char *text)
 		json_raw(j, "spec", buf_slice(&spec));
 }
 
+struct listing {
+	struct json *j;
+	uint64_t left_out;
+};
+
 static void put_source(void *arg, const char *name, const char *json, bool stale)
 {
-	struct json *j = arg;
+	struct listing *l = arg;
 
-	json_open(j, NULL, '{');
-	json_str(j, "source", name);
-	json_bool(j, "stale", stale);
-	if (j->b->len < LISTED_MAX)
-		put_spec(j, json);
-	json_close(j, '}');
+	if (l->j->b->len > LISTED_MAX) {
+		l->left_out++;
+		return;
+	}
+	json_open(l->j, NULL, '{');
+	json_str(l->j, "source", name);
+	json_bool(l->j, "stale", stale);
+	put_spec(l->j, json);
+	json_close(l->j, '}');
 }
 
-static void put_users(struct json *j, const struct cloud_docs *docs)
+static void put_users(struct listing *l, const struct cloud_docs *docs)
 {
+	struct json *j = l->j;
+
 	json_open(j, "credentials", '[');
-	for (size_t i = 0; i < docs->n && j->b->len < LISTED_MAX; i++) {
+	for (size_t i = 0; i < docs->n; i++) {
+		if (j->b->len > LISTED_MAX) {
+			l->left_out++;
+			continue;
+		}
 		json_open(j, NULL, '{');
 		json_str(j, "credential", docs->v[i]->name);
 		json_str(j, "source", docs->v[i]->source);
@@ -55,13 +69,15 @@ static void put_users(struct json *j, const struct cloud_docs *docs)
 void sources_put(const struct core *c, struct buf *out)
 {
 	struct json j = JSON_INIT(out);
+	struct listing l = { .j = &j };
 
 	json_open(&j, NULL, '{');
 	json_str(&j, "trust_domain", docs_settings(c->docs)->trust_domain);
 	json_str(&j, "issuer", docs_settings(c->docs)->jwt_issuer);
-	put_users(&j, docs_clouds(c->docs));
+	put_users(&l, docs_clouds(c->docs));
 	json_open(&j, "sources", '[');
-	docs_each_source(c->docs, put_source, &j);
+	docs_each_source(c->docs, put_source, &l);
 	json_close(&j, ']');
+	json_u64(&j, "left_out", l.left_out);
 	json_close(&j, '}');
 }

@@ -13,6 +13,7 @@
 #include "agent/base/mem.h"
 #include "agent/core/core.h"
 
+#define LISTED_MAX (3u << 20) /* bytes of what `svid credentials` shows; behind them they are counted */
 #define COST_BINDING 400 /* units of work, see sorter.h */
 #define FNV_START 14695981039346656037ull
 #define FNV_PRIME 1099511628211ull
@@ -476,10 +477,7 @@ static void put_binding(struct json *j, const struct cloud_doc *d, const struct 
 	json_str(j, "kind", cloud_kind_name(d->kind));
 	json_str(j, "spiffe_id", d->spiffe_id);
 	json_u64(j, "binding", d->binding);
-	json_open(j, "helpers", '[');
-	for (size_t i = 0; i < d->n_helpers; i++)
-		json_str(j, NULL, d->helpers[i]);
-	json_close(j, ']');
+	json_u64(j, "helpers", d->n_helpers);
 	json_bool(j, "stale", d->stale);
 	json_str(j, "state", cloud_state_name(b ? b->state : CLOUD_WAITING));
 	json_time(j, "expires_at", b ? b->expires_at : 0);
@@ -495,15 +493,21 @@ void cloud_put(struct core *c, struct buf *out)
 {
 	const struct cloud_docs *docs = docs_clouds(c->docs);
 	struct json j = JSON_INIT(out);
+	uint64_t left_out = 0;
 
 	json_open(&j, NULL, '{');
 	json_bool(&j, "running", c->cloud->ready);
 	json_str(&j, "tree", c->plan.tree_path);
 	json_time(&j, "now", clock_wall_s());
 	json_open(&j, "credentials", '[');
-	for (size_t i = 0; i < docs->n; i++)
-		put_binding(&j, docs->v[i], cloud_binding_at(c->cloud, docs->v[i]->binding));
+	for (size_t i = 0; i < docs->n; i++) {
+		if (out->len < LISTED_MAX)
+			put_binding(&j, docs->v[i], cloud_binding_at(c->cloud, docs->v[i]->binding));
+		else
+			left_out++;
+	}
 	json_close(&j, ']');
+	json_u64(&j, "left_out", left_out);
 	json_close(&j, '}');
 }
 

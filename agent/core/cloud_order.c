@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/core/core.h"
+#include "agent/ipc/lists.h"
 
 static int refuse(struct cloud *cl, uint32_t order, int err)
 {
@@ -118,6 +119,7 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 {
 	AUTO(buf) struct buf audiences = BUF_INIT(LIM_JWT_AUDIENCES);
 	AUTO(buf) struct buf claims = BUF_INIT(LIM_CLOUD_CLAIMS);
+	const struct identity *doc = policy_by_number(docs_policy(cl->core->docs), d->identity);
 	const struct jwt_request req = {
 		.front = FRONT_CLOUD,
 		.order = ask->order,
@@ -125,7 +127,7 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 		.spiffe_id = slice_str(d->spiffe_id),
 		.issuer = slice_str(docs_settings(cl->core->docs)->jwt_issuer),
 		.ttl = ask->file ? d->file_ttl : d->jwt_ttl,
-		.alg = JWT_RS256, /* what every cloud takes */
+		.alg = doc ? doc->jwt_alg : JWT_RS256, /* which every cloud takes; the compiler refuses what one does not */
 	};
 	struct jwt_request full = req;
 
@@ -218,7 +220,7 @@ static int ask_signature(struct cloud *cl, const struct cloud_doc *d, const stru
 	w->sign = true;
 	err = record(cl, d, "cloud-signature");
 	if (!err)
-		err = authority_sign(cl->core->auth, ask->order, d->identity, generation, ask->digest, &w->id);
+		err = authority_sign(cl->core->auth, ask->order, d->identity, generation, ask->text, &w->id);
 	if (err)
 		close_order(cl, w);
 	return err;
@@ -234,7 +236,7 @@ int cloud_on_sign(struct chan *ch, struct chan_msg *m)
 
 	if (err)
 		return err;
-	if (!is_new(cl, ask.order))
+	if (!is_new(cl, ask.order) || (!ask.chain_only && !cloud_may_sign(ask.text)))
 		return -ERR_PERMIT;
 	err = find(cl, ask.binding, &d);
 	if (!err && d->kind != CLOUD_AWS_ROLES_ANYWHERE)

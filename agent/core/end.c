@@ -39,6 +39,7 @@ void core_end(struct core *c)
 {
 	end_callers(c);
 	tree_free(c->tree);
+	cloud_free(c->cloud);
 	decisions_done(&c->decisions);
 	compiler_free(c);
 	fronts_free(c->fronts);

@@ -342,25 +342,25 @@ def helper_cases():
     """helpers[] of a WorkloadCredential. Socket mode knows nothing of forks, so nobody is a helper there."""
     unknown = "/proc does not tell who forked whom, so there are no helpers"
     reads = {"socket": "refused", "else": "served"}
-    yield Case("A13", "the credential's helper, honest: by fork, vfork, a thread, cat, cat by a shell",
-               ([form(h.honest_helper, v) for v in ("", "vfork", "thread", "cat", "shell", "exec-shell")], []), reads, "no files")
-    yield Case("A13", "the helper started by evil; evil execs trusted, then the helper reads",
-               ([form(h.by_evil, v) for v in ("", "late")], []), {}, "no files", unknown)
-    yield Case("A13", "the helper after trusted exited, or became evil",
-               ([form(h.helper, v) for v in ("orphan", "replaced")], []), {}, "no files", unknown)
-    yield Case("A13", "the helper forks once more; a shell that is no helper in between",
-               ([form(h.helper, "again"), h.shell_between], []), {}, "no files", unknown)
-    yield Case("A13", "the helper forked by evil, which trusted started, as its brother (CLONE_PARENT)",
-               ([form(h.helper, "clone-parent")], []), {}, "no files", unknown)
-    yield Case("A13", "a file of the helper's name elsewhere, or mounted over it",
-               ([h.namesake, h.mounted_over], []), {}, "no files", unknown)
-    yield Case("A13", "the helper with LD_PRELOAD, in a user namespace", ([form(h.helper, v) for v in ("preload", "userns")], []),
-               {}, "no files", unknown)
-    yield Case("A13", "the helper traced at its exec, let go", ([form(h.helper, "traced")], []), {}, "no files", unknown)
-    yield Case("A13", "the helper reads svid/, another's, what it is no helper of",
-               ([form(h.other_file, f) for f in h.NOT_ITS], []), {}, "no files", unknown)
-    yield Case("A13", "evil that trusted starts execs the helper in place: as a shell does",
-               ([form(h.helper, "within")], []), {"socket": "safe", "else": "stolen"}, "no files", unknown)
+    honest = ("", "vfork", "thread", "cat", "shell", "exec-shell")
+    yield Case("A13", "helper, honest: fork, vfork, thread, cat, sh -c cat", thin([form(h.honest_helper, v) for v in honest]),
+               reads, "no files")
+    yield Case("A13", "helper of evil; evil then execs trusted", thin([form(h.by_evil, v) for v in ("late", "")]), {},
+               "no files", unknown)
+    yield Case("A13", "helper, then trusted exits, or becomes evil",
+               thin([form(h.helper, v) for v in ("replaced", "orphan")]), {}, "no files", unknown)
+    yield Case("A13", "helper forks once more; a shell in between",
+               thin([form(h.helper, "again"), h.shell_between]), {}, "no files", unknown)
+    yield Case("A13", "helper of evil, his brother by CLONE_PARENT", ([form(h.helper, "clone-parent")], []), {}, "no files",
+               unknown)
+    yield Case("A13", "helper's name elsewhere, or mounted over it", thin([h.namesake, h.mounted_over]), {}, "no files", unknown)
+    yield Case("A13", "helper with LD_PRELOAD, in a user namespace",
+               thin([form(h.helper, v) for v in ("preload", "userns")]), {}, "no files", unknown)
+    yield Case("A13", "helper traced at its exec, let go", ([form(h.helper, "traced")], []), {}, "no files", unknown)
+    yield Case("A13", "helper reads svid/, another's, no credential of its",
+               thin([form(h.other_file, f) for f in h.NOT_ITS]), {}, "no files", unknown)
+    yield Case("A13", "evil that trusted starts execs the helper itself", ([form(h.helper, "within")], []),
+               {"socket": "safe", "else": "stolen"}, "no files", unknown)
 
 
 def tree_cases():

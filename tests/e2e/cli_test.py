@@ -162,7 +162,8 @@ def test_the_installed_example_is_good():
 
 def test_help_of_each_verb_has_an_example_and_needs_no_agent():
     env = dict(os.environ, SPIFFE_ENDPOINT_SOCKET="tcp://127.0.0.1:1")
-    for verb in (["fetch", "x509"], ["whoami"], ["bundle", "show"], ["status"], ["explain"], ["doctor"], ["policy", "check"]):
+    for verb in (["fetch", "x509"], ["whoami"], ["bundle", "show"], ["status"], ["explain"], ["doctor"], ["policy", "check"],
+                 ["credentials"], ["credentials", "refresh"], ["env"], ["cloud", "setup"], ["oidc", "export"]):
         texts = [subprocess.run([SVID, *words], capture_output=True, check=False, timeout=10, env=env)
                  for words in (["help", *verb], [*verb, "--help"])]
         assert all(t.returncode == 0 for t in texts) and texts[0].stdout == texts[1].stdout, (verb, texts)

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import case  # noqa: E402  pylint: disable=wrong-import-position
 from agent import ROLES, SLOW, Agent, free_port, until  # noqa: E402  pylint: disable=wrong-import-position
 from token_service import ROLE, TokenService, claims  # noqa: E402  pylint: disable=wrong-import-position
-from tree import Tree  # noqa: E402  pylint: disable=wrong-import-position
+from tree import Tree, openssl  # noqa: E402  pylint: disable=wrong-import-position
 
 SECRET = {"aws": ("aws/credentials", "aws/credentials.json", "aws/web_identity_token"),
           "gcp": ("gcp/subject_token", "gcp/access_token"), "azure": ("azure/federated_token", "azure/access_token")}
@@ -79,6 +79,28 @@ def test_what_holds_no_secret_is_for_everybody_under_the_workload_s_own_name():
                 assert t.text(f"{t.own('alice')}/{file}", other) == mine, file
                 out, err = t.read(other, f"self/{file}")
                 assert not out and ("Permission denied" in err or "No such file" in err), (file, out, err)
+
+
+def test_the_x509_svid_asks_iam_roles_anywhere():
+    with TokenService() as service, Clouds("cloud-anywhere", service, kinds=("awsRolesAnywhere",)) as t:
+        assert json.loads(t.text("self/aws/credentials.json"))["SecretAccessKey"] == "aws-secret-1"
+        cloud, headers, said = service.asks[0]
+        leaf = openssl("x509", "-inform", "DER", "-noout", "-ext", "subjectAltName", text=said["leaf"]).decode()
+        assert cloud == "awsRolesAnywhere" and f"URI:{t.ids['alice']}\n" in leaf, leaf
+        assert headers["Authorization"].startswith("AWS4-X509-ECDSA-SHA256 Credential="), headers
+        out, err = t.read(t.alice, "self/aws/web_identity_token")
+        assert not out and "No such file" in err, err
+        old = t.agent.roles("svid-keys")  # it has the key
+        t.agent.kill(old[0])
+        another(t, "svid-keys", old)
+        refresh(t, "alice-awsRolesAnywhere")
+        assert until(lambda: service.count() >= 2, 20), t.agent.explain()
+        assert until(lambda: t.read(t.alice, "self/aws/credentials.json")[0].endswith(b"}"), 10)
+
+
+def refresh(t, name):
+    code, _, err = t.agent.svid("credentials", "refresh", name)
+    assert code == 0, err
 
 
 def everything(t):

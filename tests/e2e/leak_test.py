@@ -93,7 +93,8 @@ def use_clouds(agent, service, client, reader):
              "gcp/access_token", "gcp/subject_token", "azure/access_token", "azure/federated_token", "jwt/our-jwt")
     for last in ("svid-cloud", None):
         for name in files:
-            assert until(lambda n=name: agent.play(reader, os.path.join(own, n)).finish() == 0, 30), (name, agent.explain())
+            if not until(lambda n=name: agent.play(reader, os.path.join(own, n)).finish() == 0, 30):
+                works(agent, reader, os.path.join(own, name))  # says why not
         service.broken, before = True, service.count()
         agent.svid("credentials", "refresh", "our-aws")
         assert until(lambda n=before: service.count() > n, 20), agent.explain()
@@ -131,7 +132,7 @@ def change_everything(agent, client):
 
 
 def test_no_role_leaves_anything_on_its_heap():
-    settings = f"  profiles:\n    wit: true\n  oidc:\n    port: {PORT}\n"
+    settings = f"  profiles:\n    wit: true\n  oidc:\n    port: {PORT}\n  jwt:\n    issuer: https://oidc.e2e.test\n"
     with TokenService() as service, Agent("leak", more_settings=settings) as agent:
         known, client = agent.program("known", CONFORMANCE), agent.program("client", CLIENT)
         stranger = agent.program("stranger", CLIENT)

@@ -19,13 +19,9 @@ import clients  # noqa: E402  pylint: disable=wrong-import-position
 from agent import CALLER_UID, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 from foreign import TrustDomain  # noqa: E402  pylint: disable=wrong-import-position
 from service import Service  # noqa: E402  pylint: disable=wrong-import-position
-from tree import PYTHON, Tree  # noqa: E402  pylint: disable=wrong-import-position
+from tree import PYTHON, Tree, openssl  # noqa: E402  pylint: disable=wrong-import-position
 
 SVID = ("cert.pem", "key.pem", "bundle.pem", "credential-bundle.private-key.pem", "bundle-map.json")
-
-
-def openssl(*words, text=b""):
-    return subprocess.run(["openssl", *words], input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True).stdout
 
 
 def test_each_program_reads_its_own_files_and_cat_reads_nothing():

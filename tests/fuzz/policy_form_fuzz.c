@@ -19,21 +19,41 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		docs_message(d, MSG_##NAME, buf_slice(&b_));                 \
 	})
 
-/* The first byte says what the rest is: a document of either kind, or the body of a message. */
-static int feed(struct docs *d, uint8_t what, struct slice rest)
+enum what {
+	AN_IDENTITY,
+	AN_AGENT,
+	A_MESSAGE,
+	A_SOURCE,
+	A_CREDENTIAL,
+	WHATS,
+};
+
+static int send_doc(struct docs *d, const char *kind, struct slice json)
+{
+	return SEND(d, PC_DOC, .file = slice_str("f"), .kind = slice_str(kind), .name = slice_str("agent"), .json = json);
+}
+
+/* The first byte says what the rest is: a document of some kind, with what else it needs, or the body of a message. */
+static int feed(struct docs *d, uint8_t byte, struct slice rest)
 {
 	struct slice agent = slice_str("{\"trustDomain\":\"example.org\"}");
+	struct slice identity = slice_str("{\"workloadID\":\"a\",\"selectors\":[{\"unix:uid\":[\"1\"]}]}");
+	struct slice source = slice_str("{\"jwt\":{\"audiences\":[\"x\"]}}");
+	struct slice credential = slice_str("{\"workloadID\":\"a\",\"credentialSource\":\"agent\"}");
+	enum what what = byte % WHATS;
 	int err = SEND(d, PC_FILE, .file = slice_str("f"), .parsed = 1);
 
-	if (what % 3 == 2)
-		return err ? err : docs_message(d, 128 + what / 3 % 5, rest);
+	if (what == A_MESSAGE)
+		return err ? err : docs_message(d, 128 + byte / WHATS % 5, rest);
 	if (!err)
-		err = SEND(d, PC_DOC, .file = slice_str("f"), .kind = slice_str("Agent"), .name = slice_str("agent"),
-			   .json = what % 3 ? rest : agent);
-	if (!err && what % 3 == 0)
-		err = SEND(d, PC_DOC, .file = slice_str("f"), .kind = slice_str("WorkloadIdentity"),
-			   .name = slice_str("n"), .json = rest);
-	return err ? err : SEND(d, PC_DONE, .documents = what % 3 ? 1 : 2);
+		err = send_doc(d, "Agent", what == AN_AGENT ? rest : agent);
+	if (!err)
+		err = send_doc(d, "WorkloadIdentity", what == AN_IDENTITY ? rest : identity);
+	if (!err)
+		err = send_doc(d, "CredentialSource", what == A_SOURCE ? rest : source);
+	if (!err)
+		err = send_doc(d, "WorkloadCredential", what == A_CREDENTIAL ? rest : credential);
+	return err ? err : SEND(d, PC_DONE, .documents = 4);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -18,6 +18,7 @@ import time
 import urllib.parse
 
 ROLE = "arn:aws:iam::123456789012:role/demo"
+ANYWHERE = "arn:aws:rolesanywhere:eu-central-1:123456789012:"
 PROVIDER = "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/pool/providers/svidd"
 CLIENT = "11111111-2222-3333-4444-555555555555"
 TENANT = "66666666-7777-8888-9999-000000000000"
@@ -56,8 +57,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except OSError:  # whoever asked does not wait any more
             self.close_connection = True
 
+    def create_session(self):
+        """IAM Roles Anywhere: the X.509-SVID is in the header, and signs."""
+        service = self.server.service
+        leaf = base64.b64decode(self.headers["X-Amz-X509"])
+        n = service.asked("awsRolesAnywhere", dict(self.headers), {"leaf": leaf})
+        keys = {"accessKeyId": f"ASIA{n:016}", "secretAccessKey": f"aws-secret-{n}", "sessionToken": f"aws-session-{n}",
+                "expiration": service.expires()}
+        self.answer(201, json.dumps({"credentialSet": [{"assumedRoleUser": {"arn": ROLE, "assumedRoleId": "AROA:x"},
+                                                        "credentials": keys, "roleArn": ROLE}], "subjectArn": "arn:x"}))
+
     def do_POST(self):  # pylint: disable=invalid-name
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path.startswith("/sessions?"):
+            self.create_session()
+            return
         form = {k: v[0] for k, v in urllib.parse.parse_qs(body).items()}
         service = self.server.service
         cloud = "aws" if "Action" in form else "gcp" if self.path == "/v1/token" else "azure"
@@ -67,12 +81,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if service.broken:
             self.answer(503, "{}")
         elif cloud == "aws":
-            expires = datetime.datetime.fromtimestamp(time.time() + service.life, datetime.timezone.utc)
             self.answer(200, STS.format(n=n, sub=claims(token)["sub"], aud=claims(token)["aud"],
-                                        session=form["RoleSessionName"], expires=expires.strftime("%Y-%m-%dT%H:%M:%SZ")),
+                                        session=form["RoleSessionName"], expires=service.expires()),
                         "text/xml")
         else:
-            self.answer(200, json.dumps({"access_token": f"{cloud}-token-{n}", "token_type": "Bearer",
+            self.answer(200, json.dumps({"access_token": service.token(cloud, n), "token_type": "Bearer",
                                          "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
                                          "expires_in": service.life}))
 
@@ -84,6 +97,7 @@ class TokenService:
         self.top = tempfile.mkdtemp(prefix="svidd-sts-", dir="/tmp")
         atexit.register(shutil.rmtree, self.top, ignore_errors=True)
         self.asks, self.life, self.broken, self.lock = [], 3600, False, threading.Lock()
+        self.token_bytes = 0  # of an access token at least
         self.go = threading.Event()  # clear it, and answers wait
         self.go.set()
         self.ca = self._make_ca()
@@ -120,6 +134,16 @@ class TokenService:
             self.asks.append((cloud, form, said))
             return len(self.asks)
 
+    def token(self, cloud, n):
+        """An access token; no part of a long one is like another."""
+        token = f"{cloud}-token-{n}"
+        for i in range(max(0, self.token_bytes - len(token) + 5) // 6):
+            token += f".{i:05}"
+        return token
+
+    def expires(self):
+        return datetime.datetime.fromtimestamp(time.time() + self.life, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def count(self, cloud=None):
         with self.lock:
             return sum(1 for ask in self.asks if cloud in (None, ask[0]))
@@ -127,6 +151,8 @@ class TokenService:
     def source(self, kind):
         """spec of a CredentialSource that comes here."""
         spec = {"aws": {"aws": {"roleArn": ROLE, "region": "eu-central-1", "endpoint": self.url}},
+                "awsRolesAnywhere": {"awsRolesAnywhere": {"trustAnchorArn": ANYWHERE + "trust-anchor/1", "roleArn": ROLE,
+                                                          "profileArn": ANYWHERE + "profile/1", "endpoint": self.url}},
                 "gcp": {"gcp": {"oidcProviderId": PROVIDER, "stsEndpoint": self.url + "/v1/token"}},
                 "azure": {"azure": {"tenantID": TENANT, "clientID": CLIENT, "scope": SCOPE, "authority": self.url}},
                 "jwt": {"jwt": {"audiences": ["https://party.test"]}}}[kind]

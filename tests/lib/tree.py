@@ -12,6 +12,10 @@ from agent import CALLER_UID, Agent, until
 PYTHON = os.path.realpath(sys.executable)
 
 
+def openssl(*words, text=b""):
+    return subprocess.run(["openssl", *words], input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True).stdout
+
+
 class Tree:
     """An agent with a tree, and two identities: alice and bob are cats, carol is a python."""
 

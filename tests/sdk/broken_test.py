@@ -292,6 +292,12 @@ def test_gcp_takes_the_keys_that_were_uploaded_and_no_others():
         assert w.ask_gcp(token, audience=resource)[0] == 200 and len(w.issuer.log) == before
         other = w.token(resource, iss="https://not.reachable.example", header={"kid": "ec", "alg": "ES256"}, key=EC)
         assert w.ask_gcp(other, audience=resource)[1] == "invalid_grant"
+        for broken in ({"key_ops": ["verify"]}, {"use": "jwt-svid"}, {"x5c": []}):
+            try:
+                w.gcp.provider(w.issuer.url, uploaded=[{**jose.public_jwk(RSA, "rsa"), **broken}])
+            except ValueError:
+                continue
+            raise AssertionError(f"{broken} was uploaded")
 
 
 def test_azure_refuses_each_broken_request():

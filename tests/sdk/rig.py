@@ -46,7 +46,7 @@ import time  # noqa: E402  pylint: disable=wrong-import-position
 import uuid  # noqa: E402  pylint: disable=wrong-import-position
 
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import CALLER_UID, Agent, AgentError, Lines, until  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
+from agent import BIN, CALLER_UID, Agent, AgentError, Lines, until  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
 from patience import Stopwatch  # noqa: E402  pylint: disable=wrong-import-position
 from services import anywhere, aws_trust  # noqa: E402  pylint: disable=wrong-import-position
 from services.aws import ACCOUNT, Aws  # noqa: E402  pylint: disable=wrong-import-position

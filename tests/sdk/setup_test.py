@@ -219,7 +219,7 @@ def test_google_takes_the_exported_keys_as_an_upload():
         place = os.path.join(w.top, "upload")
         assert w.agent.svid("oidc", "export", place)[0] == 0
         with open(os.path.join(place, "keys"), encoding="utf-8") as f:
-            w.gcp.providers[provider].uploaded = json.load(f)["keys"]
+            assert w.gcp.provider(w.issuer.url, uploaded=json.load(f)["keys"]) == provider
         w.is_ready("app-gcp")
 
 

@@ -365,6 +365,24 @@ static void doubtful_documents_are_warned_of(void **unused)
 	}
 }
 
+/* What svid-core has no room for must not get there: it would be taken for a broken compiler. */
+static void tags_have_a_limit_together(void **unused)
+{
+	(void)unused;
+	for (unsigned int n = 10; n <= 50; n += 40) {
+		AUTO(compiler) struct compiler c = { 0 };
+		AUTO(buf) struct buf text = BUF_INIT(1 << 16);
+
+		buf_put_str(&text, API "kind: CredentialSource\nmetadata: {name: s}\nspec:\n  aws:\n    roleArn: " ROLE
+					"\n    region: a\n    tags:\n");
+		for (unsigned int i = 0; i < n; i++)
+			buf_printf(&text, "      t%u: '%0250d'\n", i, 0);
+		compile_with(&c, AGENT_WITH(ISSUER), buf_cstr(&text));
+		assert_int_equal(c.n_errors, n == 50);
+		assert_true(n == 10 || error_at(&c, 8, 5, "more than 8192 bytes together"));
+	}
+}
+
 static void put_pairs(struct buf *text, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test(documents_are_judged_together),
 		cmocka_unit_test(without_an_agent_paths_are_compared),
 		cmocka_unit_test(doubtful_documents_are_warned_of),
+		cmocka_unit_test(tags_have_a_limit_together),
 		cmocka_unit_test(entra_holds_twenty_trusts_of_one_client),
 		cmocka_unit_test(thousands_find_each_other),
 		cmocka_unit_test(more_than_the_limit_are_refused),

@@ -156,6 +156,7 @@ def create_session(aws, request):
             not aws_trust.allows(role.trust, "sts:AssumeRole", ("Service", "rolesanywhere.amazonaws.com"), facts):
         return error("AccessDeniedException", "Unable to assume role")
     session = aws.grant(role, name or format(leaf.serial_number, "x"), duration, (uris or [""])[0])
+    session.duration, session.algorithm = duration, signed.algorithm
     return Answer(201, json.dumps({"credentialSet": [
         {"assumedRoleUser": {"arn": session.arn, "assumedRoleId": f"{role.id}:{session.name}"}, "credentials": session.json(),
          "packedPolicySize": 0, "roleArn": role.arn}], "subjectArn": f"arn:aws:rolesanywhere:{REGION}::subject/{new_id()}"}),

@@ -56,8 +56,8 @@ def _rfc3339(at):
 
 
 class Role:
-    def __init__(self, name, trust, longest):
-        self.arn, self.name, self.trust, self.longest = f"arn:aws:iam::{ACCOUNT}:role/{name}", name, trust, longest
+    def __init__(self, path, name, trust, longest):
+        self.arn, self.name, self.trust, self.longest = f"arn:aws:iam::{ACCOUNT}:role/{path}{name}", name, trust, longest
         self.id = "AROA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(17))
 
 
@@ -69,6 +69,7 @@ class Session:
         self.secret, self.token = secrets.token_urlsafe(30), secrets.token_urlsafe(600)
         self.role, self.name, self.expires, self.subject = role, name, expires, subject
         self.tags, self.source_identity = tags, source_identity
+        self.policies, self.duration, self.transitive = (), None, []
         self.arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/{name}"
 
     def xml(self):
@@ -96,9 +97,9 @@ class Aws(Site):
         """An IAM OIDC provider."""
         self.providers[issuer] = client_ids or ("sts.amazonaws.com",)
 
-    def role(self, name, trust, longest=3600):
+    def role(self, name, trust, longest=3600, path=""):
         """A role's ARN."""
-        role = Role(name, trust, longest)
+        role = Role(path, name, trust, longest)
         self.roles[role.arn] = role
         return role.arn
 
@@ -137,6 +138,8 @@ class Aws(Site):
         if not 6 <= len(claims["sub"]) <= 255:
             raise error("InvalidIdentityToken", "the subject is too long")
         session = self.grant(role, fields["RoleSessionName"], duration, claims["sub"], tags, source)
+        session.policies = (fields.get("Policy"), *(v for k, v in sorted(fields.items()) if k.startswith("PolicyArns")))
+        session.duration, session.transitive = duration, _transitive(claims)
         identity = f"<SourceIdentity>{escape(source)}</SourceIdentity>" if source else ""
         return self.answer("AssumeRoleWithWebIdentity", f"{session.xml()}"
                            f"<SubjectFromWebIdentityToken>{escape(claims['sub'])}</SubjectFromWebIdentityToken>"
@@ -261,6 +264,10 @@ def _tags(claims):
         raise error("InvalidIdentityToken", "session tags are texts, each a list of one")
     if len(tags) > 50 or any(len(k) > 128 or len(v[0]) > 256 for k, v in tags.items()):
         raise error("PackedPolicyTooLarge", "too many tags, or too long ones")
-    if not set(said.get("transitive_tag_keys", [])) <= set(tags):
+    if not set(_transitive(claims)) <= set(tags):
         raise error("InvalidIdentityToken", "a transitive tag is none of the tags")
     return {k: v[0] for k, v in tags.items()}
+
+
+def _transitive(claims):
+    return claims.get(TAGS, {}).get("transitive_tag_keys", [])

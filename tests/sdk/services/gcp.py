@@ -14,6 +14,7 @@ from .web import Answer, Site
 CLOUD, IAM = "https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/iam"
 SUBJECT_MAX = 127
 DAY = 24 * 3600
+UPLOADED = {"kty", "alg", "use", "kid", "n", "e", "x", "y", "crv"}  # members of a key that may be uploaded
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS, JWT, ID = (f"urn:ietf:params:oauth:token-type:{t}" for t in ("access_token", "jwt", "id_token"))
 ACCOUNT_CALL = re.compile(r"/v1/projects/-/serviceAccounts/([^/:]+):(generateAccessToken|generateIdToken)")
@@ -76,6 +77,9 @@ class Gcp(Site):
 
     def provider(self, issuer, allowed=(), uploaded=None, subject="sub", number="1234567890", pool="pool", name="svid"):
         """A provider of a workload identity pool: its resource name."""
+        for key in uploaded or ():
+            if set(key) - UPLOADED or key.get("use", "sig") != "sig" or "kid" not in key:
+                raise ValueError(f"Google does not take this key: {sorted(key)}")
         resource = f"//iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{pool}/providers/{name}"
         self.providers[resource] = Provider(resource, issuer, allowed, uploaded, subject)
         return resource

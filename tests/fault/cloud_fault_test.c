@@ -70,12 +70,12 @@ static int one_exchange(size_t i)
 	AUTO(http_request) struct http_request r = { .n_headers = 0 };
 	struct exchange x = { .kind = clouds[i].kind, .spec = spec, .spiffe_id = slice_str(ID), .node = slice_str("n"),
 			      .now = 1000, .jwt = slice_str("a.b.c"), .chain = buf_slice(&chain), .signature = slice_str("s") };
-	uint8_t digest[32];
+	AUTO(buf) struct buf to_sign = BUF_INIT(1024);
 	int err = spec ? 0 : -ENOMEM;
 
 	exchange_init(&x);
 	if (!err && x.kind == CLOUD_AWS_ROLES_ANYWHERE)
-		err = exchange_digest(&x, digest);
+		err = exchange_to_sign(&x, &to_sign);
 	if (!err)
 		err = exchange_request(&x, &r);
 	if (!err)

@@ -79,9 +79,12 @@ static int make(const struct cli *c, const json_t *sources, struct documents *d)
 	return CLI_DONE;
 }
 
+/* One that is made here is for a web server to read, whatever the umask. */
 static int make_dir(const char *dir)
 {
-	return mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	if (mkdir(dir, 0755) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(dir, 0755) < 0 ? -errno : 0;
 }
 
 static int well_known(const char *dir, struct buf *path)

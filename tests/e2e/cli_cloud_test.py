@@ -219,7 +219,13 @@ def test_oidc_export_writes_what_the_tokens_are_checked_with():
         assert "No such file" in t.svid("oidc", "export", "/nonexistent/a", code=LOCAL)
         with open(os.path.join(directory, "keys"), "rb") as f:
             want = f.read()
-        t.svid("oidc", "export", os.path.join(directory, "new"))
+        before = os.umask(0o077)
+        try:
+            t.svid("oidc", "export", os.path.join(directory, "new"))
+        finally:
+            os.umask(before)
+        for made in ("new", "new/.well-known"):
+            assert os.stat(os.path.join(directory, made)).st_mode & 0o777 == 0o755
         with open(os.path.join(directory, "new", "keys"), "rb") as f:
             assert f.read() == want
 

@@ -219,6 +219,10 @@ def test_oidc_export_writes_what_the_tokens_are_checked_with():
         assert "No such file" in t.svid("oidc", "export", "/nonexistent/a", code=LOCAL)
         with open(os.path.join(directory, "keys"), "rb") as f:
             want = f.read()
+        os.makedirs(os.path.join(directory, "led/elsewhere"))
+        os.symlink("elsewhere", os.path.join(directory, "led/.well-known"))
+        assert "cannot write" in t.svid("oidc", "export", os.path.join(directory, "led"), code=LOCAL)
+        assert not os.listdir(os.path.join(directory, "led/elsewhere"))
         before = os.umask(0o077)
         try:
             t.svid("oidc", "export", os.path.join(directory, "new"))

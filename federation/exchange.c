@@ -6,6 +6,8 @@
 
 #include "agent/base/err.h"
 
+#define LIFE_MAX_S (2 * 86400) /* no cloud gives more; what says so is asked again in time */
+
 static const struct cloud_ops *const clouds[CLOUD_KIND_COUNT] = {
 	[CLOUD_AWS] = &aws_ops,
 	[CLOUD_AWS_ROLES_ANYWHERE] = &roles_anywhere_ops,
@@ -91,6 +93,26 @@ static void outcome_over(struct outcome *o)
 	o->next_step = "check this machine's clock";
 }
 
+/*
+ * Secrets go into headers, and into files that SDKs read line by line: a line break in one would be a setting, such as
+ * credential_process, which the workload runs.
+ */
+static bool is_visible(const struct buf *b)
+{
+	for (size_t i = 0; i < b->len; i++)
+		if (b->data[i] <= ' ' || b->data[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+static bool all_visible(const struct exchange *x)
+{
+	const struct credential *c = &x->got;
+
+	return is_visible(&x->bearer) && is_visible(&c->key_id) && is_visible(&c->secret_key) && is_visible(&c->session_token) &&
+	       is_visible(&c->access_token) && is_visible(&c->id_token);
+}
+
 int exchange_response(struct exchange *x, const struct http_response *r, struct outcome *o)
 {
 	int err;
@@ -99,8 +121,12 @@ int exchange_response(struct exchange *x, const struct http_response *r, struct 
 		return -ERR_FORMAT;
 	outcome_put(&o->request_id, r->request_id);
 	err = clouds[x->kind]->response(x, r, o);
-	if (!err && o->verdict == VERDICT_DONE && x->got.expires_at <= x->now)
+	if (!err && (o->verdict == VERDICT_DONE || o->verdict == VERDICT_NEXT) && !all_visible(x))
+		outcome_nonsense(o, r, "the credential has characters that none has");
+	else if (!err && o->verdict == VERDICT_DONE && x->got.expires_at <= x->now)
 		outcome_over(o);
+	if (x->got.expires_at > x->now + LIFE_MAX_S)
+		x->got.expires_at = x->now + LIFE_MAX_S;
 	if (err == -ERR_SIZE) { /* a secret beyond its limit */
 		outcome_nonsense(o, r, "the credential is larger than any that this cloud documents");
 		return 0;

@@ -75,7 +75,7 @@ struct exchange {
 	int64_t now;		/* wall clock, seconds */
 	struct slice jwt;	/* all but Roles Anywhere */
 	struct slice chain;	/* Roles Anywhere: DER, leaf first */
-	struct slice signature; /* Roles Anywhere: of exchange_digest() */
+	struct slice signature; /* Roles Anywhere: of exchange_to_sign() */
 
 	unsigned int step;
 	char session[EXCHANGE_SESSION + 1]; /* AWS; "" for the others */
@@ -121,10 +121,10 @@ static inline void outcome_autoclean(struct outcome *o)
 MUST int exchange_check(enum cloud_kind kind, const json_t *spec);
 
 /**
- * exchange_digest() - Roles Anywhere only: what the key of the X.509-SVID has to sign for the request at x->now.
+ * exchange_to_sign() - Roles Anywhere only: @text, what the key of the X.509-SVID has to sign for the request at x->now.
  * Errors: -ERR_FORMAT (the chain), -ERR_SIZE, -ERR_CRYPTO, -ENOMEM. Source: clouds.md 1.2.
  */
-MUST int exchange_digest(const struct exchange *x, uint8_t ret_digest[static 32]);
+MUST int exchange_to_sign(const struct exchange *x, struct buf *text);
 
 /**
  * exchange_request() - what to send next.

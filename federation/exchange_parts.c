@@ -12,6 +12,7 @@
 #define OUTCOME_MAX 1024
 #define HEADER_MAX (LIM_CLOUD_SECRET + 256)
 #define CLOCK_SLACK_S 60
+#define SECONDS_MAX 1000000000000 /* beyond it no number is a time */
 #define RETRY_AFTER_MAX 3600 /* seconds: a cloud that says more is asked again all the same */
 
 struct slice json_bytes(const json_t *v)
@@ -106,11 +107,11 @@ int64_t json_seconds(const json_t *v)
 {
 	uint64_t n;
 
-	if (json_is_integer(v) && json_integer_value(v) >= 0)
+	if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) < SECONDS_MAX)
 		return json_integer_value(v);
-	if (json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) < 1e12)
+	if (json_is_real(v) && json_real_value(v) >= 0 && json_real_value(v) < SECONDS_MAX)
 		return (int64_t)json_real_value(v);
-	if (json_is_string(v) && !slice_u64_dec(json_bytes(v), &n) && n < 1000000000000u)
+	if (json_is_string(v) && !slice_u64_dec(json_bytes(v), &n) && n < SECONDS_MAX)
 		return (int64_t)n;
 	return -1;
 }

@@ -157,15 +157,15 @@ static void on_response(void *arg, const struct http_response *r, const char *wh
 static int ask_chain(struct fetch *f, bool chain_only)
 {
 	struct cloud *c = f->binding->cloud;
-	uint8_t digest[32] = { 0 };
-	int err = chain_only ? 0 : exchange_digest(&f->x, digest);
+	AUTO(buf) struct buf text = BUF_INIT(1024);
+	int err = chain_only ? 0 : exchange_to_sign(&f->x, &text);
 
 	if (err)
 		return err;
 	f->phase = chain_only ? PHASE_CHAIN : PHASE_SIGN;
 	f->order = cloud_order(c);
 	return chan_put(c->core, CR_SIGN, 0, .order = f->order, .binding = f->binding->number, .chain_only = chain_only,
-			.digest = slice_of(digest, chain_only ? 0 : sizeof(digest)));
+			.text = buf_slice(&text));
 }
 
 static struct fetch *find(const struct cloud *c, uint32_t order)

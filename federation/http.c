@@ -106,6 +106,15 @@ static void keep(struct buf *b, struct slice value)
 	buf_put_slice(b, value);
 }
 
+/* A proxy's answer to CONNECT came before, or one of 1xx: whoever gave it has no say in when we ask again, or what time it is. */
+static void forget_headers(struct http_call *c)
+{
+	buf_reset(&c->retry_after);
+	buf_reset(&c->request_id);
+	buf_reset(&c->error_type);
+	c->date = 0;
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_call *c = arg;
@@ -115,6 +124,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	c->too_long = c->header_bytes > HEADERS_MAX;
 	if (c->too_long)
 		return 0;
+	if (slice_starts(line, slice_str("HTTP/")))
+		forget_headers(c);
 	keep(&c->retry_after, value_of(line, "retry-after"));
 	keep(&c->request_id, value_of(line, "x-amzn-requestid"));
 	keep(&c->request_id, value_of(line, "x-ms-request-id"));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roles_anywhere.c - IAM Roles Anywhere CreateSession: the request is signed with the key of the X.509-SVID, which
- * svid-keys holds (clouds.md 1.2). svid-cloud. What is signed is made twice, for the digest and for the request: both
+ * svid-keys holds (clouds.md 1.2). svid-cloud. What is signed is made twice, for svid-keys and for the request: both
  * from the same x->now, so they are the same.
  */
 #include <errno.h>
@@ -177,11 +177,10 @@ static const char *algorithm(const struct signing *s)
 	return s->leaf.rsa ? "AWS4-X509-RSA-SHA256" : "AWS4-X509-ECDSA-SHA256";
 }
 
-int exchange_digest(const struct exchange *x, uint8_t ret_digest[static 32])
+int exchange_to_sign(const struct exchange *x, struct buf *text)
 {
 	AUTO(signing) struct signing s = { .time = "" };
 	AUTO(buf) struct buf canonical = BUF_INIT(LIM_CLOUD_SECRET * 4);
-	AUTO(buf) struct buf to_sign = BUF_INIT(1024);
 	int err = prepare(x, &s);
 
 	if (!err)
@@ -190,13 +189,11 @@ int exchange_digest(const struct exchange *x, uint8_t ret_digest[static 32])
 		err = buf_ok(&canonical);
 	if (err)
 		return err;
-	buf_printf(&to_sign, "%s\n%s\n", algorithm(&s), s.time);
-	put_scope(&to_sign, &s);
-	buf_put_str(&to_sign, "\n");
-	err = put_hash(&to_sign, buf_slice(&canonical));
-	if (!err)
-		err = buf_ok(&to_sign);
-	return err ? err : leaf_hash(buf_slice(&to_sign), ret_digest);
+	buf_printf(text, "%s\n%s\n", algorithm(&s), s.time);
+	put_scope(text, &s);
+	buf_put_str(text, "\n");
+	err = put_hash(text, buf_slice(&canonical));
+	return err ? err : buf_ok(text);
 }
 
 static int request(const struct exchange *x, struct http_request *r)

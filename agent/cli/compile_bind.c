@@ -23,18 +23,10 @@ static const struct {
 	[CLOUD_AZURE] = { 600, 600 },
 };
 
-struct source {
-	struct cdoc *d;
-	unsigned int kind;
-	bool whole_subject; /* Google gets all of the SPIFFE ID */
-	bool is_amazons;    /* its endpoint is Amazon's own */
-	char *client;	    /* of Azure; "" */
-};
-
 /* Sorted, so that thousands of documents find each other. */
 struct join {
 	struct compiler *c;
-	struct source *sources; /* by name */
+	struct cdoc **sources; /* by name */
 	struct cdoc **ids;	/* WorkloadIdentities, by SPIFFE ID */
 	size_t n_sources, n_ids, n_bindings;
 };
@@ -53,10 +45,10 @@ static const char *id_of(const struct compiler *c, const struct cdoc *d)
 
 static int by_name(const void *a, const void *b)
 {
-	const struct source *x = a, *y = b;
-	int order = strcmp(x->d->name, y->d->name);
+	const struct cdoc *x = *(struct cdoc *const *)a, *y = *(struct cdoc *const *)b;
+	int order = strcmp(x->name, y->name);
 
-	return order ? order : (int)x->d->refused - (int)y->d->refused;
+	return order ? order : (int)x->refused - (int)y->refused;
 }
 
 static int by_id(const void *a, const void *b, void *c)
@@ -68,19 +60,19 @@ static int by_id(const void *a, const void *b, void *c)
 }
 
 /* The first of equals is a good one, when there is one. */
-static const struct source *find_source(const struct join *j, const char *name)
+static const struct cdoc *find_source(const struct join *j, const char *name)
 {
 	size_t low = 0, high = j->n_sources;
 
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 
-		if (strcmp(j->sources[mid].d->name, name) < 0)
+		if (strcmp(j->sources[mid]->name, name) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < j->n_sources && strcmp(j->sources[low].d->name, name) == 0 ? &j->sources[low] : NULL;
+	return low < j->n_sources && strcmp(j->sources[low]->name, name) == 0 ? j->sources[low] : NULL;
 }
 
 static const struct cdoc *find_identity(const struct join *j, const char *id)
@@ -98,24 +90,22 @@ static const struct cdoc *find_identity(const struct join *j, const char *id)
 	return low < j->n_ids && strcmp(id_of(j->c, j->ids[low]), id) == 0 ? j->ids[low] : NULL;
 }
 
-static void read_source(struct compiler *c, struct cdoc *d, struct source *s)
+void cdoc_read(struct compiler *c, const json_t *spec, struct cdoc *d)
 {
-	json_t *spec = json_loads(d->json, 0, NULL), *cloud;
-	const char *text;
+	const json_t *cloud = NULL;
+	const char *text = json_string_value(json_object_get(json_object_get(json_object_get(spec, "svid"), "jwt"), "alg"));
 
-	*s = (struct source){ .d = d };
-	if (!spec)
-		c->no_memory = true;
-	while (s->kind < CLOUD_KIND_COUNT && !json_object_get(spec, cloud_kind_name(s->kind)))
-		s->kind++;
-	cloud = s->kind < CLOUD_KIND_COUNT ? json_object_get(spec, cloud_kind_name(s->kind)) : NULL;
+	d->es256 = text && strcmp(text, "ES256") == 0;
+	text = json_string_value(json_object_get(spec, "credentialSource"));
+	d->source = keep(c, slice_str(text ? text : ""));
+	for (d->cloud = 0; d->cloud < CLOUD_KIND_COUNT && !cloud; d->cloud += !cloud)
+		cloud = json_object_get(spec, cloud_kind_name(d->cloud));
 	text = json_string_value(json_object_get(cloud, "subject"));
-	s->whole_subject = s->kind == CLOUD_GCP && text && strcmp(text, "sub") == 0;
+	d->whole_subject = d->cloud == CLOUD_GCP && text && strcmp(text, "sub") == 0;
 	text = json_string_value(json_object_get(cloud, "endpoint"));
-	s->is_amazons = s->kind == CLOUD_AWS && text && strstr(text, ".amazonaws.");
+	d->is_amazons = d->cloud == CLOUD_AWS && text && strstr(text, ".amazonaws.");
 	text = json_string_value(json_object_get(cloud, "clientID"));
-	s->client = keep(c, slice_str(text ? text : ""));
-	json_decref(spec);
+	d->client = keep(c, slice_str(text ? text : ""));
 }
 
 static bool make_join(struct join *j)
@@ -130,104 +120,79 @@ static bool make_join(struct join *j)
 	}
 	for (size_t i = 0; i < c->n_docs; i++) {
 		if (strcmp(c->docs[i].kind, "CredentialSource") == 0)
-			read_source(c, &c->docs[i], &j->sources[j->n_sources++]);
+			j->sources[j->n_sources++] = &c->docs[i];
 		else if (strcmp(c->docs[i].kind, "WorkloadIdentity") == 0 && c->docs[i].id)
 			j->ids[j->n_ids++] = &c->docs[i];
 	}
-	qsort(j->sources, j->n_sources, sizeof(*j->sources), by_name);
+	qsort(j->sources, j->n_sources, sizeof(struct cdoc *), by_name);
 	qsort_r(j->ids, j->n_ids, sizeof(struct cdoc *), by_id, c);
-	return !c->no_memory;
-}
-
-static void join_done(struct join *j)
-{
-	for (size_t i = 0; j->sources && i < j->n_sources; i++)
-		mem_free(j->sources[i].client);
-	mem_free(j->sources);
-	mem_free(j->ids);
+	return true;
 }
 
 /* A port is possible where it is not Amazon's STS. The agent's own check has seen to the characters. */
-static const char *issuer_why(const struct source *s, const char *issuer)
+static const char *issuer_why(const struct cdoc *s, const char *issuer)
 {
 	static const char https[] = "https://";
 	const char *host = issuer + strlen(https);
 
 	if (strncmp(issuer, https, strlen(https)) != 0 || !*host || strpbrk(issuer, "?#"))
 		return "it must be an https:// URL without query and fragment";
-	if (strlen(issuer) > takes[s->kind].issuer)
+	if (strlen(issuer) > takes[s->cloud].issuer)
 		return "it is longer than this cloud takes";
 	if (s->is_amazons && strchr(host, ':') && strchr(host, ':') < host + strcspn(host, "/"))
 		return "AWS takes no port in it";
 	return NULL;
 }
 
-static void judge_issuer(struct compiler *c, struct source *s)
+static void judge_issuer(struct compiler *c, struct cdoc *s)
 {
 	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
 	const char *why;
 
-	if (s->d->refused || !c->issuer || s->kind >= CLOUD_KIND_COUNT || !takes[s->kind].issuer)
+	if (s->refused || !c->issuer || s->cloud >= CLOUD_KIND_COUNT || !takes[s->cloud].issuer)
 		return;
 	why = *c->issuer ? issuer_why(s, c->issuer) : NULL;
 	if (!*c->issuer)
 		buf_printf(&text,
 			   "%s looks the keys up at the issuer of a token, and the agent has none: set spec.jwt.issuer in "
 			   "svid.yaml to the https:// URL under which the files of `svid oidc export` are published",
-			   cloud_kind_name(s->kind));
+			   cloud_kind_name(s->cloud));
 	else if (why)
-		buf_printf(&text, "spec.jwt.issuer of the agent does not suit %s: %s", cloud_kind_name(s->kind), why);
-	if (text.len)
-		cdoc_refuse(c, s->d, &text);
-}
-
-static bool signs_es256(struct compiler *c, const struct cdoc *identity)
-{
-	json_t *spec = json_loads(identity->json, 0, NULL);
-	const json_t *jwt = json_object_get(json_object_get(spec, "svid"), "jwt");
-	const char *alg = json_string_value(json_object_get(jwt, "alg"));
-	bool yes = alg && strcmp(alg, "ES256") == 0;
-
-	if (!spec)
-		c->no_memory = true;
-	json_decref(spec);
-	return yes;
+		buf_printf(&text, "spec.jwt.issuer of the agent does not suit %s: %s", cloud_kind_name(s->cloud), why);
+	if (text.len || buf_ok(&text))
+		cdoc_refuse(c, s, &text);
 }
 
 /* What the source's cloud would refuse of this identity, each day anew. */
-static void put_refusal(struct join *j, const struct cdoc *d, const struct source *s, const struct cdoc *identity,
+static void put_refusal(const struct join *j, const struct cdoc *d, const struct cdoc *s, const struct cdoc *identity,
 			struct buf *out)
 {
 	size_t len = strlen(d->id);
 
-	if (s->kind >= CLOUD_KIND_COUNT || !j->c->trust_domain)
+	if (s->cloud >= CLOUD_KIND_COUNT || !j->c->trust_domain)
 		return;
-	if (takes[s->kind].subject && len > takes[s->kind].subject)
+	if (takes[s->cloud].subject && len > takes[s->cloud].subject)
 		buf_printf(out, "the SPIFFE ID has %zu bytes, and %s takes %zu as subject of a token", len,
-			   cloud_kind_name(s->kind), takes[s->kind].subject);
+			   cloud_kind_name(s->cloud), takes[s->cloud].subject);
 	else if (s->whole_subject && len > GOOGLE_SUBJECT)
 		buf_printf(out,
 			   "the SPIFFE ID has %zu bytes, and google.subject holds %d: have the provider map a part of it "
 			   "(google.subject=assertion.sub.extract(...)) and say spec.gcp.subject: mapped in %s",
-			   len, GOOGLE_SUBJECT, s->d->name);
-	else if (s->kind == CLOUD_AZURE && signs_es256(j->c, identity))
+			   len, GOOGLE_SUBJECT, s->name);
+	else if (s->cloud == CLOUD_AZURE && identity->es256)
 		buf_printf(out, "Entra takes RS256 alone, and %s has spec.svid.jwt.alg: ES256", identity->name);
 }
 
 static void judge_credential(struct join *j, struct cdoc *d)
 {
 	AUTO(buf) struct buf text = BUF_INIT(MESSAGE_MAX);
-	json_t *spec = json_loads(d->json, 0, NULL);
-	const char *name = json_string_value(json_object_get(spec, "credentialSource"));
-	const struct source *s = name ? find_source(j, name) : NULL;
+	const struct cdoc *s = find_source(j, d->source);
 	const struct cdoc *identity = find_identity(j, id_of(j->c, d));
 
-	if (!spec)
-		j->c->no_memory = true;
-	else if (!s)
-		buf_printf(&text, "there is no CredentialSource %s", name ? name : "?");
-	else if (s->d->refused)
-		buf_printf(&text, "its CredentialSource %s is refused", name);
+	if (!s)
+		buf_printf(&text, "there is no CredentialSource %s", d->source);
+	else if (s->refused)
+		buf_printf(&text, "its CredentialSource %s is refused", s->name);
 	else if (!identity)
 		buf_printf(&text, "no WorkloadIdentity has its SPIFFE ID: nobody could read it");
 	else if (identity->refused)
@@ -236,11 +201,10 @@ static void judge_credential(struct join *j, struct cdoc *d)
 		buf_printf(&text, "there are more than %d WorkloadCredentials", LIM_BINDINGS);
 	else
 		put_refusal(j, d, s, identity, &text);
-	if (text.len)
+	if (text.len || buf_ok(&text))
 		cdoc_refuse(j->c, d, &text);
 	else
 		j->n_bindings++;
-	json_decref(spec);
 }
 
 struct trust {
@@ -262,15 +226,12 @@ static size_t list_trusts(struct join *j, struct trust *v)
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_docs; i++) {
-		const struct source *s;
-		json_t *spec;
+		const struct cdoc *s;
 
 		if (c->docs[i].refused || strcmp(c->docs[i].kind, "WorkloadCredential") != 0)
 			continue;
-		spec = json_loads(c->docs[i].json, 0, NULL);
-		s = find_source(j, json_string_value(json_object_get(spec, "credentialSource")));
-		json_decref(spec);
-		if (s && s->kind == CLOUD_AZURE)
+		s = find_source(j, c->docs[i].source);
+		if (s && s->cloud == CLOUD_AZURE)
 			v[n++] = (struct trust){ s->client, &c->docs[i] };
 	}
 	return n;
@@ -308,11 +269,12 @@ void judge_credentials(struct compiler *c)
 	bool ok = make_join(&j);
 
 	for (size_t i = 0; i < j.n_sources && ok; i++)
-		judge_issuer(c, &j.sources[i]);
+		judge_issuer(c, j.sources[i]);
 	for (size_t i = 0; i < c->n_docs && ok && !c->no_memory; i++)
 		if (!c->docs[i].refused && strcmp(c->docs[i].kind, "WorkloadCredential") == 0)
 			judge_credential(&j, &c->docs[i]);
 	if (ok && !c->no_memory)
 		judge_azure(&j);
-	join_done(&j);
+	mem_free(j.sources);
+	mem_free(j.ids);
 }

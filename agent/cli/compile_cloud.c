@@ -88,7 +88,8 @@ static void judge_tags(struct ctx *x, const json_t *tags)
 			ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: names that begin with aws: are Amazon's own");
 	}
 	if (buf_ok(&claims) == -ERR_SIZE)
-		ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: they have more than %d bytes together", LIM_CLOUD_CLAIMS);
+		ctx_error(x, seen_at(x, "spec.aws.tags"), "spec.aws.tags: they have more than %d bytes together",
+			  LIM_CLOUD_CLAIMS);
 	else if (buf_ok(&claims))
 		x->c->no_memory = true;
 }
@@ -96,7 +97,8 @@ static void judge_tags(struct ctx *x, const json_t *tags)
 static void judge_aws(struct ctx *x, json_t *aws)
 {
 	const char *policy = json_string_value(json_object_get(aws, "sessionPolicy"));
-	json_t *parsed = policy ? json_loads(policy, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_error_t why = { .line = 0 };
+	json_t *parsed = policy ? json_loads(policy, JSON_REJECT_DUPLICATES, &why) : NULL;
 	const json_t *tag;
 	size_t i;
 
@@ -104,7 +106,11 @@ static void judge_aws(struct ctx *x, json_t *aws)
 		ctx_error(x, seen_at(x, "spec.aws"), "spec.aws: region is missing (or endpoint)");
 	if (json_object_get(aws, "region"))
 		put_aws_endpoint(x, aws, "sts", json_string_value(json_object_get(aws, "region")));
-	if (policy && !json_is_object(parsed))
+	/* it says "unknown" when it could not even begin */
+	if (policy && !parsed &&
+	    (json_error_code(&why) == json_error_unknown || json_error_code(&why) == json_error_out_of_memory))
+		x->c->no_memory = true;
+	else if (policy && !json_is_object(parsed))
 		ctx_error(x, seen_at(x, "spec.aws.sessionPolicy"), "spec.aws.sessionPolicy: a JSON object is wanted");
 	json_decref(parsed);
 	judge_tags(x, json_object_get(aws, "tags"));

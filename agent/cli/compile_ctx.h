@@ -72,6 +72,9 @@ void judge_helpers(struct ctx *x, const json_t *spec);
 
 /* compile_bind.c */
 
+/** cdoc_read() - what documents together are judged by, of the normal form @spec. */
+void cdoc_read(struct compiler *c, const json_t *spec, struct cdoc *d);
+
 /** judge_credentials() - WorkloadCredentials against sources and identities of all files, and against the agent's issuer. */
 void judge_credentials(struct compiler *c);
 

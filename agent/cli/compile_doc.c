@@ -285,6 +285,7 @@ static void add_doc(struct ctx *x, const struct ynode *root, json_t *spec)
 		d.json = keep(c, buf_slice(&text));
 		d.id = has_id ? workload_id(x, spec) : keep(c, slice_str(""));
 		d.hint = keep(c, slice_str(json_string_value(json_object_get(spec, "hint"))));
+		cdoc_read(c, spec, &d);
 		c->docs[c->n_docs++] = d;
 	}
 }

@@ -19,6 +19,12 @@ struct cdoc {
 	char *hint; /* "" when none */
 	char *json; /* normal form */
 	bool refused; /* by a check across documents */
+	bool es256;	    /* a WorkloadIdentity: how its JWT-SVIDs are signed */
+	char *source;	    /* of a WorkloadCredential: name of its CredentialSource; "" */
+	unsigned int cloud; /* a CredentialSource: enum cloud_kind; CLOUD_KIND_COUNT for another kind */
+	bool whole_subject; /* likewise: Google gets all of the SPIFFE ID */
+	bool is_amazons;    /* likewise: its endpoint is Amazon's own */
+	char *client;	    /* likewise: of Azure; "" */
 };
 
 struct cerror {

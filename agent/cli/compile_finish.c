@@ -34,7 +34,7 @@ static void join(struct compiler *c, struct cdoc *d)
 		buf_printf(&text, "spec.spiffeID is not of this agent's trust domain %s", c->trust_domain);
 	else if (!parsed.path.len)
 		buf_put_str(&text, "spec.spiffeID: a workload's SPIFFE ID has a path");
-	if (text.len)
+	if (text.len || buf_ok(&text))
 		cdoc_refuse(c, d, &text);
 	mem_free(d->id);
 	d->id = keep(c, buf_slice(&id));

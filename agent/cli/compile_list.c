@@ -58,6 +58,8 @@ void cdoc_done(struct cdoc *d)
 	mem_free(d->name);
 	mem_free(d->id);
 	mem_free(d->hint);
+	mem_free(d->source);
+	mem_free(d->client);
 	mem_free(d->json);
 }
 

@@ -63,6 +63,24 @@ int file_replace(const char *dir, const char *name, struct slice content, unsign
 	return err;
 }
 
+int file_replace_in(const char *dir, const char *sub, const char *name, struct slice content, unsigned int mode)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), in, err;
+
+	if (fd < 0)
+		return -errno;
+	err = mkdirat(fd, sub, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	in = err ? -1 : openat(fd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (!err && in < 0)
+		err = -errno;
+	close(fd);
+	if (err)
+		return err;
+	err = replace_at(in, name, content, mode);
+	close(in);
+	return err;
+}
+
 static int read_fd(int fd, struct buf *out)
 {
 	for (;;) {

@@ -12,6 +12,13 @@
 MUST int file_replace(const char *dir, const char *name, struct slice content, unsigned int mode);
 
 /**
+ * file_replace_in() - the same in directory @sub of @dir, which is made if it is not there. @dir may be another user's, who must not
+ * lead root elsewhere: @sub is one name, and no link is followed there.
+ * Errors: -errno; -ENOTDIR when @sub is a link.
+ */
+MUST int file_replace_in(const char *dir, const char *sub, const char *name, struct slice content, unsigned int mode);
+
+/**
  * file_read() - all of the file at @path, "-" for standard input, into @out, whose maximum is the most it may be.
  * Errors: -errno, -ERR_SIZE, -ENOMEM.
  */

@@ -84,27 +84,16 @@ static int make_dir(const char *dir)
 	return mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int well_known(const char *dir, struct buf *path)
-{
-	int err = make_dir(dir);
-
-	buf_printf(path, "%s/" WELL_KNOWN, dir);
-	if (!err)
-		err = buf_ok(path);
-	return err ? err : make_dir(buf_cstr(path));
-}
-
 /* The keys first: who reads the discovery document finds them. */
 static int write_files(const char *dir, const struct documents *d)
 {
-	AUTO(buf) struct buf path = BUF_INIT(LIM_PATH);
-	int err = well_known(dir, &path);
+	int err = make_dir(dir);
 
 	if (!err)
 		err = file_replace(dir, &OIDC_KEYS_PATH[1], buf_slice(&d->keys), PUBLIC);
 	if (!err)
-		err = file_replace(buf_cstr(&path), &OIDC_DISCOVERY_PATH[strlen("/" WELL_KNOWN "/")], buf_slice(&d->discovery),
-				   PUBLIC);
+		err = file_replace_in(dir, WELL_KNOWN, &OIDC_DISCOVERY_PATH[strlen("/" WELL_KNOWN "/")], buf_slice(&d->discovery),
+				      PUBLIC);
 	if (!err)
 		return CLI_DONE;
 	cli_error("cannot write into", dir, err_text(err),

@@ -513,7 +513,7 @@ int authority_jwt(struct authority *a, const struct jwt_request *req, uint32_t *
 	return 0;
 }
 
-int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint64_t generation, struct slice digest,
+int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint64_t generation, struct slice text,
 		   uint32_t *ret_id)
 {
 	int err = may_sign(a);
@@ -523,7 +523,7 @@ int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint6
 		return err;
 	id = next_id(a);
 	err = sent(chan_put(a->keys, KY_SIGN, id, .order = order, .identity = identity, .generation = generation,
-			    .digest = digest));
+			    .text = text));
 	if (err)
 		return err;
 	a->open_signs++;

@@ -126,12 +126,13 @@ MUST int authority_issue(struct authority *a, const struct svid_request *req, ui
 MUST int authority_jwt(struct authority *a, const struct jwt_request *req, uint32_t *ret_id);
 
 /**
- * authority_sign() - have a SHA-256 digest signed with the key of an X.509-SVID and given to svid-cloud under @order;
+ * authority_sign() - have the @text of a request to IAM Roles Anywhere signed with the key of an X.509-SVID and the signature
+ * given to svid-cloud under @order;
  * sign_done() says from the loop how it ended.
  * @ret_id: number of the request, never 0.
  * Errors: authority_err(), -ERR_CLOCK, and those of chan_send().
  */
-MUST int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint64_t generation, struct slice digest,
+MUST int authority_sign(struct authority *a, uint32_t order, uint32_t identity, uint64_t generation, struct slice text,
 			uint32_t *ret_id);
 
 /** authority_bind() - tell svid-keys once which identities front @front may have. Errors: as chan_send(). */

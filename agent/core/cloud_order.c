@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
 #include "agent/core/core.h"
+#include "agent/ipc/lists.h"
 
 static int refuse(struct cloud *cl, uint32_t order, int err)
 {
@@ -219,7 +220,7 @@ static int ask_signature(struct cloud *cl, const struct cloud_doc *d, const stru
 	w->sign = true;
 	err = record(cl, d, "cloud-signature");
 	if (!err)
-		err = authority_sign(cl->core->auth, ask->order, d->identity, generation, ask->digest, &w->id);
+		err = authority_sign(cl->core->auth, ask->order, d->identity, generation, ask->text, &w->id);
 	if (err)
 		close_order(cl, w);
 	return err;
@@ -235,7 +236,7 @@ int cloud_on_sign(struct chan *ch, struct chan_msg *m)
 
 	if (err)
 		return err;
-	if (!is_new(cl, ask.order))
+	if (!is_new(cl, ask.order) || (!ask.chain_only && !cloud_may_sign(ask.text)))
 		return -ERR_PERMIT;
 	err = find(cl, ask.binding, &d);
 	if (!err && d->kind != CLOUD_AWS_ROLES_ANYWHERE)

@@ -154,3 +154,9 @@ const char *role_name_of(unsigned int role)
 
 	return role < ROLE_COUNT ? names[role] : "?";
 }
+
+bool cloud_may_sign(struct slice text)
+{
+	return slice_starts(text, slice_str("AWS4-X509-RSA-SHA256\n")) ||
+	       slice_starts(text, slice_str("AWS4-X509-ECDSA-SHA256\n"));
+}

@@ -44,4 +44,10 @@ struct fed_bundle {
 void list_put_fed(struct buf *b, const struct fed_bundle *f);
 struct fed_bundle list_get_fed(struct slice *list);
 
+/**
+ * cloud_may_sign() - whether @text begins as what IAM Roles Anywhere wants signed. That key is the workload's in TLS, too, where
+ * nothing that is signed begins so: svid-cloud gets signatures that are good for nothing else.
+ */
+bool cloud_may_sign(struct slice text);
+
 #endif

@@ -6,12 +6,12 @@
 #include <errno.h>
 
 #include "agent/base/log.h"
+#include "agent/ipc/lists.h"
 #include "agent/keys/gcm.h"
 #include "agent/keys/keys.h"
 #include "agent/keys/pkey.h"
 
 #define MAGIC "SVIDCLD1" /* of each sealed secret; also what tells its key from the authority's */
-#define DIGEST_BYTES 32 /* SHA-256 */
 #define SIGNATURE_MAX 1024
 
 /* Its own key: what is sealed for the cache can never be taken for a sealed authority, whatever it says it is about. */
@@ -137,20 +137,18 @@ int cloud_give_jwt(struct keys *k, const struct msg_CK_JWT *m)
 			       .not_after = m->not_after, .jti = m->jti, .kid = m->kid, .token = m->token);
 }
 
-/* The caller hashed: SHA-256 is the only digest that IAM Roles Anywhere takes of an X.509-SVID's key. */
-static int sign_digest(struct slice pkcs8, struct slice digest, struct buf *out)
+static int sign_text(struct slice pkcs8, struct slice text, struct buf *out)
 {
 	AUTO(EVP_PKEY) EVP_PKEY *key = NULL;
-	AUTO(EVP_PKEY_CTX) EVP_PKEY_CTX *ctx = NULL;
+	AUTO(EVP_MD_CTX) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t len = SIGNATURE_MAX;
 	uint8_t *to = buf_reserve(out, len);
 	int err = to ? pkey_decode(pkcs8, &key) : buf_ok(out);
 
 	if (err)
 		return err;
-	ctx = EVP_PKEY_CTX_new(key, NULL);
-	if (!ctx || EVP_PKEY_sign_init(ctx) != 1 || EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) != 1 ||
-	    EVP_PKEY_sign(ctx, to, &len, digest.p, digest.len) != 1)
+	if (!ctx || EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) != 1 ||
+	    EVP_DigestSign(ctx, to, &len, text.p, text.len) != 1)
 		return ossl_failed();
 	buf_added(out, len);
 	return 0;
@@ -162,13 +160,13 @@ int cloud_sign(struct keys *k, const struct msg_KY_SIGN *m)
 	struct slice key;
 	int sent, err;
 
-	if (m->digest.len != DIGEST_BYTES)
+	if (!cloud_may_sign(m->text))
 		return -ERR_FORMAT;
 	if (!k->cloud)
 		return -ERR_CLOSED;
 	err = keystore_peek(k->store, m->identity, SVID_X509, m->generation, &key);
 	if (!err)
-		err = sign_digest(key, m->digest, &signature);
+		err = sign_text(key, m->text, &signature);
 	sent = chan_put(k->cloud, CK_SIGNED, 0, .order = m->order, .err = err, .signature = buf_slice(&signature));
 	return err ? err : sent;
 }

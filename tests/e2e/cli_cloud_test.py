@@ -8,10 +8,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import ROOT, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import BIN, ROOT, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 from token_service import CLIENT, PROVIDER, ROLE, TENANT, TokenService, claims  # noqa: E402  pylint: disable=wrong-import-position
 from tree import Tree  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -108,6 +109,30 @@ def test_refresh_says_why_there_is_nothing_to_do():
         assert "wrong number of words" in t.svid("credentials", "a", "b", code=USAGE)
 
 
+CREDENTIAL = """---
+apiVersion: svid/v1alpha1
+kind: WorkloadCredential
+metadata: {{name: {name}}}
+spec: {{workloadID: {workload}, credentialSource: {source}}}
+"""
+
+
+def test_a_list_that_no_answer_holds_is_counted_and_no_error():
+    with TokenService() as service, Clouds("ccli-many", service) as t:
+        workload, source, n = "w/" + "x" * 1900, "s" * 253, 1300
+        t.agent.identity("carol", t.carol, workload=workload)
+        t.agent.source(source[:40], service.source("jwt"))
+        with open(os.path.join(t.agent.policy_dir, source[:40] + ".yaml"), encoding="utf-8") as f:
+            t.agent.document(source[:40], f.read().replace(source[:40], source))
+        for first in range(0, n, 400):
+            t.agent.document(f"many-{first}", "".join(CREDENTIAL.format(name=f"{i:05}" + "c" * 248, workload=workload, source=source)
+                                                      for i in range(first, min(n, first + 400))))
+        assert until(lambda: " more, which" in t.agent.svid("credentials")[1], 30), t.agent.svid("status")
+        said = t.json("credentials")
+        assert len(said["credentials"]) + said["left_out"] == n and said["left_out"], said["left_out"]
+        assert f"and {said['left_out']} more" in t.svid("credentials")
+
+
 def test_whoami_and_explain_name_the_credentials_of_an_identity():
     with TokenService() as service, Clouds("ccli-explain", service, "aws", "jwt") as t:
         sleeper = t.agent.program("alice", "/bin/sleep")  # under alice's path, and so alice
@@ -194,9 +219,38 @@ def test_oidc_export_writes_what_the_tokens_are_checked_with():
         assert "No such file" in t.svid("oidc", "export", "/nonexistent/a", code=LOCAL)
         with open(os.path.join(directory, "keys"), "rb") as f:
             want = f.read()
+        os.makedirs(os.path.join(directory, "led/elsewhere"))
+        os.symlink("elsewhere", os.path.join(directory, "led/.well-known"))
+        assert "cannot write" in t.svid("oidc", "export", os.path.join(directory, "led"), code=LOCAL)
+        assert not os.listdir(os.path.join(directory, "led/elsewhere"))
         t.svid("oidc", "export", os.path.join(directory, "new"))
         with open(os.path.join(directory, "new", "keys"), "rb") as f:
             assert f.read() == want
+
+
+def next_key_is_exported_before_it_signs():
+    """A key of a minute: 20 s between its first export and its first signature."""
+    with Agent("ccli-keys") as agent, tempfile.TemporaryDirectory() as directory:
+        agent.settings(more=f"  jwt:\n    issuer: {ISSUER}\n    keyTTL: 1m\n    ttl: 10s\n")
+        agent.identity("cli", os.path.join(BIN, "svid"))
+        agent.start()
+        exported, signed = {}, {}
+
+        def look():
+            code, out, _ = agent.svid("oidc", "export", directory, "-o", "json")
+            for key in json.loads(out)["keys"] if code == 0 else ():
+                exported.setdefault(key["kid"], time.monotonic())
+            code, out, _ = agent.svid("fetch", "jwt", "--audience", f"a{len(signed)}-{time.monotonic()}", "-o", "token")
+            if code == 0:
+                signed.setdefault(header(out.strip())["kid"], time.monotonic())
+            return len(signed) == 2
+        assert until(look, 120, every=1), (exported, signed, agent.explain())
+        last = max(signed, key=signed.get)
+        assert signed[last] - exported[last] > 10, (exported, signed)
+
+
+if case.ALL:
+    test_the_next_key_is_exported_before_it_signs = next_key_is_exported_before_it_signs
 
 
 def test_without_an_https_issuer_nothing_is_exported_or_set_up():

@@ -34,6 +34,10 @@ struct tunnel {
 	int fd;
 };
 
+/* What a proxy that would like a say in it may answer. */
+static const char opened[] = "HTTP/1.1 200 OK\r\nRetry-After: 3000\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+			     "x-amzn-RequestId: of-the-proxy\r\n\r\n";
+
 static int connect_to(const char *target)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -99,7 +103,7 @@ static void *serve(void *arg)
 		pthread_mutex_unlock(&t->p->lock);
 		to = connect_to(target);
 	}
-	if (to >= 0 && send(t->fd, "HTTP/1.1 200 OK\r\n\r\n", 19, MSG_NOSIGNAL) == 19)
+	if (to >= 0 && send(t->fd, opened, strlen(opened), MSG_NOSIGNAL) == (ssize_t)strlen(opened))
 		tunnel(t->p, t->fd, to);
 	if (to >= 0)
 		close(to);

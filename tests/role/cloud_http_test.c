@@ -77,6 +77,24 @@ static void proxy_sees_a_tunnel_and_nothing_in_it(void **state)
 	proxy_stop(p);
 }
 
+/* What it says when it opens the tunnel is nothing that the token service said. */
+static void proxy_has_no_say_in_times(void **state)
+{
+	struct proxy *p = proxy_start("-");
+	char more[128];
+	struct world w = { .more = more, .service = { .refusals = 1, .status = 503, .text = "down", .headers = "" } };
+	const struct seen *s;
+
+	(void)state;
+	snprintf(more, sizeof(more), ",\"proxy\":\"%s\"", proxy_url(p));
+	world_begin(&w, CLOUD_AZURE, "");
+	s = cloud_state(&w.rig, 1, CLOUD_RETRYING);
+	assert_true(s->refresh_at <= clock_wall_s() + 3);
+	assert_string_not_equal(w.rig.record.request_id, "of-the-proxy");
+	world_end(&w);
+	proxy_stop(p);
+}
+
 static void proxy_that_is_gone_is_not_gone_around(void **state)
 {
 	struct proxy *p = proxy_start("-");
@@ -362,6 +380,7 @@ int main(void)
 		cmocka_unit_test(only_the_certified_service_gets_a_token),
 		cmocka_unit_test(redirects_are_not_followed),
 		cmocka_unit_test(proxy_sees_a_tunnel_and_nothing_in_it),
+		cmocka_unit_test(proxy_has_no_say_in_times),
 		cmocka_unit_test(proxy_that_is_gone_is_not_gone_around),
 		cmocka_unit_test(rude_answers_are_no_credential),
 		cmocka_unit_test(strange_words_are_cut_not_fatal),

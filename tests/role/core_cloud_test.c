@@ -327,11 +327,21 @@ static void a_token_for_roles_anywhere_kills_it(void **state)
 
 static void a_signature_for_another_kind_kills_it(void **state)
 {
-	static const uint8_t digest[32];
-
 	(void)state;
 	start_with(ROOT AWS("") BOUND);
-	assert_int_equal(ipc_put(cl->fd, CR_SIGN, 0, .order = 1, .binding = cl->bindings[0], .digest = slice_of(digest, 32)), 0);
+	assert_int_equal(ipc_put(cl->fd, CR_SIGN, 0, .order = 1, .binding = cl->bindings[0],
+				 .text = slice_str("AWS4-X509-RSA-SHA256\n")), 0);
+	assert_killed();
+	assert_int_equal(cl->chains, 0);
+}
+
+/* svid-keys would end for it: it is svid-cloud that breaks the rules. */
+static void a_signature_for_tls_kills_it(void **state)
+{
+	(void)state;
+	start_with(ROOT ANYWHERE BOUND);
+	assert_int_equal(ipc_put(cl->fd, CR_SIGN, 0, .order = 1, .binding = cl->bindings[0],
+				 .text = slice_str("    TLS 1.3, client CertificateVerify")), 0);
 	assert_killed();
 	assert_int_equal(cl->chains, 0);
 }
@@ -379,6 +389,7 @@ int main(void)
 		T(an_order_number_that_is_open_kills_it),
 		T(a_token_for_roles_anywhere_kills_it),
 		T(a_signature_for_another_kind_kills_it),
+		T(a_signature_for_tls_kills_it),
 		T(a_state_that_is_none_kills_it),
 		T(ready_twice_and_messages_of_others_kill_it),
 	};

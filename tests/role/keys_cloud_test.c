@@ -208,14 +208,14 @@ static EVP_PKEY *issue(struct rig *r, uint32_t identity, enum key_type type, uin
 	return key;
 }
 
-static struct msg_CK_SIGNED sign(struct rig *r, int cloud, uint64_t generation, struct slice digest, int expect)
+static struct msg_CK_SIGNED sign(struct rig *r, int cloud, uint64_t generation, const char *text, int expect)
 {
 	struct msg_KY_SIGN_DONE done;
 	struct msg_CK_SIGNED answer;
 	struct chan_msg m;
 
 	assert_int_equal(ipc_put(r->core, KY_SIGN, 12, .order = 6, .identity = 5, .generation = generation,
-				 .digest = digest), 0);
+				 .text = slice_str(text)), 0);
 	receive(r, r->core, MSG_KY_SIGN_DONE, &m);
 	assert_int_equal(msg_get_KY_SIGN_DONE(m.body, &done), 0);
 	assert_int_equal(m.id, 12);
@@ -230,13 +230,13 @@ static struct msg_CK_SIGNED sign(struct rig *r, int cloud, uint64_t generation, 
 static void signature_is_of_the_key_in_the_certificate(void **state)
 {
 	static const enum key_type types[] = { KEY_EC_P256, KEY_RSA_2048 };
-	static const uint8_t digest[32] = { 1, 2, 3 };
+	static const char text[] = "AWS4-X509-ECDSA-SHA256\n20261122T054000Z\n20261122/eu/rolesanywhere/aws4_request\n00";
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		struct msg_CK_SIGNED s;
 		uint64_t generation;
-		EVP_PKEY_CTX *ctx;
+		EVP_MD_CTX *ctx;
 		EVP_PKEY *key;
 		struct rig r;
 		int cloud;
@@ -244,31 +244,38 @@ static void signature_is_of_the_key_in_the_certificate(void **state)
 		start_signing(&r);
 		cloud = give_cloud(&r);
 		key = issue(&r, 5, types[i], &generation);
-		s = sign(&r, cloud, generation, slice_of(digest, 32), 0);
-		ctx = EVP_PKEY_CTX_new(key, NULL);
-		assert_int_equal(EVP_PKEY_verify_init(ctx), 1);
-		assert_int_equal(EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()), 1);
-		assert_int_equal(EVP_PKEY_verify(ctx, s.signature.p, s.signature.len, digest, 32), 1);
-		assert_int_equal(sign(&r, cloud, generation + 1, slice_of(digest, 32), -ERR_NOT_FOUND).signature.len, 0);
-		EVP_PKEY_CTX_free(ctx);
+		s = sign(&r, cloud, generation, text, 0);
+		ctx = EVP_MD_CTX_new();
+		assert_int_equal(EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key), 1);
+		assert_int_equal(EVP_DigestVerify(ctx, s.signature.p, s.signature.len, (const uint8_t *)text, strlen(text)), 1);
+		assert_int_equal(sign(&r, cloud, generation + 1, text, -ERR_NOT_FOUND).signature.len, 0);
+		EVP_MD_CTX_free(ctx);
 		EVP_PKEY_free(key);
 		close(cloud);
 		stop(&r);
 	}
 }
 
-static void only_a_digest_is_signed(void **state)
+/* The same key answers for the workload in TLS handshakes: a signature over one of those would be the workload to its peers. */
+static void only_requests_to_roles_anywhere_are_signed(void **state)
 {
-	struct rig r;
-	int cloud;
+	static const char *const texts[] = {
+		"", "a text", "AWS4-X509-ECDSA-SHA256", "AWS4-HMAC-SHA256\n20261122T054000Z\n",
+		"                                                                TLS 1.3, client CertificateVerify",
+	};
 
 	(void)state;
-	start_signing(&r);
-	cloud = give_cloud(&r);
-	assert_int_equal(ipc_put(r.core, KY_SIGN, 12, .order = 6, .identity = 5, .generation = 1,
-				 .digest = slice_str("a text of any length")), 0);
-	assert_dies(&r);
-	close(cloud);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct rig r;
+		int cloud;
+
+		start_signing(&r);
+		cloud = give_cloud(&r);
+		assert_int_equal(ipc_put(r.core, KY_SIGN, 12, .order = 6, .identity = 5, .generation = 1,
+					 .text = slice_str(texts[i])), 0);
+		assert_dies(&r);
+		close(cloud);
+	}
 }
 
 /* It may ask for nothing that has to do with an identity; breaking the rules ends its channel, and nothing else. */
@@ -303,7 +310,7 @@ int main(void)
 		cmocka_unit_test(without_svid_cloud_its_token_is_nobodys),
 		cmocka_unit_test(claims_for_a_front_end_the_process),
 		cmocka_unit_test(signature_is_of_the_key_in_the_certificate),
-		cmocka_unit_test(only_a_digest_is_signed),
+		cmocka_unit_test(only_requests_to_roles_anywhere_are_signed),
 		cmocka_unit_test(svid_cloud_gets_no_key),
 	};
 

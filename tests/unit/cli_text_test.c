@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c */
+/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c agent/cli/env_form.c */
 /* cli_text_test.c - what svid prints, reads from its command line, and writes: hostile bytes stay bytes. */
 #include <errno.h>
 #include <fcntl.h>
@@ -326,6 +326,31 @@ static void files_are_replaced_whole_with_their_mode(void **state)
 	assert_int_equal(file_replace(dir, "x", slice_str("y"), 0600), -ENOENT);
 }
 
+/* Whoever owns the directory that root exports into must not choose where root writes. */
+static void a_link_in_another_ones_directory_is_not_followed(void **state)
+{
+	char dir[] = "/tmp/svid-files.XXXXXX", path[64], other[64];
+	AUTO(buf) struct buf text = BUF_INIT(16);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(other, sizeof(other), "%s/other", dir);
+	snprintf(path, sizeof(path), "%s/sub", dir);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(symlink(other, path), 0);
+	assert_int_equal(file_replace_in(dir, "sub", "name", slice_str("x"), 0644), -ENOTDIR);
+	assert_int_equal(rmdir(other), 0); /* and so it is empty */
+	assert_int_equal(unlink(path), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(file_replace_in(dir, "sub", "name", slice_str(i ? "y" : "x"), 0644), 0);
+	snprintf(other, sizeof(other), "%s/sub/name", dir);
+	assert_int_equal(file_read(other, &text), 0);
+	assert_string_equal(buf_cstr(&text), "y");
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +376,7 @@ int main(void)
 		cmocka_unit_test(near_words_are_found_and_far_ones_are_not),
 		cmocka_unit_test(files_are_read_up_to_their_limit),
 		cmocka_unit_test(files_are_replaced_whole_with_their_mode),
+		cmocka_unit_test(a_link_in_another_ones_directory_is_not_followed),
 	};
 
 	return cmocka_run_group_tests_name("unit/cli_text", tests, NULL, NULL);

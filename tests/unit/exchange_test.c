@@ -107,6 +107,32 @@ static void aws_keys_are_taken_whole(void **state)
 	stop(&t);
 }
 
+#define WITH(key, token)                                                                                                  \
+	"<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIA1</AccessKeyId>" \
+	"<SecretAccessKey>" key "</SecretAccessKey><SessionToken>" token "</SessionToken><Expiration>2026-11-22T06:00:00Z"  \
+	"</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+
+/* It would be a line of its own in aws/credentials: a program that the workload runs, a profile of another account. */
+static void line_breaks_in_secrets_are_refused(void **state)
+{
+	static const char *const bodies[] = {
+		WITH("k&#10;credential_process = /tmp/x", "t"), WITH("k", "t\n[profile a]"), WITH("k", "t\xc3\xa4"),
+		WITH("k k", "t"),
+	};
+	struct rig t;
+
+	(void)state;
+	start(&t, CLOUD_AWS, aws_spec);
+	assert_int_equal(answer(&t, 200, WITH("k", "t")), VERDICT_DONE);
+	stop(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		start(&t, CLOUD_AWS, aws_spec);
+		assert_int_equal(answer(&t, 200, bodies[i]), VERDICT_RETRY);
+		assert_non_null(strstr(buf_cstr(&t.o.message), "characters"));
+		stop(&t);
+	}
+}
+
 static void aws_answers_that_are_none_are_asked_again(void **state)
 {
 	static const char *const bodies[] = {
@@ -173,6 +199,31 @@ static void retry_after_is_heard_and_bounded(void **state)
 		assert_int_equal(exchange_response(&t.x, &r, &t.o), 0);
 		assert_int_equal(t.o.verdict, VERDICT_RETRY);
 		assert_int_equal(t.o.retry_after, rows[i].seconds);
+		stop(&t);
+	}
+}
+
+/* Numbers of a token service are added to clocks, and timers are made of them. */
+static void lives_are_bounded(void **state)
+{
+	static const char *const none[] = { "-1", "0", "9223372036854775807", "9223372036854775808", "1000000000000", "1e300",
+					    "NaN", "true", "null", "\"\"", "\"-5\"", "\"9223372036854775807\"", "{}", "[]" };
+	static const char *const much[] = { "999999999999", "\"999999999999\"", "999999999999.5" };
+	char body[128];
+	struct rig t;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		start(&t, CLOUD_AZURE, azure_spec);
+		snprintf(body, sizeof(body), "{\"access_token\":\"t\",\"expires_in\":%s}", none[i]);
+		assert_int_equal(answer(&t, 200, body), VERDICT_RETRY);
+		stop(&t);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(much); i++) {
+		start(&t, CLOUD_AZURE, azure_spec);
+		snprintf(body, sizeof(body), "{\"access_token\":\"t\",\"expires_in\":%s}", much[i]);
+		assert_int_equal(answer(&t, 200, body), VERDICT_DONE);
+		assert_int_equal(t.x.got.expires_at, t.x.now + 2 * 86400);
 		stop(&t);
 	}
 }
@@ -305,9 +356,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aws_is_asked_without_a_signature),
 		cmocka_unit_test(aws_keys_are_taken_whole),
+		cmocka_unit_test(line_breaks_in_secrets_are_refused),
 		cmocka_unit_test(aws_answers_that_are_none_are_asked_again),
 		cmocka_unit_test(aws_error_words_decide),
 		cmocka_unit_test(retry_after_is_heard_and_bounded),
+		cmocka_unit_test(lives_are_bounded),
 		cmocka_unit_test(google_is_asked_three_times_for_a_service_account),
 		cmocka_unit_test(google_errors_come_in_two_shapes),
 		cmocka_unit_test(azure_takes_the_token_as_assertion),

@@ -63,6 +63,13 @@ static void on_jwt_done(void *owner, uint32_t id, int err, const struct jwt_issu
 	(void)jwt;
 }
 
+static void on_sign_done(void *owner, uint32_t id, int err)
+{
+	(void)owner;
+	(void)id;
+	(void)err;
+}
+
 static void on_lost(void *owner)
 {
 	(void)owner;
@@ -75,7 +82,9 @@ static void on_kill(void *owner)
 	killed++;
 }
 
-static const struct authority_ops authority_ops = { on_authority, on_issued, on_jwt_done, on_lost, on_kill };
+static const struct authority_ops authority_ops = {
+	on_authority, on_issued, on_jwt_done, on_sign_done, on_lost, on_kill,
+};
 static const struct identities_ops identities_ops = { on_changed };
 
 void new_keys(void)

@@ -85,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                         session=form["RoleSessionName"], expires=service.expires()),
                         "text/xml")
         else:
-            self.answer(200, json.dumps({"access_token": f"{cloud}-token-{n}", "token_type": "Bearer",
+            self.answer(200, json.dumps({"access_token": service.token(cloud, n), "token_type": "Bearer",
                                          "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
                                          "expires_in": service.life}))
 
@@ -97,6 +97,7 @@ class TokenService:
         self.top = tempfile.mkdtemp(prefix="svidd-sts-", dir="/tmp")
         atexit.register(shutil.rmtree, self.top, ignore_errors=True)
         self.asks, self.life, self.broken, self.lock = [], 3600, False, threading.Lock()
+        self.token_bytes = 0  # of an access token at least
         self.go = threading.Event()  # clear it, and answers wait
         self.go.set()
         self.ca = self._make_ca()
@@ -132,6 +133,13 @@ class TokenService:
         with self.lock:
             self.asks.append((cloud, form, said))
             return len(self.asks)
+
+    def token(self, cloud, n):
+        """An access token; no part of a long one is like another."""
+        token = f"{cloud}-token-{n}"
+        for i in range(max(0, self.token_bytes - len(token) + 5) // 6):
+            token += f".{i:05}"
+        return token
 
     def expires(self):
         return datetime.datetime.fromtimestamp(time.time() + self.life, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

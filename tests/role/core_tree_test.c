@@ -1,4 +1,4 @@
-/* links: agent/core agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c */
+/* links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c */
 /* links: agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*

@@ -336,6 +336,8 @@ static void on_svidd(struct world *w, struct chan_msg *m)
 			world_close_fd(&w->undertakers[w->last_kill.index]);
 		if (w->ways.restart && w->last_kill.role == ROLE_UNDERTAKER)
 			world_new_undertaker(w, w->last_kill.index);
+		if (w->ways.restart && w->last_kill.role == ROLE_CLOUD)
+			world_new_cloud(w);
 		if (w->ways.restart && w->last_kill.role == ROLE_ATTEST)
 			world_new_attest(w, w->last_kill.index);
 		if (w->ways.restart && w->last_kill.role == ROLE_KEYS)

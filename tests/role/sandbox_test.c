@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,41 @@ static int read_without_landlock(void)
 	return sandbox_enter(&plan) ? 100 : open_in("/", "etc/passwd", O_RDONLY);
 }
 
+static const struct sandbox_call tcp[] = { SANDBOX_BASE, CALL("socket"), CALL("connect"), CALL("bind"), CALL("listen"),
+					   CALL("getsockname") };
+
+/* A listener of our own from before; 0, or the errno of connect() or bind() within. */
+static int tcp_within(bool connects, bool binds)
+{
+	const struct sandbox_plan plan = { .calls = tcp, .n_calls = ARRAY_SIZE(tcp), .connects = connects };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	socklen_t len = sizeof(at);
+
+	if (bind(listener, (struct sockaddr *)&at, len) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) < 0 || sandbox_enter(&plan))
+		return 100;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (binds)
+		at.sin_port = 0;
+	return (binds ? bind(fd, (struct sockaddr *)&at, len) : connect(fd, (struct sockaddr *)&at, len)) < 0 ? errno : 0;
+}
+
+static int connect_without(void)
+{
+	return tcp_within(false, false);
+}
+
+static int connect_with(void)
+{
+	return tcp_within(true, false);
+}
+
+static int bind_with(void)
+{
+	return tcp_within(true, true);
+}
+
 static int limits_are_lowered(void)
 {
 	static const struct sandbox_call more[] = { SANDBOX_BASE, CALL("getrlimit"), CALL("prlimit64") };
@@ -271,9 +307,25 @@ static void debug_mode_does_not_kill(void **state)
 	assert_int_equal(in_child(unlisted_in_debug_mode), 0);
 }
 
+static int landlock_abi(void)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+}
+
 static bool have_landlock(void)
 {
-	return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) >= 1;
+	return landlock_abi() >= 1;
+}
+
+/* A role that seccomp leaves these calls to has no business with TCP, but for svid-cloud, which only connects. */
+static void only_who_must_connects_and_nobody_listens(void **state)
+{
+	(void)state;
+	if (landlock_abi() < 4)
+		skip();
+	assert_int_equal(in_child(connect_without), EACCES);
+	assert_int_equal(in_child(connect_with), 0);
+	assert_int_equal(in_child(bind_with), EACCES);
 }
 
 static void only_listed_paths_open(void **state)
@@ -324,6 +376,7 @@ int main(void)
 		cmocka_unit_test(listed_calls_work),
 		cmocka_unit_test(debug_mode_does_not_kill),
 		cmocka_unit_test(only_listed_paths_open),
+		cmocka_unit_test(only_who_must_connects_and_nobody_listens),
 		cmocka_unit_test(role_start_takes_the_plan_and_nothing_else),
 	};
 

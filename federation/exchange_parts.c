@@ -10,6 +10,7 @@
 #include "agent/base/err.h"
 
 #define OUTCOME_MAX 1024
+#define QUOTED_MIN 80 /* bytes: no name and no number in a message is so long, and every token is */
 #define HEADER_MAX (LIM_CLOUD_SECRET + 256)
 #define CLOCK_SLACK_S 60
 #define SECONDS_MAX 1000000000000 /* beyond it no number is a time */
@@ -190,13 +191,37 @@ static uint32_t seconds_of(struct slice retry_after)
 	return n < RETRY_AFTER_MAX ? (uint32_t)n : RETRY_AFTER_MAX;
 }
 
+/* How many bytes at the start of @s could be a token's. */
+static size_t token_len(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.len && (is_unreserved(s.p[n]) || s.p[n] == '='))
+		n++;
+	return n;
+}
+
+/* Some services quote what they were shown. A message is logged, recorded and kept: a token in it could be shown by others. */
+static void put_message(struct buf *to, struct slice text)
+{
+	AUTO(buf) struct buf clean = BUF_INIT_SECRET(LIM_CLOUD_RESPONSE);
+
+	while (text.len && clean.len < OUTCOME_MAX) {
+		size_t n = token_len(text);
+		struct slice part = slice_get_bytes(&text, n ? n : 1);
+
+		buf_put_slice(&clean, n < QUOTED_MIN ? part : slice_str("[...]"));
+	}
+	outcome_put(to, buf_slice(&clean));
+}
+
 void outcome_error(struct outcome *o, const struct http_response *r, const struct cloud_error *table, struct slice code,
 		   struct slice message)
 {
 	while (table->code && !slice_eq_str(code, table->code))
 		table++;
 	outcome_put(&o->code, code);
-	outcome_put(&o->message, message);
+	put_message(&o->message, message);
 	o->verdict = !table->code && is_transient(r->status) ? VERDICT_RETRY : table->verdict;
 	o->next_step = o->verdict == table->verdict ? table->next_step : NULL;
 	o->retry_after = seconds_of(r->retry_after);

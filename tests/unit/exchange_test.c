@@ -323,7 +323,7 @@ static void session_names_fit_aws(void **state)
 		{ "spiffe://td/0123456789012345678901234567890123456789012345678901234567890123456789/b", "n", NULL },
 		{ "spiffe://td", "", "svid" },
 	};
-	char names[ARRAY_SIZE(rows)][EXCHANGE_SESSION + 1];
+	char names[ARRAY_SIZE(rows)][SESSION_NAME_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -331,7 +331,7 @@ static void session_names_fit_aws(void **state)
 
 		session_name(slice_str(rows[i].id), slice_str(rows[i].node), names[i]);
 		len = strlen(names[i]);
-		assert_in_range(len, 2, EXCHANGE_SESSION);
+		assert_in_range(len, 2, SESSION_NAME_MAX);
 		assert_int_equal(strspn(names[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"), len);
 		if (rows[i].name)
 			assert_string_equal(names[i], rows[i].name);

@@ -77,7 +77,7 @@ static void without_a_credential_there_is_no_svid_cloud(void **state)
 	assert_int_equal(cl->started, 1);
 }
 
-/* Each exchange would be refused, and tried again seconds later; readers of token files would hear EAGAIN, and no SDK tries again. */
+/* Exchanges would be refused, and tried again seconds later; readers of token files would hear EAGAIN: no SDK tries again. */
 static void before_there_is_a_key_it_is_told_nothing(void **state)
 {
 	const char *jwks = w.jwks;

@@ -29,7 +29,6 @@ static void on_jwt(struct cloud_rig *w, const struct chan_msg *m)
 	assert_true(ask.order && ask.binding < BINDINGS && w->ids[ask.binding][0]);
 	w->jwts += !ask.file;
 	w->file_jwts += !!ask.file;
-	copy(ask.session, w->session, sizeof(w->session));
 	if (w->deaf)
 		return;
 	if (w->refuse) {
@@ -375,7 +374,8 @@ void cloud_bind(struct cloud_rig *w, uint32_t number, enum cloud_kind kind, cons
 	snprintf(dir, sizeof(dir), "/run/svid/credentials/0b7a/%s", name);
 	snprintf(w->ids[number], sizeof(w->ids[number]), "%s", id);
 	assert_int_equal(ipc_put(w->core, CL_BIND, 0, .binding = number, .kind = kind, .spiffe_id = slice_str(id),
-				 .credential = slice_str(name), .source = slice_str(SOURCE), .dir = slice_str(dir),
+				 .credential = slice_str(name), .source = slice_str(w->source ? w->source : SOURCE),
+				 .dir = slice_str(dir),
 				 .source_json = slice_str(spec), .credential_json = slice_str("{}")), 0);
 }
 

@@ -147,8 +147,12 @@ class Rig(Clouds):
         self.close()
 
     def start(self):
-        self.agent.start()
-        assert until(lambda: os.path.ismount(self.tree), 10), self.agent.explain()
+        try:
+            self.agent.start()
+            assert until(lambda: os.path.ismount(self.tree), 10), self.agent.explain()
+        except BaseException:
+            self.close()  # in a with statement's beginning nobody else would
+            raise
         return self
 
     def _documents(self):

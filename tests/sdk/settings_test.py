@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig  # noqa: E402  pylint: disable=wrong-import-position
@@ -22,8 +24,8 @@ READONLY = "https://www.googleapis.com/auth/devstorage.read_only"
 class World(rig.Rig):
     """app is a cat with an identity."""
 
-    def __init__(self, name, workload="app", more=""):
-        super().__init__(name)
+    def __init__(self, name, workload="app", more="", settings=""):
+        super().__init__(name, settings)
         self.app, self.workload = self.agent.program("app", "/bin/cat"), workload
         self.identity("app", self.app, workload=workload, more=more)
 
@@ -130,6 +132,33 @@ def test_a_token_for_any_relying_party_verifies_there():
         said = jose.RelyingParty(w.authority, jose.Rules(("RS256",), kid=True, use=True, life=1800)).check(token, w.issuer.url)
         assert said["sub"] == w.spiffe_id("app") and jose.audiences(said) == ["https://party.example"], said
         assert said["exp"] - said["iat"] == 1800 and not token.endswith("\n"), said
+
+
+def keys_follow_each_other_without_a_refused_token():
+    """A key is in the exported set before it signs: an upload that is a third of a key's life old has it."""
+    with World("rotation", settings="    keyTTL: 60s\n    ttl: 10s\n") as w:
+        provider = w.gcp.provider(w.issuer.url)
+        w.gcp_source("gcp-source", provider)
+        w.credential("app-gcp", "app", "gcp-source")
+        assert until(lambda: w.agent.svid("oidc", "export", w.top)[0] == 0, 20), w.agent.explain()
+        kids, start, uploaded = set(), time.monotonic(), 0
+        while len(kids) < 3:
+            assert time.monotonic() - start < 240, kids
+            if time.monotonic() - uploaded > 15:
+                place = tempfile.mkdtemp(dir=w.top)
+                code, out, err = w.agent.svid("oidc", "export", place)
+                assert code == 0, (out, err)
+                with open(os.path.join(place, "keys"), encoding="ascii") as f:
+                    assert w.gcp.provider(w.issuer.url, uploaded=json.load(f)["keys"]) == provider
+                uploaded = time.monotonic()
+            kids.add(header(w.wait("app-gcp/gcp/subject_token"))["kid"])
+            code, out, err = w.agent.svid("credentials", "refresh", "app-gcp")
+            assert code == 0, (kids, out, err)
+            time.sleep(1)
+
+
+if case.ALL:  # a key lives for a minute at least
+    test_keys_follow_each_other_without_a_refused_token = keys_follow_each_other_without_a_refused_token
 
 
 def test_each_class_of_error_is_outlived_or_said():

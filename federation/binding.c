@@ -18,8 +18,6 @@
 #define SLOW_FIRST_S 30	   /* propagation of a change in a cloud takes minutes */
 #define SPREAD_PER_BINDING_MS 20
 #define SPREAD_MAX_MS 60000
-#define PACE_STARTS 2
-#define PACE_MS 4
 #define TOKEN_LEFT_S 600   /* of one in a file: SDKs keep the file's content for 10 minutes */
 #define TOKEN_AGAIN_NS NS_PER_S
 #define LIFE_MIN_S 30
@@ -155,32 +153,10 @@ static int64_t back_off(unsigned int failures, int64_t first)
 	return 1 + (int64_t)clock_random((uint64_t)ceiling);
 }
 
-/*
- * A few at a time: each may begin with a TLS handshake, which takes about a millisecond of ours, and in the meantime nobody's file
- * is served.
- */
-void bindings_go(struct cloud *c)
+void binding_not_started(struct binding *b)
 {
-	unsigned int n = 0;
-
-	while (!list_empty(&c->queue) && c->n_fetches < LIM_CLOUD_AT_ONCE && !loop_timer_armed(&c->pace)) {
-		struct binding *b = list_entry(c->queue.next, struct binding, in_queue);
-		int err;
-
-		if (++n == PACE_STARTS && loop_timer_in(c->loop, &c->pace, PACE_MS * NS_PER_MS))
-			return;
-		list_del(&b->in_queue);
-		err = fetch_start(b);
-		if (err) {
-			b->failures++;
-			exchange_in_s(b, back_off(b->failures, BACKOFF_FIRST_S));
-		}
-	}
-}
-
-void bindings_on_pace(struct loop_timer *t)
-{
-	bindings_go(container_of(t, struct cloud, pace));
+	b->failures++;
+	exchange_in_s(b, back_off(b->failures, BACKOFF_FIRST_S));
 }
 
 void binding_refresh(struct binding *b)

@@ -134,11 +134,18 @@ void credential_done(struct credential *c);
 /** binding_is_valid() - it has a credential that has not expired. */
 bool binding_is_valid(const struct binding *b);
 
+/** binding_not_started() - there was no memory for its exchange: later. */
+void binding_not_started(struct binding *b);
+
+/* queue.c */
+
 /** bindings_go() - start exchanges that wait, as far as LIM_CLOUD_AT_ONCE allows. */
 void bindings_go(struct cloud *c);
 
 /** bindings_on_pace() - the timer of struct cloud. */
 void bindings_on_pace(struct loop_timer *t);
+
+/* binding.c again */
 
 /** bindings_each() - @each may free what it is given. */
 void bindings_each(struct cloud *c, void (*each)(struct binding *b, void *arg), void *arg);
@@ -147,6 +154,9 @@ void bindings_each(struct cloud *c, void (*each)(struct binding *b, void *arg), 
 
 /** fetch_start() - begin one for @b; binding_exchanged() follows. Errors: -ENOMEM, those of chan_send(). */
 MUST int fetch_start(struct binding *b);
+
+/** fetches_of() - how many are under way for the CredentialSource @source. */
+unsigned int fetches_of(const struct cloud *c, const char *source);
 
 /** fetch_cancel() - nobody wants it any more. */
 void fetch_cancel(struct fetch *f);

@@ -56,6 +56,16 @@ void fetch_cancel(struct fetch *f)
 		fetch_free(f);
 }
 
+unsigned int fetches_of(const struct cloud *c, const char *source)
+{
+	const struct fetch *f;
+	unsigned int n = 0;
+
+	list_for_each(f, &c->fetches, node)
+		n += strcmp(f->binding->source, source) == 0;
+	return n;
+}
+
 static void give_up(struct fetch *f, const char *why)
 {
 	struct outcome o = { .verdict = VERDICT_RETRY };

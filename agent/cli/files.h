@@ -12,7 +12,7 @@
 MUST int file_replace(const char *dir, const char *name, struct slice content, unsigned int mode);
 
 /**
- * file_replace_in() - the same in directory @sub of @dir, which is made if it is not there. @dir may be another user's, who must not
+ * file_replace_in() - the same in directory @sub of @dir, made if it is not there. @dir may be another user's, who must not
  * lead root elsewhere: @sub is one name, and no link is followed there.
  * Errors: -errno; -ENOTDIR when @sub is a link.
  */

@@ -87,8 +87,10 @@ static int make_dir(const char *dir)
 /* The keys first: who reads the discovery document finds them. */
 static int write_files(const char *dir, const struct documents *d)
 {
-	int err = make_dir(dir);
+	int err;
 
+	umask(0022); /* a web server reads what is made here */
+	err = make_dir(dir);
 	if (!err)
 		err = file_replace(dir, &OIDC_KEYS_PATH[1], buf_slice(&d->keys), PUBLIC);
 	if (!err)

@@ -223,7 +223,13 @@ def test_oidc_export_writes_what_the_tokens_are_checked_with():
         os.symlink("elsewhere", os.path.join(directory, "led/.well-known"))
         assert "cannot write" in t.svid("oidc", "export", os.path.join(directory, "led"), code=LOCAL)
         assert not os.listdir(os.path.join(directory, "led/elsewhere"))
-        t.svid("oidc", "export", os.path.join(directory, "new"))
+        before = os.umask(0o077)
+        try:
+            t.svid("oidc", "export", os.path.join(directory, "new"))
+        finally:
+            os.umask(before)
+        for made in ("new", "new/.well-known"):
+            assert os.stat(os.path.join(directory, made)).st_mode & 0o777 == 0o755
         with open(os.path.join(directory, "new", "keys"), "rb") as f:
             assert f.read() == want
 

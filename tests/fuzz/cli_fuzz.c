@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/watch_items.c agent/cli/jwt.c agent/cli/jwt_verify.c agent/cli/jwk.c agent/cli/dump.c agent/cli/x509.c agent/cli/pb_struct.c agent/cli/audit_line.c */
+/* links: agent/cli/watch_items.c agent/cli/jwt.c agent/cli/jwt_verify.c agent/cli/jwk.c agent/cli/dump.c agent/cli/x509.c agent/cli/pb_struct.c agent/cli/audit_line.c agent/cli/env_form.c */
 /*
  * cli_fuzz.c - what a server that is not ours, or a log that somebody wrote into, makes svid read: the first byte chooses
- * whether it is a message of one of the watches, claims, or an audit record.
+ * whether it is a message of one of the watches, claims, an audit record, or the env file of cloud credentials.
  */
 #include <stdlib.h>
 
 #include "agent/cli/audit_line.h"
+#include "agent/cli/env_form.h"
 #include "agent/cli/pb_struct.h"
 #include "agent/cli/watch_items.h"
 
@@ -63,6 +64,31 @@ static void audit(struct slice line)
 	json_decref(record);
 }
 
+/* What is pasted has a line for each variable, and no more than one. */
+static void env(struct slice text)
+{
+	static const char *const one_line[] = { "sh", "systemd" };
+	struct env_vars e = { .tree = "/run/svid/credentials", .note = text };
+
+	if (env_read(text, &e))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(one_line); i++) {
+		AUTO(buf) struct buf with = BUF_INIT(8u << 20);
+		AUTO(buf) struct buf compose = BUF_INIT(8u << 20);
+		size_t lines = 0;
+
+		env_form_put(env_form_at("compose"), &e, &compose);
+		check_text(&compose);
+		e.note = slice_of(NULL, 0);
+		env_form_put(env_form_at(one_line[i]), &e, &with);
+		check_text(&with);
+		for (size_t k = 0; k < with.len; k++)
+			lines += with.data[k] == '\n';
+		if (lines != e.n + (i && e.n))
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice rest = slice_of(data, size);
@@ -70,7 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	if (what % (WATCH_KINDS + 2) == WATCH_KINDS)
+	if (what == 0xff)
+		env(rest);
+	else if (what % (WATCH_KINDS + 2) == WATCH_KINDS)
 		claims(rest);
 	else if (what % (WATCH_KINDS + 2) == WATCH_KINDS + 1)
 		audit(rest);

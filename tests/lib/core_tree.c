@@ -351,23 +351,31 @@ void rig_documents(const char *const *docs)
 	tree_outdated(rig.core.tree);
 }
 
-void rig_credential(const char *identity, const char *helper, const char *other)
+static struct cloud_doc *make_credential(const char *identity, const char *helper, const char *other)
 {
 	struct build_why why = { .text = "" };
-	struct budget b = BUDGET_INIT(BUDGET_TURN);
 	const char *jwt = "{\"jwt\":{\"audiences\":[\"x\"]}}";
+	struct cloud_doc *d = NULL;
 	char json[512];
 
 	snprintf(json, sizeof(json), "{\"workloadID\":\"%s\",\"credentialSource\":\"s3\",\"helpers\":[\"%s\",\"%s\"]}", identity,
 		 helper, other ? other : helper);
+	assert_int_equal(cloud_doc_new(identity, json, "s3", jwt, "example.org", &why, &d), 0);
+	d->binding = policy_by_spiffe_id(policy, slice_str(d->spiffe_id))->number;
+	return d;
+}
+
+void rig_credential(const char *identity, const char *helper, const char *other)
+{
+	struct budget b = BUDGET_INIT(BUDGET_TURN);
+
 	cloud_docs_done(&rig.clouds);
-	rig.clouds.v = mem_calloc(1, sizeof(*rig.clouds.v));
+	rig.clouds.v = mem_calloc(2, sizeof(*rig.clouds.v));
 	assert_non_null(rig.clouds.v);
-	assert_int_equal(cloud_doc_new("s3", json, "s3", jwt, "example.org", &why, &rig.clouds.v[0]), 0);
-	rig.clouds.n = 1;
+	rig.clouds.v[rig.clouds.n++] = make_credential(identity, helper, other);
+	if (rig.second)
+		rig.clouds.v[rig.clouds.n++] = make_credential(rig.second, rig.second_helper, NULL);
 	assert_int_equal(cloud_docs_join(&rig.clouds, policy, &b), 1);
-	if (rig.clouds.n)
-		rig.clouds.v[0]->binding = rig.clouds.v[0]->identity;
 	rig.generation++;
 }
 

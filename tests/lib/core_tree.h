@@ -36,6 +36,7 @@ struct rig {
 	struct rig_reader readers[RIG_READERS];
 	uint64_t generation;
 	struct cloud_docs clouds;
+	const char *second, *second_helper; /* rig_credential() makes one for this identity too */
 	int hold;	     /* hold_err() */
 	int held_audit;	     /* what hold_set(HOLD_AUDIT) was told last */
 	bool decide_later;   /* decisions wait for rig_decide() */

@@ -232,6 +232,37 @@ static void slow_ones_are_given_up_and_delay_nobody(void **state)
 	free(specs[1]);
 }
 
+/* More exchanges with one source than there are places, and its token service says nothing: the others' are made all the same. */
+static void source_that_hangs_has_not_every_place(void **state)
+{
+	struct world w = { .service.shape.silent = true };
+	struct service good = { .life = 3600 };
+	struct https *fast = https_start(HTTPS_GOOD, false, service_answer, &good);
+	char *spec = source_of(CLOUD_AWS, https_url(fast), https_ca(fast), "", "");
+	struct stopwatch watch;
+
+	(void)state;
+	world_begin(&w, CLOUD_AWS, "");
+	for (uint32_t i = 2; i < 2 + 4 * LIM_CLOUD_AT_ONCE; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "hangs-%u", i);
+		cloud_bind(&w.rig, i, CLOUD_AWS, WEB, name, w.spec);
+		(void)cloud_ask(&w.rig, i, CLOUD_FILE_AWS_CREDENTIALS); /* now, not somewhen */
+	}
+	while (w.rig.jwts < LIM_CLOUD_AT_ONCE / 2)
+		cloud_pump(&w.rig, 100);
+	cloud_pump(&w.rig, 500);
+	watch = stopwatch_start(w.rig.pid);
+	w.rig.source = "another";
+	cloud_bind(&w.rig, 1000, CLOUD_AWS, WEB, "good", spec);
+	assert_non_null(strstr(cloud_read(&w.rig, 1000, CLOUD_FILE_AWS_CREDENTIALS), "secret-1"));
+	assert_true(stopwatch_ms(&watch) < LIM_CLOUD_MS / 2);
+	world_end(&w);
+	https_stop(fast);
+	free(spec);
+}
+
 /* ---- refusals ---- */
 
 /* What AWS says, what becomes of it, and when the next try is: seconds from now. */
@@ -386,6 +417,7 @@ int main(void)
 		cmocka_unit_test(strange_words_are_cut_not_fatal),
 		cmocka_unit_test(key_id_that_is_none_is_refused),
 		cmocka_unit_test(slow_ones_are_given_up_and_delay_nobody),
+		cmocka_unit_test(source_that_hangs_has_not_every_place),
 		cmocka_unit_test(each_refusal_has_its_time),
 		cmocka_unit_test(stale_token_is_made_anew_once),
 		cmocka_unit_test(what_svid_core_refuses_is_told_and_tried_again),

@@ -375,7 +375,8 @@ void cloud_bind(struct cloud_rig *w, uint32_t number, enum cloud_kind kind, cons
 	snprintf(dir, sizeof(dir), "/run/svid/credentials/0b7a/%s", name);
 	snprintf(w->ids[number], sizeof(w->ids[number]), "%s", id);
 	assert_int_equal(ipc_put(w->core, CL_BIND, 0, .binding = number, .kind = kind, .spiffe_id = slice_str(id),
-				 .credential = slice_str(name), .source = slice_str(SOURCE), .dir = slice_str(dir),
+				 .credential = slice_str(name), .source = slice_str(w->source ? w->source : SOURCE),
+				 .dir = slice_str(dir),
 				 .source_json = slice_str(spec), .credential_json = slice_str("{}")), 0);
 }
 

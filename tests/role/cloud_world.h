@@ -48,6 +48,7 @@ struct cloud_rig {
 	uint64_t generation; /* of the X.509-SVID; 0: none yet */
 	enum key_type key_type;
 	unsigned int jwts, file_jwts, signs, exchanges, ttl;
+	const char *source; /* of bindings from now on; NULL: SOURCE */
 	int refuse; /* CR_JWT and CR_SIGN are refused with this */
 	bool deaf;  /* they are not answered */
 	char session[65]; /* of the last CR_JWT */

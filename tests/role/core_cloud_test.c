@@ -78,6 +78,26 @@ static void without_a_credential_there_is_no_svid_cloud(void **state)
 	assert_int_equal(cl->started, 1);
 }
 
+/* Each exchange would be refused, and tried again seconds later; readers of token files would hear EAGAIN, and no SDK tries again. */
+static void before_there_is_a_key_it_is_told_nothing(void **state)
+{
+	const char *jwks = w.jwks;
+
+	(void)state;
+	w.documents = ROOT AWS("") BOUND;
+	w.jwks = "";
+	world_start(&w, NULL);
+	world_until(&w, cl->started == 1);
+	time_passes(100);
+	assert_int_equal(cl->confs, 0);
+	assert_int_equal(cl->bounds, 0);
+	w.jwks = jwks;
+	w.sealed = "sealed again";
+	world_say_loaded(&w);
+	world_until(&w, cl->bounds == 1);
+	assert_int_equal(cl->confs, 1);
+}
+
 static void it_is_told_what_the_documents_say(void **state)
 {
 	(void)state;
@@ -374,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(without_a_credential_there_is_no_svid_cloud),
+		T(before_there_is_a_key_it_is_told_nothing),
 		T(it_is_told_what_the_documents_say),
 		T(a_token_is_what_its_source_says),
 		T(a_workload_is_not_given_the_audience_of_a_source),

@@ -72,6 +72,28 @@ static void it_reads_that_credential_and_nothing_else(void **state)
 	assert_int_equal(rig.gets, 0);
 }
 
+/* The workload has two credentials, and each has a helper of its own. */
+static void a_helper_of_one_credential_is_none_of_another(void **state)
+{
+	static const char *const three[] = { "web", "cloudy", "cloudier", NULL };
+
+	(void)state;
+	cat();
+	rig.second = "cloudier";
+	rig.second_helper = "/opt/second";
+	rig_documents(three);
+	rig_credential("cloudy", "/opt/first", NULL);
+	rig_turns();
+	rig.readers[CLOUDY_TID].holds[1] = 3;
+	for (size_t i = 0; i < 2; i++) {
+		rig.readers[CAT_TID].path = i ? "/opt/second" : "/opt/first";
+		assert_int_equal(read_once("cloudy", CLOUD), i ? -EACCES : 0);
+		assert_int_equal(read_once("cloudier", CLOUD), i ? 0 : -EACCES);
+		assert_int_equal(read_once("self", CLOUD), i ? -EACCES : 0); /* the default identity's */
+	}
+	assert_true(rig_audit("it is no helper of that credential") >= 1);
+}
+
 static void another_identity_of_the_starter_does_not_help(void **state)
 {
 	(void)state;
@@ -237,6 +259,30 @@ static void decisions_may_take_their_time(void **state)
 	assert_int_equal(rig.gets, 1);
 }
 
+/* svid-attest has no room, or we no memory: it waits its turn, and is not refused for that. */
+static void without_room_it_waits(void **state)
+{
+	static const int errs[] = { -ERR_LIMIT, -ENOMEM };
+
+	(void)state;
+	cat();
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+		struct rig_read r;
+
+		rig.decide_later = true;
+		rig_read(&r, CAT_TID, 1000, "cloudy", CLOUD);
+		rig.decide_later = false;
+		rig.decide_err = errs[i];
+		rig.decide_errs = 1; /* the next decision, which is about who started it */
+		rig_decide();
+		assert_int_equal(r.answers, 0);
+		assert_int_equal(rig.decide_errs, 0);
+		rig_wait(&r);
+		assert_int_equal(r.err, 0);
+	}
+	assert_int_equal(rig_audit("\"allowed\":false"), 0);
+}
+
 static void a_silenced_provider_holds_it(void **state)
 {
 	struct rig_read r;
@@ -258,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_helper_reads_for_who_started_it, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(it_reads_that_credential_and_nothing_else, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(a_helper_of_one_credential_is_none_of_another, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(another_identity_of_the_starter_does_not_help, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(the_executable_counts_and_not_its_name, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(the_defaults_of_a_path_hold_for_it, rig_setup, rig_teardown),
@@ -266,6 +313,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_fork_of_a_helper_is_none, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_starter_that_changes_meanwhile_ends_it, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(decisions_may_take_their_time, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(without_room_it_waits, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_silenced_provider_holds_it, rig_setup, rig_teardown),
 	};
 

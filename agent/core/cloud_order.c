@@ -7,6 +7,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
+#include "agent/base/session_name.h"
 #include "agent/core/core.h"
 #include "agent/ipc/lists.h"
 
@@ -130,13 +131,15 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 		.alg = doc ? doc->jwt_alg : JWT_RS256, /* which every cloud takes; the compiler refuses what one does not */
 	};
 	struct jwt_request full = req;
+	char session[SESSION_NAME_MAX + 1];
 
 	for (size_t i = 0; i < d->n_audiences; i++)
 		list_put_str(&audiences, slice_str(d->audiences[i]));
 	buf_put_str(&claims, d->claims);
-	if (d->source_identity && ask->session.len) {
+	if (d->source_identity) {
+		session_name(slice_str(d->spiffe_id), slice_str(cl->node), session);
 		buf_put_str(&claims, ",\"https://aws.amazon.com/source_identity\":");
-		buf_put_json(&claims, ask->session);
+		buf_put_json(&claims, slice_str(session));
 	}
 	if (buf_ok(&audiences) || buf_ok(&claims))
 		return -ERR_SIZE;

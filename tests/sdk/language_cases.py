@@ -45,14 +45,22 @@ def expire(*said):
     time.sleep(max(0.0, *(s["expires"] - time.time() for s in said)) + 0.5)
 
 
+def worked_in_time(w, player, said, mode):
+    """Keys that credential_process found in the tree may be over before they are used, when they live for seconds."""
+    if mode == "process" and said["event"] == "refused" and "expired" in said["message"].lower():
+        time.sleep(1)
+        said = w.again(player)
+    return worked(said, mode)
+
+
 def outlives_an_expiry_and_ends_with_its_document(client):
     """The same process and the same client objects, before and after what they had is over; then the documents go."""
     with World(client, "expiry", HELPERS, life=EXPIRY) as w:
         w.start()
         players = {mode: w.client(w.app, mode) for mode in client.modes}
-        first = {mode: worked(said, mode) for mode, (_, said) in players.items()}
+        first = {mode: worked_in_time(w, player, said, mode) for mode, (player, said) in players.items()}
         expire(*first.values())
-        second = {mode: worked(w.again(player), mode) for mode, (player, _) in players.items()}
+        second = {mode: worked_in_time(w, player, w.again(player), mode) for mode, (player, _) in players.items()}
         for mode, said in second.items():
             assert said["expires"] > first[mode]["expires"] and said["token"] != first[mode]["token"], (first[mode], said)
         for cloud in CLOUDS:

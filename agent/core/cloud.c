@@ -229,6 +229,8 @@ static void work_on(struct cloud *cl)
 		log_error(EV_CLOUD, KV("err", V_S("ENOMEM")));
 }
 
+static void on_dead(struct chan *ch, int err);
+
 static void on_work(struct loop_timer *t)
 {
 	struct cloud *cl = container_of(t, struct cloud, work);
@@ -242,11 +244,14 @@ static void on_work(struct loop_timer *t)
 			cl->at = 0;
 		}
 	}
-	/* A svid-cloud that cannot be told is started anew, and is told everything. */
-	if (over < 0)
+	/* A svid-cloud that cannot be told is started anew, and is told everything. It ends without its channel, too. */
+	if (over < 0) {
 		parent_kill(cl->core, ROLE_CLOUD, 0);
-	else if (!over)
+		if (cl->chan)
+			on_dead(cl->chan, -ERR_CLOSED);
+	} else if (!over) {
 		work_on(cl);
+	}
 }
 
 static void tell_all(struct cloud *cl)

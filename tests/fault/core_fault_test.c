@@ -138,61 +138,6 @@ static void documents_come_into_force_whatever_allocation_failed_before(void **s
 	}
 }
 
-static const char credential[] =
-	"root {\"workloadID\":\"root\",\"selectors\":[{\"unix:uid\":[\"0\"]}]}\n"
-	"CredentialSource/cloud {\"jwtTTL\":120,\"aws\":{\"roleArn\":\"arn:aws:iam::1:role/x\",\"audience\":\"sts.test\"}}\n"
-	"WorkloadCredential/s3 {\"workloadID\":\"root\",\"credentialSource\":\"cloud\"}";
-
-/* svid-cloud, which knows its binding, wants a JWT-SVID, an exchange is over, and somebody asks what there is. */
-static bool cloud_works(uint32_t order, long nth)
-{
-	AUTO(buf) struct buf out = BUF_INIT(1 << 20);
-	bool hit = false;
-
-	if (w.cloud.fd < 0 || !w.cloud.bounds)
-		return turn(nth);
-	(void)!ipc_put(w.cloud.fd, CR_JWT, 0, .order = order, .binding = w.cloud.bindings[0]);
-	(void)!ipc_put(w.cloud.fd, CR_STATE, 0, .binding = w.cloud.bindings[0], .state = CLOUD_SLOW, .error = slice_str("no"));
-	(void)!ipc_put(w.cloud.fd, CR_EXCHANGE, 0, .binding = w.cloud.bindings[0], .http_status = 200);
-	for (int i = 0; i < 6; i++)
-		hit |= turn(nth);
-	mem_fail_after(nth);
-	cloud_put(&inside, &out);
-	return mem_fail_after(-1) || hit;
-}
-
-static void svid_cloud_is_told_and_signed_for_whatever_allocation_failed_before(void **state)
-{
-	const char *before = w.documents;
-	unsigned int hits = 0;
-	uint32_t order = 0;
-	bool hit = true;
-
-	(void)state;
-	w.documents = credential;
-	for (long nth = 0; nth < 120 && hit; nth++) {
-		compiler_run(&inside);
-		hit = false;
-		for (int i = 0; i < 40; i++)
-			hit |= turn(nth);
-		hit |= cloud_works(++order, nth);
-		hits += hit;
-		compiler_run(&inside);
-		w.n_jwts = 0;
-		for (int i = 0; i < 400 && !w.n_jwts; i++)
-			for (int k = cloud_works(++order, -1); k < 20 && !w.n_jwts; k++)
-				turn(-1);
-		if (!w.n_jwts)
-			fail_msg("nothing is signed after allocation %ld failed", nth);
-		assert_int_equal(w.jwts[0].front, FRONT_CLOUD);
-	}
-	assert_true(hits > 10);
-	w.documents = before;
-	compiler_run(&inside);
-	for (uint64_t was = docs_generation(inside.docs); docs_generation(inside.docs) == was;)
-		turn(-1);
-}
-
 #define CROWD 40
 
 static size_t not_ended(void)
@@ -268,7 +213,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(callers_are_served_whatever_allocation_failed_before),
-		cmocka_unit_test(svid_cloud_is_told_and_signed_for_whatever_allocation_failed_before),
 		cmocka_unit_test(documents_come_into_force_whatever_allocation_failed_before),
 		cmocka_unit_test(documents_that_change_end_a_few_callers_in_each_turn),
 	};

@@ -17,11 +17,13 @@ static int refuse(struct cloud *cl, uint32_t order, int err)
 }
 
 /* The binding as the documents have it now; an order of one that is gone is refused. */
-static int find(const struct cloud *cl, uint32_t binding, const struct cloud_doc **ret_doc)
+static int find(struct cloud *cl, uint32_t binding, const struct cloud_doc **ret_doc)
 {
 	const struct cloud_doc *d = cloud_docs_at(docs_clouds(cl->core->docs), binding);
 	int hold = hold_err(cl->core);
 
+	if (!bucket_take(&cl->rate))
+		return -ERR_RATE;
 	if (hold)
 		return hold;
 	if (!d)
@@ -287,6 +289,9 @@ int cloud_on_exchange(struct chan *ch, struct chan_msg *m)
 
 	if (err)
 		return err;
+	/* What was granted had an order; of the rest, which needs none, a svid-cloud taken over has as many as it likes. */
+	if (!bucket_take(&cl->records))
+		return x.err ? 0 : -ERR_PERMIT;
 	cl->exchanges++;
 	cl->failed += !!x.err;
 	d = cloud_docs_at(docs_clouds(cl->core->docs), x.binding);

@@ -338,6 +338,26 @@ static void an_order_number_that_is_open_kills_it(void **state)
 	assert_int_equal(w.n_jwts, 1);
 }
 
+/* Taken over, it could fill the disk under the audit log, or keep svid-keys from everybody else. */
+static void orders_without_end_are_refused_unrecorded(void **state)
+{
+	uint32_t order = 0;
+
+	(void)state;
+	start_with(ROOT AWS("") BOUND);
+	w.ways.keys_keep_jwts = true;
+	while (cl->refused_err != -ERR_RATE && order < 2 * LIM_CLOUD_BURST) {
+		for (int i = 0; i < 64; i++)
+			ask(++order, cl->bindings[0], 0);
+		if (order > LIM_CLOUD_ORDERS)
+			world_until(&w, cl->refused == order);
+	}
+	assert_int_equal(cl->refused_err, -ERR_RATE);
+	assert_true(order >= LIM_CLOUD_BURST);
+	assert_int_equal(w.n_jwts, LIM_CLOUD_ORDERS);
+	assert_core_is_well();
+}
+
 static void a_token_for_roles_anywhere_kills_it(void **state)
 {
 	(void)state;
@@ -410,6 +430,7 @@ int main(void)
 		T(so_many_orders_at_once_and_no_more),
 		T(order_number_zero_kills_it),
 		T(an_order_number_that_is_open_kills_it),
+		T(orders_without_end_are_refused_unrecorded),
 		T(a_token_for_roles_anywhere_kills_it),
 		T(a_signature_for_another_kind_kills_it),
 		T(a_signature_for_tls_kills_it),

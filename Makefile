@@ -143,7 +143,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 # means all of it but main.c).
 links      = $(shell sed -n '1,6s@.*links: \(.*\)\*/@\1@p' $(1))
 link_objs  = $(foreach l,$(1),$(if $(filter %.c,$(l)),$(O)/$(l:.c=.o),$(filter-out %/main.o,$(call objs,$(l)))))
-TEST_LIBS  = -lcmocka -luring -lssl -lcrypto -lexpat -lsqlite3 -ljansson -lyaml -lnghttp2 -lprotobuf-c -lbpf -lfuse3 -lseccomp -lpthread
+TEST_LIBS  = -lcmocka -luring -lcurl -lssl -lcrypto -lexpat -lsqlite3 -ljansson -lyaml -lnghttp2 -lprotobuf-c -lbpf -lfuse3 -lseccomp -lpthread
 TEST_SRC   = $(sort $(foreach d,unit fault role vm,$(wildcard tests/$(d)/*_test.c)))
 TEST_BINS  = $(TEST_SRC:%.c=$(O)/%)
 FUZZ_BINS  = $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))

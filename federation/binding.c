@@ -355,16 +355,13 @@ static void on_token_late(struct loop_timer *t)
 static void want_token(struct binding *b)
 {
 	struct cloud *c = b->cloud;
-	char session[EXCHANGE_SESSION + 1] = "";
 
 	if (b->token.order || clock_boot_ns() < b->token.retry_at)
 		return;
 	if (loop_timer_in(c->loop, &b->token.deadline, LIM_JWT_WAIT_MS * NS_PER_MS))
 		return;
-	exchange_session(b->kind, slice_str(b->spiffe_id), slice_str(c->node), session);
 	b->token.order = cloud_order(c);
-	cloud_told(c, chan_put(c->core, CR_JWT, 0, .order = b->token.order, .binding = b->number, .file = 1,
-			       .session = slice_str(session)));
+	cloud_told(c, chan_put(c->core, CR_JWT, 0, .order = b->token.order, .binding = b->number, .file = 1));
 }
 
 void binding_token(struct binding *b, int err, const struct msg_CK_JWT *m)

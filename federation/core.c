@@ -6,6 +6,19 @@
 #include "federation/cloud.h"
 #include "federation/oidc.h"
 
+uint32_t cloud_order(struct cloud *c)
+{
+	return ++c->last_order ? c->last_order : ++c->last_order;
+}
+
+void cloud_told(struct cloud *c, int err)
+{
+	if (!err)
+		return;
+	log_error(EV_IPC, KV("what", V_S("a sibling cannot be told")), KV("err", V_S(err_name(err))));
+	loop_stop(c->loop);
+}
+
 static int keep(char **at, struct slice s)
 {
 	char *copy = slice_dup(s);

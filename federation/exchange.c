@@ -18,7 +18,7 @@ static const struct cloud_ops *const clouds[CLOUD_KIND_COUNT] = {
 static const struct buf no_secret = BUF_INIT_SECRET(LIM_CLOUD_SECRET);
 
 void exchange_session(enum cloud_kind kind, struct slice spiffe_id, struct slice node,
-		      char ret_name[static EXCHANGE_SESSION + 1])
+		      char ret_name[static SESSION_NAME_MAX + 1])
 {
 	ret_name[0] = 0;
 	if (kind == CLOUD_AWS || kind == CLOUD_AWS_ROLES_ANYWHERE)

@@ -12,9 +12,9 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/limits.h"
+#include "agent/base/session_name.h"
 #include "agent/ipc/plan.h"
 
-#define EXCHANGE_SESSION 64 /* bytes of an AWS RoleSessionName */
 #define EXCHANGE_HEADERS 8
 
 /* What an answer means for the next try (clouds.md 1). */
@@ -78,7 +78,7 @@ struct exchange {
 	struct slice signature; /* Roles Anywhere: of exchange_to_sign() */
 
 	unsigned int step;
-	char session[EXCHANGE_SESSION + 1]; /* AWS; "" for the others */
+	char session[SESSION_NAME_MAX + 1]; /* AWS; "" for the others */
 	struct buf bearer; /* GCP: the token of the step before; secret */
 	struct credential got;
 };
@@ -88,7 +88,7 @@ void exchange_init(struct exchange *x);
 
 /** exchange_session() - the name of the session that a cloud of @kind is asked for; "" where there is none. */
 void exchange_session(enum cloud_kind kind, struct slice spiffe_id, struct slice node,
-		      char ret_name[static EXCHANGE_SESSION + 1]);
+		      char ret_name[static SESSION_NAME_MAX + 1]);
 
 /** exchange_done() - wipe what was given. */
 void exchange_done(struct exchange *x);

@@ -10,6 +10,7 @@
 #include "agent/base/err.h"
 
 #define OUTCOME_MAX 1024
+#define QUOTED_MIN 80 /* bytes: no name and no number in a message is so long, and every token is */
 #define HEADER_MAX (LIM_CLOUD_SECRET + 256)
 #define CLOCK_SLACK_S 60
 #define SECONDS_MAX 1000000000000 /* beyond it no number is a time */
@@ -190,13 +191,37 @@ static uint32_t seconds_of(struct slice retry_after)
 	return n < RETRY_AFTER_MAX ? (uint32_t)n : RETRY_AFTER_MAX;
 }
 
+/* How many bytes at the start of @s could be a token's. */
+static size_t token_len(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.len && (is_unreserved(s.p[n]) || s.p[n] == '='))
+		n++;
+	return n;
+}
+
+/* Some services quote what they were shown. A message is logged, recorded and kept: a token in it could be shown by others. */
+static void put_message(struct buf *to, struct slice text)
+{
+	AUTO(buf) struct buf clean = BUF_INIT_SECRET(LIM_CLOUD_RESPONSE);
+
+	while (text.len && clean.len < OUTCOME_MAX) {
+		size_t n = token_len(text);
+		struct slice part = slice_get_bytes(&text, n ? n : 1);
+
+		buf_put_slice(&clean, n < QUOTED_MIN ? part : slice_str("[...]"));
+	}
+	outcome_put(to, buf_slice(&clean));
+}
+
 void outcome_error(struct outcome *o, const struct http_response *r, const struct cloud_error *table, struct slice code,
 		   struct slice message)
 {
 	while (table->code && !slice_eq_str(code, table->code))
 		table++;
 	outcome_put(&o->code, code);
-	outcome_put(&o->message, message);
+	put_message(&o->message, message);
 	o->verdict = !table->code && is_transient(r->status) ? VERDICT_RETRY : table->verdict;
 	o->next_step = o->verdict == table->verdict ? table->next_step : NULL;
 	o->retry_after = seconds_of(r->retry_after);
@@ -211,52 +236,4 @@ void outcome_nonsense(struct outcome *o, const struct http_response *r, const ch
 	o->verdict = VERDICT_RETRY;
 	o->next_step = "what answered may not be the token service: check endpoint and proxy of the CredentialSource";
 	o->retry_after = seconds_of(r->retry_after);
-}
-
-static bool may_be_in_session(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("_+=,.@-", c));
-}
-
-/* FNV-1a: tells names apart that would be the same after cutting; nobody gains by a collision in a log. */
-static uint32_t hash_of(struct slice a, struct slice b)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < a.len; i++)
-		h = (h ^ a.p[i]) * 16777619u;
-	for (size_t i = 0; i < b.len; i++)
-		h = (h ^ b.p[i]) * 16777619u;
-	return h;
-}
-
-static struct slice path_of(struct slice spiffe_id)
-{
-	struct slice s = spiffe_id, scheme = slice_str("spiffe://");
-	const uint8_t *slash;
-
-	if (slice_starts(s, scheme))
-		s = slice_of(s.p + scheme.len, s.len - scheme.len);
-	slash = s.len ? memchr(s.p, '/', s.len) : NULL;
-	return slash ? slice_of(slash + 1, s.len - (size_t)(slash + 1 - s.p)) : slice_of(NULL, 0);
-}
-
-void session_name(struct slice spiffe_id, struct slice node, char ret_name[static EXCHANGE_SESSION + 1])
-{
-	AUTO(buf) struct buf b = BUF_INIT(4096);
-	struct slice parts[] = { path_of(spiffe_id), slice_str("@"), node };
-	bool altered = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		for (size_t j = 0; j < parts[i].len; j++) {
-			uint8_t c = parts[i].p[j];
-
-			buf_put_u8(&b, may_be_in_session(c) ? c : c == '/' ? '.' : '-');
-			altered = altered || (c != '/' && !may_be_in_session(c));
-		}
-	if (buf_ok(&b) || b.len > EXCHANGE_SESSION || altered)
-		snprintf(ret_name, EXCHANGE_SESSION + 1, "%.*s-%08x", EXCHANGE_SESSION - 9, buf_cstr(&b),
-			 hash_of(spiffe_id, node));
-	else
-		snprintf(ret_name, EXCHANGE_SESSION + 1, "%s", b.len > 1 ? buf_cstr(&b) : "svid");
 }

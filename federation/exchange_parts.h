@@ -89,7 +89,4 @@ void outcome_error(struct outcome *o, const struct http_response *r, const struc
 /** outcome_nonsense() - @o of an answer that cannot be understood. */
 void outcome_nonsense(struct outcome *o, const struct http_response *r, const char *what);
 
-/** session_name() - a RoleSessionName of the SPIFFE ID's path and the node: 2 to 64 of [A-Za-z0-9_+=,.@-]. */
-void session_name(struct slice spiffe_id, struct slice node, char ret_name[static EXCHANGE_SESSION + 1]);
-
 #endif

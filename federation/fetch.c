@@ -128,7 +128,7 @@ static int ask_jwt(struct fetch *f)
 
 	f->phase = PHASE_JWT;
 	f->order = cloud_order(c);
-	return chan_put(c->core, CR_JWT, 0, .order = f->order, .binding = f->binding->number, .session = slice_str(f->x.session));
+	return chan_put(c->core, CR_JWT, 0, .order = f->order, .binding = f->binding->number);
 }
 
 static void on_response(void *arg, const struct http_response *r, const char *why)

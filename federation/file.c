@@ -144,7 +144,7 @@ static void put_path(struct buf *out, const char *name, const struct binding *b,
 /* So that CloudTrail says the same of a session that the SDK asked for as of one that we asked for. */
 static void put_session(const struct binding *b, struct buf *out)
 {
-	char session[EXCHANGE_SESSION + 1] = "";
+	char session[SESSION_NAME_MAX + 1] = "";
 
 	exchange_session(b->kind, slice_str(b->spiffe_id), slice_str(b->cloud->node), session);
 	put_variable(out, "AWS_ROLE_SESSION_NAME", slice_str(session));

@@ -245,7 +245,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 		events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
 		events |= EPOLLOUT;
-	return s && !loop_mod(&s->watch, events) ? 0 : -1;
+	/* Told of a failure, libcurl ends every transfer; not told, this one alone runs into its deadline. */
+	if (!s || loop_mod(&s->watch, events))
+		log_error(EV_CLOUD, KV("what", V_S("a connection cannot be watched")));
+	return 0;
 }
 
 static void on_time(struct loop_timer *t)
@@ -262,9 +265,10 @@ static int on_timer(CURLM *multi, long ms, void *arg)
 	struct http *h = arg;
 
 	(void)multi;
-	if (ms >= 0)
-		return loop_timer_in(h->loop, &h->timer, (uint64_t)ms * NS_PER_MS) ? -1 : 0;
-	loop_timer_stop(&h->timer);
+	if (ms < 0)
+		loop_timer_stop(&h->timer);
+	else if (loop_timer_in(h->loop, &h->timer, (uint64_t)ms * NS_PER_MS))
+		log_error(EV_CLOUD, KV("err", V_S("ENOMEM"))); /* the next event of any transfer sets it again */
 	return 0;
 }
 

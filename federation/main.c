@@ -37,6 +37,16 @@ static void *wiped_alloc(size_t len)
 	return (char *)p + HEAD;
 }
 
+/* jansson goes on after an allocation that failed, over what it has not: better none of us. */
+static void *json_alloc(size_t len)
+{
+	void *block = wiped_alloc(len);
+
+	if (!block)
+		log_fatal("memory", -ENOMEM);
+	return block;
+}
+
 static void wiped_free(void *block)
 {
 	size_t *p = block ? (size_t *)((char *)block - HEAD) : NULL;
@@ -138,19 +148,6 @@ static int enter_sandbox(void)
 	return sandbox_enter(&plan);
 }
 
-uint32_t cloud_order(struct cloud *c)
-{
-	return ++c->last_order ? c->last_order : ++c->last_order;
-}
-
-void cloud_told(struct cloud *c, int err)
-{
-	if (!err)
-		return;
-	log_error(EV_IPC, KV("what", V_S("a sibling cannot be told")), KV("err", V_S(err_name(err))));
-	loop_stop(c->loop);
-}
-
 static bool is_listener(int fd)
 {
 	int listening = 0;
@@ -206,7 +203,7 @@ int main(int argc, char **argv)
 	(void)role_start(argc, argv, "svid-cloud", N_FDS);
 	/* An answer to the svid-cloud before us, which svid-keys had not sent yet, is none of ours. */
 	cloud.last_order = (uint32_t)clock_random(UINT32_MAX);
-	json_set_alloc_funcs(wiped_alloc, wiped_free);
+	json_set_alloc_funcs(json_alloc, wiped_free);
 	if (CRYPTO_set_mem_functions(ossl_alloc, ossl_realloc, ossl_free) != 1 ||
 	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
 		log_fatal("start", -ENOMEM);

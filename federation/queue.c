@@ -44,8 +44,8 @@ static void go_on_later(struct cloud *c)
 }
 
 /*
- * A few at a time: each may begin with a TLS handshake, which takes about a millisecond of ours, and in the meantime nobody's file
- * is served.
+ * A few at a time: each may begin with a TLS handshake, which takes about a millisecond of ours, and in the meantime nobody's
+ * file is served.
  */
 void bindings_go(struct cloud *c)
 {

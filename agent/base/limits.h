@@ -128,6 +128,8 @@
 /* cloud credentials */
 #define LIM_BINDINGS 4096	     /* WorkloadCredentials in force */
 #define LIM_CLOUD_ORDERS 256	     /* JWT-SVIDs and signatures of svid-cloud without an answer */
+#define LIM_CLOUD_RATE 100	     /* orders of svid-cloud per second, on average: each is a record, and work of svid-keys */
+#define LIM_CLOUD_BURST (4 * LIM_BINDINGS) /* the same, at once */
 #define LIM_CLOUD_CLAIMS 8192	     /* bytes of claims added for one cloud */
 #define LIM_CLOUD_RESPONSE (256u << 10) /* bytes of one answer of a token service */
 #define LIM_CLOUD_MS 15000	     /* one exchange */

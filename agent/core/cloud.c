@@ -453,6 +453,8 @@ int cloud_new(struct core *c, struct cloud **ret_cloud)
 		return -ENOMEM;
 	cl->core = c;
 	cl->work.cb = on_work;
+	bucket_init(&cl->rate, LIM_CLOUD_RATE, LIM_CLOUD_BURST);
+	bucket_init(&cl->records, LIM_CLOUD_RATE, LIM_CLOUD_BURST);
 	for (size_t i = 0; i < CLOUD_BUCKETS; i++)
 		list_init(&cl->bindings[i]);
 	list_init(&cl->files);

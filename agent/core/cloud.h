@@ -13,6 +13,7 @@
 #include "agent/base/loop.h"
 #include "agent/core/authority.h"
 #include "agent/core/cloud_docs.h"
+#include "agent/core/rate.h"
 #include "agent/ipc/chan.h"
 
 #define CLOUD_BUCKETS 256
@@ -56,6 +57,7 @@ struct cloud {
 	struct list files;  /* struct cloud_wait */
 	struct list orders; /* likewise */
 	unsigned int n_orders;
+	struct bucket rate, records; /* of orders, and of ends of exchanges */
 	uint32_t last_order;
 	struct loop_timer work;
 	unsigned int pass; /* of telling it the documents; 0: it knows them */

@@ -7,6 +7,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
+#include "agent/base/session_name.h"
 #include "agent/core/core.h"
 #include "agent/ipc/lists.h"
 
@@ -16,11 +17,13 @@ static int refuse(struct cloud *cl, uint32_t order, int err)
 }
 
 /* The binding as the documents have it now; an order of one that is gone is refused. */
-static int find(const struct cloud *cl, uint32_t binding, const struct cloud_doc **ret_doc)
+static int find(struct cloud *cl, uint32_t binding, const struct cloud_doc **ret_doc)
 {
 	const struct cloud_doc *d = cloud_docs_at(docs_clouds(cl->core->docs), binding);
 	int hold = hold_err(cl->core);
 
+	if (!bucket_take(&cl->rate))
+		return -ERR_RATE;
 	if (hold)
 		return hold;
 	if (!d)
@@ -130,13 +133,15 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 		.alg = doc ? doc->jwt_alg : JWT_RS256, /* which every cloud takes; the compiler refuses what one does not */
 	};
 	struct jwt_request full = req;
+	char session[SESSION_NAME_MAX + 1];
 
 	for (size_t i = 0; i < d->n_audiences; i++)
 		list_put_str(&audiences, slice_str(d->audiences[i]));
 	buf_put_str(&claims, d->claims);
-	if (d->source_identity && ask->session.len) {
+	if (d->source_identity) {
+		session_name(slice_str(d->spiffe_id), slice_str(cl->node), session);
 		buf_put_str(&claims, ",\"https://aws.amazon.com/source_identity\":");
-		buf_put_json(&claims, ask->session);
+		buf_put_json(&claims, slice_str(session));
 	}
 	if (buf_ok(&audiences) || buf_ok(&claims))
 		return -ERR_SIZE;
@@ -284,6 +289,9 @@ int cloud_on_exchange(struct chan *ch, struct chan_msg *m)
 
 	if (err)
 		return err;
+	/* What was granted had an order; of the rest, which needs none, a svid-cloud taken over has as many as it likes. */
+	if (!bucket_take(&cl->records))
+		return x.err ? 0 : -ERR_PERMIT;
 	cl->exchanges++;
 	cl->failed += !!x.err;
 	d = cloud_docs_at(docs_clouds(cl->core->docs), x.binding);

@@ -58,8 +58,8 @@ static void refresh_all(struct world *w, unsigned int rounds)
 		for (int i = 0; i < 8 && w->rig.exchanges < want; i++)
 			cloud_pump(&w->rig, 20);
 	}
-	printf("| round %u: %u exchanges, %u reads meanwhile, the slowest %.1f ms (%.0f ms without waiting for a CPU)\n", rounds, MANY,
-	       probes, slowest, own);
+	printf("| round %u: %u exchanges, %u reads meanwhile, the slowest %.1f ms (%.0f ms without waiting for a CPU)\n",
+	       rounds, MANY, probes, slowest, own);
 	assert_true(probes > 20);
 }
 

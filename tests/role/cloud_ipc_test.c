@@ -33,9 +33,10 @@ static void send_bind(int fd, uint32_t kind, const char *json)
 
 static void what_is_not_for_it_ends_it(void **state)
 {
-	static const uint16_t types[] = { MSG_CR_READY, MSG_CR_JWT, MSG_CK_JWT, MSG_CK_OPENED, MSG_K_SEAL, MSG_CL_FILE,
-					  MSG_CL_CONF, MSG_CL_BIND, MSG_CL_BOUND, MSG_CL_CHAIN, MSG_CL_REFUSED, MSG_CL_REFRESH, MSG_CL_UNBIND,
-					  MSG_P_GO, 0, 0xffff };
+	static const uint16_t types[] = {
+		MSG_CR_READY, MSG_CR_JWT, MSG_CK_JWT, MSG_CK_OPENED, MSG_K_SEAL, MSG_CL_FILE, MSG_CL_CONF, MSG_CL_BIND,
+		MSG_CL_BOUND, MSG_CL_CHAIN, MSG_CL_REFUSED, MSG_CL_REFRESH, MSG_CL_UNBIND, MSG_P_GO, 0, 0xffff,
+	};
 	struct cloud_rig w;
 
 	(void)state;

@@ -29,7 +29,6 @@ static void on_jwt(struct cloud_rig *w, const struct chan_msg *m)
 	assert_true(ask.order && ask.binding < BINDINGS && w->ids[ask.binding][0]);
 	w->jwts += !ask.file;
 	w->file_jwts += !!ask.file;
-	copy(ask.session, w->session, sizeof(w->session));
 	if (w->deaf)
 		return;
 	if (w->refuse) {

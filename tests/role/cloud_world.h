@@ -51,7 +51,6 @@ struct cloud_rig {
 	const char *source; /* of bindings from now on; NULL: SOURCE */
 	int refuse; /* CR_JWT and CR_SIGN are refused with this */
 	bool deaf;  /* they are not answered */
-	char session[65]; /* of the last CR_JWT */
 	struct seen *seen; /* BINDINGS of them */
 	struct record record;
 	struct answered *files; /* ORDERS of them */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "agent/base/session_name.h"
 #include "agent/ipc/lists.h"
 #include "tests/role/core_case.h"
 
@@ -24,7 +25,6 @@
 	"\"audience\":\"sts.test\"" more "}}\n"
 #define ANYWHERE "CredentialSource/cloud {\"awsRolesAnywhere\":{\"roleArn\":\"arn:aws:iam::1:role/x\"}}\n"
 #define BOUND "WorkloadCredential/s3 {\"workloadID\":\"root\",\"credentialSource\":\"cloud\"}"
-#define SESSION "the-session"
 
 static struct world_cloud *cl = &w.cloud;
 
@@ -38,8 +38,7 @@ static void start_with(const char *documents)
 
 static void ask(uint32_t order, uint32_t binding, uint32_t file)
 {
-	assert_int_equal(ipc_put(cl->fd, CR_JWT, 0, .order = order, .binding = binding, .file = file,
-				 .session = slice_str(SESSION)), 0);
+	assert_int_equal(ipc_put(cl->fd, CR_JWT, 0, .order = order, .binding = binding, .file = file), 0);
 }
 
 static bool audit_has(const char *text)
@@ -118,6 +117,7 @@ static void it_is_told_what_the_documents_say(void **state)
 static void a_token_is_what_its_source_says(void **state)
 {
 	const struct world_jwt *j = w.jwts;
+	char node[65] = "", session[SESSION_NAME_MAX + 1], claims[512];
 
 	(void)state;
 	start_with(ROOT AWS(",\"tags\":{\"team\":\"blue\"},\"transitiveTags\":[\"team\"],\"sourceIdentity\":\"true\"") BOUND);
@@ -133,9 +133,11 @@ static void a_token_is_what_its_source_says(void **state)
 	assert_int_equal(j[0].alg, JWT_RS256); /* what all three clouds take */
 	assert_int_equal(j[0].ttl, 120);
 	assert_int_equal(j[1].ttl, 3600); /* SDKs keep a file's content for ten minutes */
-	assert_string_equal(j[0].claims, ",\"https://aws.amazon.com/tags\":{\"principal_tags\":{\"team\":[\"blue\"]},"
-					 "\"transitive_tag_keys\":[\"team\"]},"
-					 "\"https://aws.amazon.com/source_identity\":\"" SESSION "\"");
+	assert_int_equal(gethostname(node, sizeof(node) - 1), 0);
+	session_name(slice_str("spiffe://example.org/root"), slice_str(node), session); /* svid-cloud has no say in it */
+	snprintf(claims, sizeof(claims), ",\"https://aws.amazon.com/tags\":{\"principal_tags\":{\"team\":[\"blue\"]},"
+		 "\"transitive_tag_keys\":[\"team\"]},\"https://aws.amazon.com/source_identity\":\"%s\"", session);
+	assert_string_equal(j[0].claims, claims);
 }
 
 /* Whoever could ask for such a token could exchange it itself. */
@@ -336,6 +338,26 @@ static void an_order_number_that_is_open_kills_it(void **state)
 	assert_int_equal(w.n_jwts, 1);
 }
 
+/* Taken over, it could fill the disk under the audit log, or keep svid-keys from everybody else. */
+static void orders_without_end_are_refused_unrecorded(void **state)
+{
+	uint32_t order = 0;
+
+	(void)state;
+	start_with(ROOT AWS("") BOUND);
+	w.ways.keys_keep_jwts = true;
+	while (cl->refused_err != -ERR_RATE && order < 2 * LIM_CLOUD_BURST) {
+		for (int i = 0; i < 64; i++)
+			ask(++order, cl->bindings[0], 0);
+		if (order > LIM_CLOUD_ORDERS)
+			world_until(&w, cl->refused == order);
+	}
+	assert_int_equal(cl->refused_err, -ERR_RATE);
+	assert_true(order >= LIM_CLOUD_BURST);
+	assert_int_equal(w.n_jwts, LIM_CLOUD_ORDERS);
+	assert_core_is_well();
+}
+
 static void a_token_for_roles_anywhere_kills_it(void **state)
 {
 	(void)state;
@@ -408,6 +430,7 @@ int main(void)
 		T(so_many_orders_at_once_and_no_more),
 		T(order_number_zero_kills_it),
 		T(an_order_number_that_is_open_kills_it),
+		T(orders_without_end_are_refused_unrecorded),
 		T(a_token_for_roles_anywhere_kills_it),
 		T(a_signature_for_another_kind_kills_it),
 		T(a_signature_for_tls_kills_it),

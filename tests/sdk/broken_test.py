@@ -89,7 +89,8 @@ class World(rig.Clouds):
     def ask_azure(self, token, tenant=None, **fields):
         status, body = self.form(f"{self.azure.url}/{tenant or self.tenant}/oauth2/v2.0/token", **{
             "grant_type": "client_credentials", "client_id": self.client, "scope": "https://vault.azure.net/.default",
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": token, **fields})
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": token,
+            **fields})
         reply = json.loads(body)
         return status, (reply.get("error_codes") or [None])[0], reply
 
@@ -143,7 +144,8 @@ TOKENS = [
     ("ES256 said of the RSA key", {"header": {"alg": "ES256"}, "key": EC}, "InvalidIdentityToken", "invalid_grant", 5002738),
     ("RS384", {"header": {"alg": "RS384"}}, None, "invalid_request", 5002738),
     ("without kid", {"header": {"kid": DROP}}, None, "invalid_grant", None),
-    ("a critical header that nobody knows", {"header": {"crit": ["b64"], "b64": True}}, "InvalidIdentityToken", "invalid_grant", 50027),
+    ("a critical header that nobody knows", {"header": {"crit": ["b64"], "b64": True}}, "InvalidIdentityToken", "invalid_grant",
+     50027),
     ("another issuer", {"iss": "https://other.example"}, "InvalidIdentityToken", "invalid_grant", 700211),
     ("the issuer with a slash", {"iss": "/"}, "InvalidIdentityToken", "invalid_grant", 700211),
     ("no issuer", {"iss": DROP}, "InvalidIdentityToken", "invalid_grant", 700211),
@@ -218,7 +220,8 @@ def test_aws_refuses_each_broken_request():
     with World() as w:
         good = w.token("sts.amazonaws.com")
         for why, fields, code in (
-                ("no such role", {"RoleArn": w.role + "2"}, "AccessDenied"), ("14 minutes", {"DurationSeconds": "899"}, "ValidationError"),
+                ("no such role", {"RoleArn": w.role + "2"}, "AccessDenied"),
+                ("14 minutes", {"DurationSeconds": "899"}, "ValidationError"),
                 ("above the role's limit", {"DurationSeconds": "3601"}, "ValidationError"),
                 ("above AWS's limit", {"DurationSeconds": "43201"}, "ValidationError"),
                 ("no number", {"DurationSeconds": "1h"}, "ValidationError"),
@@ -227,11 +230,14 @@ def test_aws_refuses_each_broken_request():
                 ("a session name of one", {"RoleSessionName": "a"}, "ValidationError"),
                 ("a session name of 65", {"RoleSessionName": "a" * 65}, "ValidationError"),
                 ("no session name", {"RoleSessionName": DROP}, "ValidationError"),
-                ("no token", {"WebIdentityToken": DROP}, "ValidationError"), ("a token of 20001", {"WebIdentityToken": "a" * 20001}, "ValidationError"),
+                ("no token", {"WebIdentityToken": DROP}, "ValidationError"),
+                ("a token of 20001", {"WebIdentityToken": "a" * 20001}, "ValidationError"),
                 ("a policy that is none", {"Policy": "{"}, "MalformedPolicyDocument"),
                 ("a policy of 2049", {"Policy": json.dumps({"a": "b" * 2041})}, "PackedPolicyTooLarge"),
-                ("eleven policies", {f"PolicyArns.member.{i}.arn": "arn:aws:iam::aws:policy/P" for i in range(1, 12)}, "PackedPolicyTooLarge"),
-                ("an unknown parameter", {"Duration": "3600"}, "ValidationError"), ("no version", {"Version": DROP}, "InvalidAction")):
+                ("eleven policies", {f"PolicyArns.member.{i}.arn": "arn:aws:iam::aws:policy/P" for i in range(1, 12)},
+                 "PackedPolicyTooLarge"),
+                ("an unknown parameter", {"Duration": "3600"}, "ValidationError"),
+                ("no version", {"Version": DROP}, "InvalidAction")):
             status, said, _ = w.ask_aws(good, **fields)
             assert (said, status == 200) == (code, False), (why, status, said)
         assert w.ask_aws(good, RoleSessionName="a" * 64, DurationSeconds="900")[0] == 200
@@ -251,7 +257,8 @@ def test_aws_session_tags_and_source_identity_need_the_role_s_word():
         assert session.tags == {"team": "blue"} and session.source_identity == "app"
         for broken in ({"principal_tags": {"team": "blue"}}, {"principal_tags": {}, "transitive_tag_keys": ["team"]},
                        {"principal_tags": {f"t{i}": ["v"] for i in range(51)}}, {"principal_tags": {"team": ["v" * 257]}}):
-            assert w.ask_aws(w.token("sts.amazonaws.com", **{"https://aws.amazon.com/tags": broken}), RoleArn=role)[0] == 400, broken
+            assert w.ask_aws(w.token("sts.amazonaws.com", **{"https://aws.amazon.com/tags": broken}),
+                             RoleArn=role)[0] == 400, broken
         assert w.ask_aws(w.token("sts.amazonaws.com", azp="other"))[1] == "InvalidIdentityToken", "azp is what counts"
 
 
@@ -259,10 +266,12 @@ def test_gcp_refuses_each_broken_request():
     with World() as w:
         good, off = w.token(w.resource), "https://www.googleapis.com/auth/"
         for why, fields, code in (
-                ("another grant", {"grant_type": "client_credentials"}, "invalid_request"), ("no such provider", {"audience": w.resource + "2"}, "invalid_target"),
+                ("another grant", {"grant_type": "client_credentials"}, "invalid_request"),
+                ("no such provider", {"audience": w.resource + "2"}, "invalid_target"),
                 ("no scope", {"scope": DROP}, "invalid_scope"), ("an unknown scope", {"scope": "all"}, "invalid_scope"),
                 ("another kind of token", {"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
-                ("an id token is wanted", {"requested_token_type": "urn:ietf:params:oauth:token-type:id_token"}, "invalid_request")):
+                ("an id token is wanted", {"requested_token_type": "urn:ietf:params:oauth:token-type:id_token"},
+                 "invalid_request")):
             assert w.ask_gcp(good, **fields)[1] == code, why
         w.gcp.providers[w.resource].enabled = False
         assert w.ask_gcp(good)[1] == "invalid_target", "a disabled provider"
@@ -274,7 +283,8 @@ def test_gcp_refuses_each_broken_request():
         wide = w.ask_gcp(good)[2]["access_token"]
         for why, email, bearer, body, status in (
                 ("good", "app@demo", wide, {"scope": [off + "cloud-platform"], "lifetime": "3600s"}, 200),
-                ("no bearer", "app@demo", "", {"scope": [off + "cloud-platform"]}, 401), ("no token of ours", "app@demo", wide + "x", {"scope": ["a"]}, 401),
+                ("no bearer", "app@demo", "", {"scope": [off + "cloud-platform"]}, 401),
+                ("no token of ours", "app@demo", wide + "x", {"scope": ["a"]}, 401),
                 ("a token for storage only", "app@demo", narrow, {"scope": [off + "cloud-platform"]}, 403),
                 ("another account", "other@demo", wide, {"scope": [off + "cloud-platform"]}, 403),
                 ("more than an hour", "app@demo", wide, {"scope": [off + "cloud-platform"], "lifetime": "3601s"}, 400),
@@ -310,7 +320,8 @@ def test_azure_refuses_each_broken_request():
                 ("two resources", {"scope": "https://vault.azure.net/.default https://graph.microsoft.com/.default"}, 70011),
                 ("no /.default", {"scope": "https://vault.azure.net/read"}, 70011), ("no scope", {"scope": DROP}, 900144),
                 ("a resource without permission", {"scope": "https://graph.microsoft.com/.default"}, 1001010),
-                ("no assertion", {"client_assertion": DROP}, 900144), ("another kind of assertion", {"client_assertion_type": "saml"}, 50027),
+                ("no assertion", {"client_assertion": DROP}, 900144),
+                ("another kind of assertion", {"client_assertion_type": "saml"}, 50027),
                 ("another grant", {"grant_type": "password"}, 50027)):
             assert w.ask_azure(good, **fields)[1] == number, why
         assert w.ask_azure(good, tenant=other_tenant, client_id=other)[1] == 700211, "without a federated credential"
@@ -324,12 +335,15 @@ def test_azure_refuses_each_broken_request():
 
 
 DOCUMENTS = [
-    ("another issuer in the discovery document", lambda w: w.issuer.publish([jose.public_jwk(RSA, "rsa")], issuer=w.issuer.url + "/")),
-    ("keys over plain HTTP", lambda w: w.issuer.publish([jose.public_jwk(RSA, "rsa")], jwks_uri=w.issuer.url.replace("https", "http") + "/keys")),
+    ("another issuer in the discovery document", lambda w: w.issuer.publish([jose.public_jwk(RSA, "rsa")],
+                                                                            issuer=w.issuer.url + "/")),
+    ("keys over plain HTTP", lambda w: w.issuer.publish([jose.public_jwk(RSA, "rsa")],
+                                                        jwks_uri=w.issuer.url.replace("https", "http") + "/keys")),
     ("no keys", lambda w: w.issuer.publish([])),
     ("no documents", lambda w: setattr(w.issuer, "documents", dict)),
     ("a private key among them", lambda w: w.issuer.publish([{**jose.public_jwk(RSA, "rsa"), "d": "AQAB"}])),
-    ("documents that are no JSON", lambda w: setattr(w.issuer, "documents", lambda: {"/.well-known/openid-configuration": b"<html>"})),
+    ("documents that are no JSON", lambda w: setattr(w.issuer, "documents",
+                                                     lambda: {"/.well-known/openid-configuration": b"<html>"})),
 ]
 
 
@@ -369,7 +383,8 @@ class Signer:
         self.anchor, self.profile, (self.role,) = anywhere.set_up(
             w.aws, ACCOUNT, ca.pem(), {"anywhere": lambda arn: aws_trust.roles_anywhere(arn, SUBJECT)})
 
-    def ask(self, body=b'{"durationSeconds":3600}', key=None, serial=None, at=None, algorithm=None, region=anywhere.REGION, sent=None,
+    def ask(self, body=b'{"durationSeconds":3600}', key=None, serial=None, at=None, algorithm=None, region=anywhere.REGION,
+            sent=None,
             drop=(), leaf=None, chain=(), role=None, anchor=None):
         """(status, answer)"""
         host = self.w.aws.address
@@ -377,7 +392,8 @@ class Signer:
         key, leaf = key or self.key, leaf or self.leaf
         query = "&".join(f"{k}={sigv4.quote(v)}" for k, v in (("profileArn", self.profile), ("roleArn", role or self.role),
                                                               ("trustAnchorArn", anchor or self.anchor)))
-        headers = {"Content-Type": "application/json", "Host": host, "X-Amz-Date": at, "X-Amz-X509": base64.b64encode(pki.der(leaf)).decode()}
+        headers = {"Content-Type": "application/json", "Host": host, "X-Amz-Date": at,
+                   "X-Amz-X509": base64.b64encode(pki.der(leaf)).decode()}
         if chain:
             headers["X-Amz-X509-Chain"] = ",".join(base64.b64encode(pki.der(c)).decode() for c in chain)
         names = sorted(n.lower() for n in headers if n not in drop)
@@ -388,7 +404,8 @@ class Signer:
         scope = f"{at[:8]}/{region}/rolesanywhere/aws4_request"
         text = "\n".join((algorithm, at, scope, hashlib.sha256(canonical.encode()).hexdigest())).encode()
         pad = (padding.PKCS1v15(), hashes.SHA256()) if isinstance(key, rsa.RSAPrivateKey) else (ec.ECDSA(hashes.SHA256()),)
-        headers["Authorization"] = (f"{algorithm} Credential={serial or leaf.serial_number}/{scope}, SignedHeaders={';'.join(names)}, "
+        headers["Authorization"] = (f"{algorithm} Credential={serial or leaf.serial_number}/{scope}, "
+                                    f"SignedHeaders={';'.join(names)}, "
                                     f"Signature={key.sign(text, *pad).hex()}")
         status, reply = self.w.send(f"{self.w.aws.url}/sessions?{query}", sent or body, headers)
         return status, json.loads(reply)
@@ -411,22 +428,28 @@ def test_roles_anywhere_refuses_each_broken_request():
             rows = [
                 ("signed with another key", {"key": type(key) is rsa.RSAPrivateKey and FOREIGN or pki.ec_key()}),
                 ("the serial number in hex", {"serial": format(s.leaf.serial_number, "x")}),
-                ("another serial number", {"serial": "1"}), ("of last year", {"at": old}), ("another region", {"region": "us-east-1"}),
-                ("the other algorithm", {"algorithm": "AWS4-X509-ECDSA-SHA256" if isinstance(key, rsa.RSAPrivateKey) else "AWS4-X509-RSA-SHA256"}),
+                ("another serial number", {"serial": "1"}), ("of last year", {"at": old}),
+                ("another region", {"region": "us-east-1"}),
+                ("the other algorithm", {"algorithm": "AWS4-X509-ECDSA-SHA256" if isinstance(key, rsa.RSAPrivateKey)
+                                         else "AWS4-X509-RSA-SHA256"}),
                 ("signed as with a secret", {"algorithm": "AWS4-HMAC-SHA256"}),
                 ("another body than was signed", {"sent": b'{"durationSeconds":43200}'}),
-                ("the certificate is not signed over", {"drop": ("X-Amz-X509",)}), ("the host is not signed over", {"drop": ("Host",)}),
+                ("the certificate is not signed over", {"drop": ("X-Amz-X509",)}),
+                ("the host is not signed over", {"drop": ("Host",)}),
                 ("a certificate of another CA", {"leaf": stranger.leaf(key, uri=SUBJECT)}),
-                ("another SPIFFE ID", {"leaf": ca.leaf(key, uri=SUBJECT + "2")}), ("no SPIFFE ID", {"leaf": ca.leaf(key, names=["app"])}),
+                ("another SPIFFE ID", {"leaf": ca.leaf(key, uri=SUBJECT + "2")}),
+                ("no SPIFFE ID", {"leaf": ca.leaf(key, names=["app"])}),
                 ("an expired certificate", {"leaf": ca.leaf(key, uri=SUBJECT, begin=pki.now() - 2 * hour, life=hour)}),
                 ("a certificate of tomorrow", {"leaf": ca.leaf(key, uri=SUBJECT, begin=pki.now() + hour)}),
                 ("a CA's certificate", {"leaf": ca.leaf(key, uri=SUBJECT, ca=True)}),
                 ("a certificate not for signatures", {"leaf": ca.leaf(key, uri=SUBJECT, signs=False)}),
                 ("the CA between is not sent", {"leaf": below.leaf(key, uri=SUBJECT)}),
-                ("14 minutes", {"body": b'{"durationSeconds":899}'}), ("more than 12 hours", {"body": b'{"durationSeconds":43201}'}),
+                ("14 minutes", {"body": b'{"durationSeconds":899}'}),
+                ("more than 12 hours", {"body": b'{"durationSeconds":43201}'}),
                 ("a session name that the profile does not accept", {"body": b'{"durationSeconds":900,"roleSessionName":"me"}'}),
                 ("a role that the profile has not", {"role": w.role}), ("no such trust anchor", {"anchor": s.anchor[:-1] + "x"})]
-            wrong = [f"{why}: {said}" for why, said in ((why, s.ask(**how)) for why, how in rows) if said[0] in (200, 201) or "message" not in said[1]]
+            wrong = [f"{why}: {said}" for why, said in ((why, s.ask(**how)) for why, how in rows) if said[0] in (200, 201)
+                     or "message" not in said[1]]
             assert not wrong, "\n".join(wrong)
             assert s.ask(leaf=below.leaf(key, uri=SUBJECT), chain=[middle])[0] == 201
         print(f"| AWS Roles Anywhere | {len(rows)} requests with one thing broken refused, of each ECDSA and RSA |")
@@ -476,11 +499,15 @@ def test_tokens_of_google_and_azure_open_what_they_are_for_and_only_in_time():
         google = w.ask_gcp(w.token(w.resource))[2]["access_token"]
         entra = w.ask_azure(w.token("api://AzureADTokenExchange"))[2]["access_token"]
         zone = w.gcp.url + "/compute/v1/projects/{}/zones/europe-west3-a/instances"
-        rows = [(zone.format("demo"), google, 200), (zone.format("secret"), google, 403), (zone.format("demo"), google + "x", 401),
+        rows = [(zone.format("demo"), google, 200), (zone.format("secret"), google, 403),
+                (zone.format("demo"), google + "x", 401),
                 (zone.format("demo"), entra, 401), (w.gcp.url + "/storage/v1/b/bucket/o/a%2Fb?alt=media", google, 200),
-                (w.gcp.url + "/storage/v1/b/bucket/o/none?alt=media", google, 403), (w.azure.url + "/secrets/word?api-version=7.4", entra, 200),
-                (w.azure.url + "/secrets/other?api-version=7.4", entra, 403), (w.azure.url + "/secrets/word", entra[:-3] + "AAA", 401),
-                (w.azure.url + "/secrets/word", google, 401), (w.azure.url + "/secrets/word", w.token("https://vault.azure.net"), 401)]
+                (w.gcp.url + "/storage/v1/b/bucket/o/none?alt=media", google, 403),
+                (w.azure.url + "/secrets/word?api-version=7.4", entra, 200),
+                (w.azure.url + "/secrets/other?api-version=7.4", entra, 403),
+                (w.azure.url + "/secrets/word", entra[:-3] + "AAA", 401),
+                (w.azure.url + "/secrets/word", google, 401),
+                (w.azure.url + "/secrets/word", w.token("https://vault.azure.net"), 401)]
         for url, token, status in rows:
             assert w.send(url, headers={"Authorization": "Bearer " + token})[0] == status, (url, status)
         w.gcp.tokens[google].expires = 0
@@ -502,7 +529,8 @@ def test_each_error_is_said_on_request_and_then_no_more():
         bearer = w.ask_gcp(google)[2]["access_token"]
         for word, status in STATUS.items():
             w.gcp.fail_account(word)
-            said = w.send(w.gcp.url + "/v1/projects/-/serviceAccounts/app@demo:generateAccessToken", b"{}", {"Authorization": "Bearer " + bearer})
+            said = w.send(w.gcp.url + "/v1/projects/-/serviceAccounts/app@demo:generateAccessToken", b"{}",
+                          {"Authorization": "Bearer " + bearer})
             assert said[0] == status and json.loads(said[1])["error"]["status"] == word
         for number, (_, status) in CODES.items():
             w.azure.fail(number)

@@ -30,7 +30,8 @@ class Moto:
                 f.write(content)
         with open(os.path.join(folder, "log"), "wb") as log:
             self.process = subprocess.Popen(
-                [os.path.join(rig.VENV, "bin", "moto_server"), "-H", self.address, "-p", "443", "-c", os.path.join(folder, "cert.pem"),
+                [os.path.join(rig.VENV, "bin", "moto_server"), "-H", self.address, "-p", "443", "-c",
+                 os.path.join(folder, "cert.pem"),
                  "-k", os.path.join(folder, "key.pem")], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder)
         self.log = os.path.join(folder, "log")
 
@@ -62,14 +63,17 @@ def test_an_exchange_with_moto_and_its_keys_in_each_form():
         granted = until(lambda: [r for r in w.agent.records() if r.get("event") == "exchange" and r["granted"]], 30, 0.1)
         assert granted, (moto.said(), w.agent.explain())
         web, own = w.env("app", AWS_ENDPOINT_URL=moto.url), w.own("app")
-        plain = {k: v for k, v in web.items() if k not in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")}
-        for method, env in (("assume-role-with-web-identity", web), ("custom-process", {**plain, "AWS_CONFIG_FILE": own + "/aws/config"}),
+        plain = {k: v for k, v in web.items() if k not in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+                                                           "AWS_ROLE_SESSION_NAME")}
+        for method, env in (("assume-role-with-web-identity", web),
+                            ("custom-process", {**plain, "AWS_CONFIG_FILE": own + "/aws/config"}),
                             ("shared-credentials-file", {**plain, "AWS_SHARED_CREDENTIALS_FILE": own + "/aws/credentials"})):
             event = w.once(app, client, "aws", env=env)
             assert event["event"] == "done" and event["method"] == method, (event, moto.said())
             assert event["who"].startswith("arn:aws:sts::123456789012:assumed-role/of-moto/app@"), event
             assert w.once(other, client, "aws", env=env)["event"] == "refused", method
-        assert granted[0]["key_id"] in json.dumps(w.once(app, client, "aws", env={**plain, "AWS_CONFIG_FILE": own + "/aws/config"})), granted
+        assert granted[0]["key_id"] in json.dumps(w.once(app, client, "aws",
+                                                         env={**plain, "AWS_CONFIG_FILE": own + "/aws/config"})), granted
 
 
 if __name__ == "__main__":

@@ -49,8 +49,10 @@ class World(rig.Rig):
 
     def cat(self, program, file):
         """"+" and what the program reads, or why not."""
-        code = "import sys\ntry:\n print('+' + open(sys.argv[1]).read(), end='')\nexcept OSError as e:\n print(e.strerror, end='')"
-        return subprocess.run([program.path, "-I", "-c", code, os.path.join(self.own("app"), file)], stdout=subprocess.PIPE, cwd="/",
+        code = ("import sys\ntry:\n print('+' + open(sys.argv[1]).read(), end='')\n"
+                "except OSError as e:\n print(e.strerror, end='')")
+        return subprocess.run([program.path, "-I", "-c", code, os.path.join(self.own("app"), file)], stdout=subprocess.PIPE,
+                              cwd="/",
                               user=CALLER_UID, group=CALLER_UID, extra_groups=[], check=True, timeout=60).stdout
 
     def cli(self, program, *words, env):
@@ -194,7 +196,8 @@ def test_a_workload_without_any_sdk_reads_a_token_and_uses_it():
             w.wait_for(file)
             words = (w.client, "raw", os.path.join(w.own("app"), file), url)
             event = w.once(w.app, *words, env=w.private_ca())
-            assert event["event"] == "done" and (event["reply"].get("value") == "of the vault" or len(event["reply"]["items"]) == 2), event
+            assert event["event"] == "done" and (event["reply"].get("value") == "of the vault"
+                                                 or len(event["reply"]["items"]) == 2), event
             assert is_refusal(w.once(w.other, *words, env=w.private_ca()))
 
 

@@ -46,7 +46,7 @@ import time  # noqa: E402  pylint: disable=wrong-import-position
 import uuid  # noqa: E402  pylint: disable=wrong-import-position
 
 import case  # noqa: E402  pylint: disable=wrong-import-position
-from agent import BIN, CALLER_UID, Agent, AgentError, Lines, until  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
+from agent import CALLER_UID, Agent, Lines, until  # noqa: E402  pylint: disable=wrong-import-position
 from patience import Stopwatch  # noqa: E402  pylint: disable=wrong-import-position
 from services import anywhere, aws_trust  # noqa: E402  pylint: disable=wrong-import-position
 from services.aws import ACCOUNT, Aws  # noqa: E402  pylint: disable=wrong-import-position
@@ -187,7 +187,8 @@ class Rig(Clouds):
         self.source(name, "aws", roleArn=role, endpoint=self.aws.url, region=REGION, **spec)
 
     def gcp_source(self, name, provider, **spec):
-        self.source(name, "gcp", oidcProviderId=provider, stsEndpoint=self.gcp.url + "/v1/token", iamEndpoint=self.gcp.url, **spec)
+        self.source(name, "gcp", oidcProviderId=provider, stsEndpoint=self.gcp.url + "/v1/token", iamEndpoint=self.gcp.url,
+                    **spec)
 
     def azure_source(self, name, tenant, client, scope="https://vault.azure.net/.default", **spec):
         self.source(name, "azure", tenantID=tenant, clientID=client, scope=scope, authority=self.azure.url, **spec)

@@ -35,7 +35,8 @@ class World(rig.Rig):
 
     def read(self, file):
         """What app reads, "" when it is refused."""
-        done = subprocess.run([self.app, os.path.join(self.own(self.workload), file)], stdout=subprocess.PIPE, cwd="/", timeout=60,
+        done = subprocess.run([self.app, os.path.join(self.own(self.workload), file)], stdout=subprocess.PIPE, cwd="/",
+                              timeout=60,
                               stderr=subprocess.DEVNULL, user=CALLER_UID, group=CALLER_UID, extra_groups=[], check=False)
         return done.stdout.decode()
 
@@ -89,7 +90,8 @@ def test_roles_anywhere_takes_keys_of_each_kind():
             code, out, err = w.agent.svid("bundle", "show", "-o", "pem")
             assert code == 0, err
             anchor, profile, (role,) = anywhere.set_up(
-                w.aws, ACCOUNT, out, {"anywhere": lambda arn, w=w: aws_trust.roles_anywhere(arn, w.spiffe_id("app"))}, takes_name=True)
+                w.aws, ACCOUNT, out, takes_name=True,
+                roles={"anywhere": lambda arn, w=w: aws_trust.roles_anywhere(arn, w.spiffe_id("app"))})
             w.source("anywhere", "awsRolesAnywhere", trustAnchorArn=anchor, profileArn=profile, roleArn=role, endpoint=w.aws.url,
                      lifetime="30m", sessionName=True)
             w.credential("app-anywhere", "app", "anywhere")
@@ -105,7 +107,8 @@ def test_google_gets_scopes_audience_and_principal_and_gives_tokens_of_each_kind
         w.gcp.account("app@demo.iam.gserviceaccount.com", principal)
         w.gcp_source("direct", own, audience="of-our-own", scopes=[READONLY])
         w.gcp_source("account", own, audience="of-our-own", serviceAccount="app@demo.iam.gserviceaccount.com", lifetime="20m",
-                     scopes=[READONLY, "https://www.googleapis.com/auth/compute.readonly"], idTokenAudience="https://service.example")
+                     scopes=[READONLY, "https://www.googleapis.com/auth/compute.readonly"],
+                     idTokenAudience="https://service.example")
         for name in ("direct", "account"):
             w.credential(f"app-{name}", "app", name)
         direct = w.gcp.tokens[w.wait("app-direct/gcp/access_token")]
@@ -162,18 +165,22 @@ if case.ALL:  # a key lives for a minute at least
 
 
 def test_each_class_of_error_is_outlived_or_said():
-    """Transient ones pass by themselves; for the rest `svid credentials` has the cloud's words and a next step, and refresh tries."""
+    """Transient ones pass by themselves; for the rest `svid credentials` has the cloud's words, and refresh tries."""
     with World("errors") as w:
         for cloud in ("aws", "gcp", "azure"):
             getattr(w, "grant_" + cloud)("app")
-        files = {"app-aws": "app-aws/aws/credentials.json", "app-gcp": "app-gcp/gcp/access_token", "app-azure": "app-azure/azure/access_token"}
+        files = {"app-aws": "app-aws/aws/credentials.json", "app-gcp": "app-gcp/gcp/access_token",
+                 "app-azure": "app-azure/azure/access_token"}
         for file in files.values():
             w.wait(file)
         for name, fail, words in (
-                ("app-aws", lambda: w.aws.fail("AccessDenied"), "AccessDenied"), ("app-aws", lambda: w.aws.fail("PackedPolicyTooLarge"), "PackedPolicyTooLarge"),
-                ("app-aws", lambda: w.aws.fail("Throttling"), "Throttling"), ("app-gcp", lambda: w.gcp.fail("invalid_target"), "invalid_target"),
+                ("app-aws", lambda: w.aws.fail("AccessDenied"), "AccessDenied"),
+                ("app-aws", lambda: w.aws.fail("PackedPolicyTooLarge"), "PackedPolicyTooLarge"),
+                ("app-aws", lambda: w.aws.fail("Throttling"), "Throttling"),
+                ("app-gcp", lambda: w.gcp.fail("invalid_target"), "invalid_target"),
                 ("app-gcp", lambda: w.gcp.fail_account("PERMISSION_DENIED"), "PERMISSION_DENIED"),
-                ("app-azure", lambda: w.azure.fail(700213), "AADSTS700213"), ("app-azure", lambda: w.azure.fail(5002738), "AADSTS5002738"),
+                ("app-azure", lambda: w.azure.fail(700213), "AADSTS700213"),
+                ("app-azure", lambda: w.azure.fail(5002738), "AADSTS5002738"),
                 ("app-azure", lambda: w.azure.instead(web.Answer(429, b"slow", "text/plain", {"Retry-After": "1"})), "429")):
             fail()
             code, out, err = w.agent.svid("credentials", "refresh", name)

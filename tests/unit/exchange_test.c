@@ -203,6 +203,27 @@ static void retry_after_is_heard_and_bounded(void **state)
 	}
 }
 
+/* Messages go to logs, records and cache.db: whoever reads them must not be able to show our token again. */
+static void what_a_service_quotes_of_a_token_is_told_to_nobody(void **state)
+{
+	AUTO(buf) struct buf body = BUF_INIT(8192);
+	char token[900];
+	struct rig t;
+
+	(void)state;
+	memset(token, 'A', sizeof(token));
+	memcpy(token, "eyJ", 3);
+	token[100] = token[500] = '.';
+	token[899] = 0;
+	buf_printf(&body, "{\"error\":\"invalid_client\",\"error_description\":\"AADSTS50027: JWT '%s' of "
+		   "'spiffe://example.org/payments/api' is invalid (%s)\"}", token, token + 700);
+	start(&t, CLOUD_AZURE, azure_spec);
+	assert_int_equal(answer(&t, 401, buf_cstr(&body)), VERDICT_SLOW);
+	assert_string_equal(buf_cstr(&t.o.message),
+			    "AADSTS50027: JWT '[...]' of 'spiffe://example.org/payments/api' is invalid ([...])");
+	stop(&t);
+}
+
 /* Numbers of a token service are added to clocks, and timers are made of them. */
 static void lives_are_bounded(void **state)
 {
@@ -302,7 +323,7 @@ static void session_names_fit_aws(void **state)
 		{ "spiffe://td/0123456789012345678901234567890123456789012345678901234567890123456789/b", "n", NULL },
 		{ "spiffe://td", "", "svid" },
 	};
-	char names[ARRAY_SIZE(rows)][EXCHANGE_SESSION + 1];
+	char names[ARRAY_SIZE(rows)][SESSION_NAME_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -310,7 +331,7 @@ static void session_names_fit_aws(void **state)
 
 		session_name(slice_str(rows[i].id), slice_str(rows[i].node), names[i]);
 		len = strlen(names[i]);
-		assert_in_range(len, 2, EXCHANGE_SESSION);
+		assert_in_range(len, 2, SESSION_NAME_MAX);
 		assert_int_equal(strspn(names[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"), len);
 		if (rows[i].name)
 			assert_string_equal(names[i], rows[i].name);
@@ -360,6 +381,7 @@ int main(void)
 		cmocka_unit_test(aws_answers_that_are_none_are_asked_again),
 		cmocka_unit_test(aws_error_words_decide),
 		cmocka_unit_test(retry_after_is_heard_and_bounded),
+		cmocka_unit_test(what_a_service_quotes_of_a_token_is_told_to_nobody),
 		cmocka_unit_test(lives_are_bounded),
 		cmocka_unit_test(google_is_asked_three_times_for_a_service_account),
 		cmocka_unit_test(google_errors_come_in_two_shapes),

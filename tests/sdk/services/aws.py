@@ -47,7 +47,8 @@ def error(code, message, status=None, headers=()):
 
 
 def s3_error(status, code, message):
-    return Answer(status, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
+    return Answer(status, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>'
+                  f"<Message>{escape(message)}</Message>"
                   f"<RequestId>{new_id()}</RequestId></Error>", "application/xml")
 
 
@@ -150,7 +151,8 @@ class Aws(Site):
     def answer(self, action, result):
         self.last_request_id = new_id()
         return Answer(200, f'<{action}Response xmlns="{NAMESPACE}"><{action}Result>{result}</{action}Result>'
-                      f"<ResponseMetadata><RequestId>{self.last_request_id}</RequestId></ResponseMetadata></{action}Response>", "text/xml")
+                      f"<ResponseMetadata><RequestId>{self.last_request_id}</RequestId></ResponseMetadata>"
+                      f"</{action}Response>", "text/xml")
 
     def grant(self, role, name, duration, subject, tags=None, source=None):
         session = Session(role, name, int(time.time()) + (self.life or duration), subject, tags or {}, source)
@@ -260,7 +262,8 @@ class Aws(Site):
 def _tags(claims):
     said = claims.get(TAGS, {})
     tags = said.get("principal_tags", {}) if isinstance(said, dict) else None
-    if not isinstance(tags, dict) or not all(isinstance(v, list) and len(v) == 1 and isinstance(v[0], str) for v in tags.values()):
+    if not isinstance(tags, dict) or not all(isinstance(v, list) and len(v) == 1 and isinstance(v[0], str)
+                                             for v in tags.values()):
         raise error("InvalidIdentityToken", "session tags are texts, each a list of one")
     if len(tags) > 50 or any(len(k) > 128 or len(v[0]) > 256 for k, v in tags.items()):
         raise error("PackedPolicyTooLarge", "too many tags, or too long ones")

@@ -20,7 +20,8 @@ CODES = {70021: ("invalid_client", 401), 700211: ("invalid_client", 401), 700212
          5002738: ("invalid_client", 401), 50166: ("invalid_request", 400), 501661: ("invalid_request", 400),
          90061: ("invalid_request", 400), 700016: ("unauthorized_client", 400), 90002: ("invalid_request", 400),
          70011: ("invalid_scope", 400), 90033: ("temporarily_unavailable", 503), 90055: ("temporarily_unavailable", 429),
-         50196: ("invalid_grant", 400), 7000215: ("invalid_client", 401), 900144: ("invalid_request", 400), 50027: ("invalid_request", 400),
+         50196: ("invalid_grant", 400), 7000215: ("invalid_client", 401), 900144: ("invalid_request", 400),
+         50027: ("invalid_request", 400),
          1001010: ("unauthorized_client", 400)}
 OF_TOKEN = {"malformed": 50027, "algorithm": 5002738, "key": 700027, "signature": 700027, "issuer": 700211, "claim": 50027,
             "early": 700024, "expired": 700024, "unreachable": 50166, "audience": 700212, "subject": 700213}
@@ -30,7 +31,8 @@ def error(number, text, headers=()):
     """Entra's error document."""
     word, status = CODES[number]
     trace, correlation, at = new_id(), new_id(), time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-    return Answer(status, {"error": word, "error_description": f"AADSTS{number}: {text} Trace ID: {trace} Correlation ID: {correlation} "
+    return Answer(status, {"error": word, "error_description": f"AADSTS{number}: {text} Trace ID: {trace} "
+                           f"Correlation ID: {correlation} "
                            f"Timestamp: {at}", "error_codes": [number], "timestamp": at, "trace_id": trace,
                            "correlation_id": correlation, "error_uri": f"https://login.microsoftonline.com/error?code={number}"},
                   headers=headers)
@@ -64,7 +66,8 @@ class Azure(Site):
     def federate(self, client, issuer, subject, audience="api://AzureADTokenExchange"):
         """A federated identity credential: 20 at most, issuer and subject once."""
         fics = self.apps[client].fics
-        if len(fics) == 20 or any(f[:2] == (issuer, subject) for f in fics) or max(map(len, (issuer, subject, audience))) > TEXT_MAX:
+        longest = max(map(len, (issuer, subject, audience)))
+        if len(fics) == 20 or any(f[:2] == (issuer, subject) for f in fics) or longest > TEXT_MAX:
             raise ValueError("Entra does not take this federated credential")
         fics.append((issuer, subject, audience))
 
@@ -79,7 +82,7 @@ class Azure(Site):
     # requests
 
     def serve(self, request):
-        token, discovery, secret = TOKEN.fullmatch(request.path), DISCOVERY.fullmatch(request.path), SECRET.fullmatch(request.path)
+        token, discovery, secret = (kind.fullmatch(request.path) for kind in (TOKEN, DISCOVERY, SECRET))
         if token and request.method == "POST":
             return self._token(request, token[1])
         if discovery:
@@ -94,7 +97,8 @@ class Azure(Site):
 
     def _discovery(self, tenant):
         base = f"{self.url}/{tenant}"
-        return Answer(200, {"token_endpoint": f"{base}/oauth2/v2.0/token", "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+        return Answer(200, {"token_endpoint": f"{base}/oauth2/v2.0/token",
+                            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
                             "issuer": f"{base}/v2.0", "jwks_uri": f"{base}/discovery/v2.0/keys", "tenant_region_scope": None,
                             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
                             "response_types_supported": ["code", "id_token"], "subject_types_supported": ["pairwise"],
@@ -103,7 +107,8 @@ class Azure(Site):
     def _instance(self, request):
         return Answer(200, {"tenant_discovery_endpoint": dict(request.query_pairs()).get("authorization_endpoint", "")
                             .replace("/oauth2/v2.0/authorize", "/v2.0/.well-known/openid-configuration"), "api-version": "1.1",
-                            "metadata": [{"preferred_network": self.address, "preferred_cache": self.address, "aliases": [self.address]}]})
+                            "metadata": [{"preferred_network": self.address, "preferred_cache": self.address,
+                                          "aliases": [self.address]}]})
 
     def _token(self, request, tenant):
         f = request.form()
@@ -116,7 +121,8 @@ class Azure(Site):
         resource = self._resource(app, f["scope"])
         subject = self._check(app, f["client_assertion"])
         at, life = int(time.time()), self.life or 3599
-        claims = {"iss": f"{self.url}/{tenant}/v2.0", "aud": resource, "appid": f["client_id"], "tid": tenant, "sub": subject, "iat": at,
+        claims = {"iss": f"{self.url}/{tenant}/v2.0", "aud": resource, "appid": f["client_id"], "tid": tenant, "sub": subject,
+                  "iat": at,
                   "nbf": at, "exp": at + life, "uti": new_id()}
         return Answer(200, {"token_type": "Bearer", "expires_in": life, "ext_expires_in": life,
                             "access_token": encode(self.key, {"alg": "RS256", "kid": "entra", "typ": "JWT"}, claims)})
@@ -167,8 +173,10 @@ class Azure(Site):
             return Answer(401, {"error": {"code": "Unauthorized", "message": e.why}}, headers=said)
         value, clients = self.secrets.get(name, (None, ()))
         if claims["appid"] not in clients:
-            return Answer(403, {"error": {"code": "Forbidden", "message": "The user, group or application does not have secrets get permission."}})
-        return Answer(200, json.dumps({"value": value, "id": f"{self.url}/secrets/{name}/{'0' * 32}", "attributes": {"enabled": True}}))
+            return Answer(403, {"error": {"code": "Forbidden",
+                                          "message": "The user, group or application does not have secrets get permission."}})
+        return Answer(200, json.dumps({"value": value, "id": f"{self.url}/secrets/{name}/{'0' * 32}",
+                                       "attributes": {"enabled": True}}))
 
     def _own(self, token):
         """Claims of a token of ours for the vault."""

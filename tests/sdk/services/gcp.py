@@ -173,7 +173,8 @@ class Gcp(Site):
         principal = self._who(request, CLOUD, IAM)
         members, longest = self.accounts.get(email, (set(), 0))
         if principal not in members:  # whether the account is there is not said
-            raise api_error("PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).")
+            raise api_error("PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource "
+                            "(or it may not exist).")
         body = request.json()
         if what == "generateIdToken":
             return self._id_token(email, body)
@@ -184,7 +185,8 @@ class Gcp(Site):
             raise api_error("INVALID_ARGUMENT", "The access token lifetime cannot exceed 3600 seconds.")
         seconds = self.life or int(life[1])
         token = self._issue(f"serviceAccount:{email}", scopes, seconds)
-        return Answer(200, {"accessToken": token, "expireTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))})
+        return Answer(200, {"accessToken": token,
+                            "expireTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))})
 
     def _id_token(self, email, body):
         if not isinstance(body.get("audience"), str) or not body["audience"]:
@@ -202,8 +204,10 @@ class Gcp(Site):
         if principal not in members:
             raise api_error("PERMISSION_DENIED", f"Required 'compute.instances.list' permission for 'projects/{project}'")
         place = f"{self.url}/compute/v1/projects/{project}/zones/europe-west3-a"
-        items = [{"kind": "compute#instance", "id": str(i), "name": n, "status": "RUNNING", "zone": place, "networkInterfaces": [],
-                  "selfLink": f"{place}/instances/{n}", "machineType": f"{place}/machineTypes/e2-small"} for i, n in enumerate(names, 1)]
+        items = [{"kind": "compute#instance", "id": str(i), "name": n, "status": "RUNNING", "zone": place,
+                  "networkInterfaces": [],
+                  "selfLink": f"{place}/instances/{n}", "machineType": f"{place}/machineTypes/e2-small"}
+                 for i, n in enumerate(names, 1)]
         if zone:
             return Answer(200, {"kind": "compute#instanceList", "id": "0", "items": items})
         return Answer(200, {"kind": "compute#instanceAggregatedList", "id": "0",

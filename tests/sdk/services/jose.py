@@ -114,7 +114,8 @@ class RelyingParty:
         if not url.startswith("https://"):
             raise Refused("unreachable", f"{url} is not https")
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._context)) \
+            with urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                             urllib.request.HTTPSHandler(context=self._context)) \
                     .open(url, timeout=FETCH_SECONDS) as reply:
                 return json.loads(reply.read(FETCH_BYTES))
         except (urllib.error.URLError, OSError, ValueError) as e:
@@ -239,7 +240,8 @@ def _verify(jwk, alg, data, signature):
             if len(signature) != 2 * size:
                 raise Refused("signature", "of a wrong length")
             key = ec.EllipticCurvePublicNumbers(_number(jwk["x"]), _number(jwk["y"]), curve()).public_key()
-            key.verify(utils.encode_dss_signature(int.from_bytes(signature[:size], "big"), int.from_bytes(signature[size:], "big")),
+            key.verify(utils.encode_dss_signature(int.from_bytes(signature[:size], "big"),
+                                                  int.from_bytes(signature[size:], "big")),
                        data, ec.ECDSA(digest))
             return
     except InvalidSignature:

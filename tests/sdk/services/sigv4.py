@@ -42,7 +42,8 @@ class Signed:
     def _judge(self):
         if self.names != sorted(self.names) or "host" not in self.names:
             raise Bad("IncompleteSignature", "SignedHeaders must be sorted, and host among them")
-        unsigned = {"x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-x509", "x-amz-x509-chain"} - set(self.names)
+        unsigned = {"x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-x509",
+                    "x-amz-x509-chain"} - set(self.names)
         if unsigned & set(self.request.headers):
             raise Bad("IncompleteSignature", f"not signed: {', '.join(sorted(unsigned & set(self.request.headers)))}")
         try:

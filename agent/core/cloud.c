@@ -292,7 +292,8 @@ int cloud_file(struct cloud *cl, uint32_t binding, enum cloud_file what, struct 
 	w->asked = false;
 	if (cl->chan && cl->ready && cloud_binding_at(cl, binding))
 		err = ask_file(cl, w);
-	if (err)
+	/* Any other error is a svid-cloud that just died, of which the loop has not told us yet: the next one is asked. */
+	if (err == -ENOMEM || err == -ERR_LIMIT)
 		return err;
 	list_init(&w->node);
 	list_add_tail(&cl->files, &w->node);

@@ -46,7 +46,7 @@ expect svidd libbpf
 expect svid-core libbpf libsqlite3 libjansson libfuse3 libseccomp
 expect svid-attest libcrypto libjansson libseccomp
 # It speaks with services outside: no parser of documents, nothing of the kernel's evidence.
-expect svid-cloud libcurl libcrypto libjansson libexpat libsqlite3 libseccomp
+expect svid-cloud libcurl libssl libcrypto libjansson libexpat libsqlite3 libseccomp
 expect svid-keys libcrypto libseccomp
 expect svid libyaml-0 libjansson libnghttp2 libprotobuf-c libcrypto libseccomp
 # The front sees every byte of every workload: no way to make keys, to parse YAML, or to start a program.

@@ -45,7 +45,8 @@ void session_name(struct slice spiffe_id, struct slice node, char ret_name[stati
 			uint8_t c = parts[i].p[j];
 
 			buf_put_u8(&b, may_be_in_session(c) ? c : c == '/' ? '.' : '-');
-			altered = altered || (c != '/' && !may_be_in_session(c));
+			/* "/" becomes ".", so a dot of the path's own may not stand for one */
+			altered = altered || (c != '/' && !may_be_in_session(c)) || (i == 0 && c == '.');
 		}
 	if (buf_ok(&b) || b.len > SESSION_NAME_MAX || altered)
 		snprintf(ret_name, SESSION_NAME_MAX + 1, "%.*s-%08x", SESSION_NAME_MAX - 9, buf_cstr(&b),

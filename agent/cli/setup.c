@@ -252,7 +252,7 @@ int cloud_setup(const struct cli *c)
 	if (code)
 		return code;
 	if (json_integer_value(json_object_get(root, "left_out"))) {
-		cli_error("cannot say who uses", s.source, "there are too many credentials and sources for one answer of the agent", NULL);
+		cli_error("cannot say who uses", s.source, "there are too many credentials and sources for one answer", NULL);
 		return CLI_AGENT;
 	}
 	source = find_source(root, s.source);

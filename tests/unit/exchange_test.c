@@ -322,6 +322,7 @@ static void session_names_fit_aws(void **state)
 		{ "spiffe://td/0123456789012345678901234567890123456789012345678901234567890123456789/a", "n", NULL },
 		{ "spiffe://td/0123456789012345678901234567890123456789012345678901234567890123456789/b", "n", NULL },
 		{ "spiffe://td", "", "svid" },
+		{ "spiffe://td/a.b", "n1", NULL },
 	};
 	char names[ARRAY_SIZE(rows)][SESSION_NAME_MAX + 1];
 
@@ -337,6 +338,7 @@ static void session_names_fit_aws(void **state)
 			assert_string_equal(names[i], rows[i].name);
 	}
 	assert_string_not_equal(names[3], names[4]); /* which differ only in what was cut off */
+	assert_string_not_equal(names[0], names[6]); /* "/" is written as a dot */
 }
 
 static void times_are_utc_or_refused(void **state)

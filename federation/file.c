@@ -39,6 +39,8 @@ enum file_needs file_needs(const struct binding *b, enum cloud_file what)
 		return b->kind == CLOUD_GCP ? FILE_TOKEN : FILE_NONE;
 	case CLOUD_FILE_GCP_ACCESS_TOKEN:
 		return b->kind == CLOUD_GCP ? FILE_CREDENTIAL : FILE_NONE;
+	case CLOUD_FILE_GCP_ID_TOKEN:
+		return b->kind == CLOUD_GCP && setting(b, "idTokenAudience").len ? FILE_CREDENTIAL : FILE_NONE;
 	case CLOUD_FILE_AZURE_FEDERATED_TOKEN:
 		return b->kind == CLOUD_AZURE ? FILE_TOKEN : FILE_NONE;
 	case CLOUD_FILE_AZURE_ACCESS_TOKEN:
@@ -245,6 +247,12 @@ static int access_token(const struct binding *b, struct buf *out)
 	return 0;
 }
 
+static int id_token(const struct binding *b, struct buf *out)
+{
+	buf_put_slice(out, buf_slice(&b->got.id_token));
+	return 0;
+}
+
 static int jwt(const struct binding *b, struct buf *out)
 {
 	buf_put_slice(out, buf_slice(&b->token.text));
@@ -261,6 +269,7 @@ int file_put(const struct binding *b, enum cloud_file what, struct buf *out)
 		[CLOUD_FILE_GCP_CREDENTIALS_JSON] = gcp_credentials_json,
 		[CLOUD_FILE_GCP_SUBJECT_TOKEN] = jwt,
 		[CLOUD_FILE_GCP_ACCESS_TOKEN] = access_token,
+		[CLOUD_FILE_GCP_ID_TOKEN] = id_token,
 		[CLOUD_FILE_AZURE_FEDERATED_TOKEN] = jwt,
 		[CLOUD_FILE_AZURE_ACCESS_TOKEN] = access_token,
 		[CLOUD_FILE_JWT] = jwt,

@@ -10,6 +10,7 @@
 #include "federation/exchange_parts.h"
 
 #define TOKEN_MAX 12288 /* of Google: an access token */
+#define ID_TOKEN_LIFE 3600 /* seconds; whatever the access token has */
 #define CLOUD_SCOPE "https://www.googleapis.com/auth/cloud-platform"
 #define IAM_SCOPE "https://www.googleapis.com/auth/iam"
 
@@ -179,6 +180,8 @@ static int id_granted(struct exchange *x, const json_t *reply, const struct http
 	err = secret_set(&x->got.id_token, token);
 	if (err)
 		return err;
+	if (x->got.expires_at > x->now + ID_TOKEN_LIFE)
+		x->got.expires_at = x->now + ID_TOKEN_LIFE; /* both are renewed together */
 	outcome_put(&o->principal, spec_text(x, "serviceAccount"));
 	o->verdict = VERDICT_DONE;
 	return 0;

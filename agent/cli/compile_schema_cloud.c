@@ -221,7 +221,7 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 	{ .path = "spec.gcp.subject", .type = OPT_WORD, .fallback = "sub", .words = "sub|mapped", .reloadable = true,
 	  .help = "what the provider maps to google.subject: the whole sub, or something that fits 127 bytes" },
 	{ .path = "spec.gcp.idTokenAudience", .type = OPT_TEXT, .min = 1, .max = 2048, .why = audience_why, .reloadable = true,
-	  .help = "an id token for it too; needs serviceAccount" },
+	  .help = "an id token for it too, in gcp/id_token; needs serviceAccount" },
 	{ .path = "spec.gcp.stsEndpoint", .type = OPT_TEXT, .fallback = "https://sts.googleapis.com/v1/token", .min = 9,
 	  .max = 255,
 	  .why = https_why, .reloadable = true, .help = "URL of the token exchange" },

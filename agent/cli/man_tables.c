@@ -149,6 +149,7 @@ static const char cloud_files[] =
 	".It Pa CREDENTIAL/gcp/credentials.json\nfor GOOGLE_APPLICATION_CREDENTIALS; for everybody\n"
 	".It Pa CREDENTIAL/gcp/subject_token\nthe JWT\\-SVID that it names\n"
 	".It Pa CREDENTIAL/gcp/access_token\nfor CLOUDSDK_AUTH_ACCESS_TOKEN_FILE of gcloud\n"
+	".It Pa CREDENTIAL/gcp/id_token\nfor spec.gcp.idTokenAudience of the source, where it is set\n"
 	".It Pa CREDENTIAL/azure/federated_token\na JWT\\-SVID, for AZURE_FEDERATED_TOKEN_FILE\n"
 	".It Pa CREDENTIAL/azure/access_token\na ready access token\n"
 	".It Pa jwt/CREDENTIAL\na JWT\\-SVID of a source of kind jwt\n"

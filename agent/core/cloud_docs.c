@@ -169,6 +169,7 @@ static int read_source(json_t *form, struct cloud_doc *d)
 	d->jwt_ttl = (uint32_t)jwt_ttl;
 	d->file_ttl = (uint32_t)file_ttl;
 	d->source_identity = source_identity;
+	d->id_token = d->kind == CLOUD_GCP && json_object_get(cloud, "idTokenAudience");
 	d->claims = mem_strdup(buf_cstr(&claims));
 	return d->claims ? 0 : -ENOMEM;
 }

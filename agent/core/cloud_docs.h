@@ -24,6 +24,7 @@ struct cloud_doc {
 	uint32_t jwt_ttl; /* seconds, of the JWT-SVID of an exchange */
 	uint32_t file_ttl; /* seconds, of one that is shown as a file */
 	char *claims;	  /* JSON members to be added, each with a comma before it */
+	bool id_token;	      /* GCP: an id token is asked for, too */
 	bool source_identity; /* AWS: the session's name is a claim too */
 	char **helpers;	      /* paths of executables that may read for the process that started them */
 	size_t n_helpers;

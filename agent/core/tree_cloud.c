@@ -30,7 +30,7 @@ static const uint32_t files_of[CLOUD_KIND_COUNT] = {
 	[CLOUD_AWS_ROLES_ANYWHERE] = 1u << CLOUD_FILE_AWS_CREDENTIALS | 1u << CLOUD_FILE_AWS_CREDENTIALS_JSON |
 				     1u << CLOUD_FILE_AWS_CONFIG,
 	[CLOUD_GCP] = 1u << CLOUD_FILE_GCP_CREDENTIALS_JSON | 1u << CLOUD_FILE_GCP_SUBJECT_TOKEN |
-		      1u << CLOUD_FILE_GCP_ACCESS_TOKEN,
+		      1u << CLOUD_FILE_GCP_ACCESS_TOKEN | 1u << CLOUD_FILE_GCP_ID_TOKEN,
 	[CLOUD_AZURE] = 1u << CLOUD_FILE_AZURE_FEDERATED_TOKEN | 1u << CLOUD_FILE_AZURE_ACCESS_TOKEN,
 };
 
@@ -51,7 +51,7 @@ static void names_of(const struct identity *doc, const struct cloud_doc *d, add_
 	for (uint32_t f = 0; f < CLOUD_FILE_COUNT; f++) {
 		uint32_t what = d->binding * WHAT_FILES + f;
 
-		if (!(files_of[d->kind] & 1u << f))
+		if (!(files_of[d->kind] & 1u << f) || (f == CLOUD_FILE_GCP_ID_TOKEN && !d->id_token))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", d->name, cloud_file_name(f));
 		add(arg, path, what);

@@ -114,6 +114,7 @@ const char *cloud_file_name(unsigned int file)
 		[CLOUD_FILE_GCP_CREDENTIALS_JSON] = "gcp/credentials.json",
 		[CLOUD_FILE_GCP_SUBJECT_TOKEN] = "gcp/subject_token",
 		[CLOUD_FILE_GCP_ACCESS_TOKEN] = "gcp/access_token",
+		[CLOUD_FILE_GCP_ID_TOKEN] = "gcp/id_token",
 		[CLOUD_FILE_AZURE_FEDERATED_TOKEN] = "azure/federated_token",
 		[CLOUD_FILE_AZURE_ACCESS_TOKEN] = "azure/access_token",
 		[CLOUD_FILE_JWT] = "",

@@ -116,6 +116,8 @@ def test_google_gets_scopes_audience_and_principal_and_gives_tokens_of_each_kind
         account = w.gcp.tokens[w.wait("app-account/gcp/access_token")]
         assert account.principal == "serviceAccount:app@demo.iam.gserviceaccount.com" and len(account.scopes) == 2, vars(account)
         assert claims(w.wait("app-account/gcp/subject_token"))["aud"] in ("of-our-own", ["of-our-own"])
+        assert claims(w.wait("app-account/gcp/id_token"))["aud"] == "https://service.example"
+        assert "id_token" not in os.listdir(os.path.join(w.own("app"), "app-direct/gcp"))
 
 
 def test_es256_is_taken_by_aws_and_google():

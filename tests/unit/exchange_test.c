@@ -275,6 +275,20 @@ static void google_is_asked_three_times_for_a_service_account(void **state)
 	stop(&t);
 }
 
+static void google_id_token_ends_after_an_hour(void **state)
+{
+	struct rig t;
+
+	(void)state;
+	start(&t, CLOUD_GCP, gcp_spec);
+	assert_int_equal(answer(&t, 200, "{\"access_token\":\"fed\",\"expires_in\":3599}"), VERDICT_NEXT);
+	t.x.got.expires_at = t.x.now + 12 * 3600;
+	t.x.step++;
+	assert_int_equal(answer(&t, 200, "{\"token\":\"h.p.s\"}"), VERDICT_DONE);
+	assert_int_equal(t.x.got.expires_at, t.x.now + 3600);
+	stop(&t);
+}
+
 static void google_errors_come_in_two_shapes(void **state)
 {
 	struct rig t;
@@ -386,6 +400,7 @@ int main(void)
 		cmocka_unit_test(what_a_service_quotes_of_a_token_is_told_to_nobody),
 		cmocka_unit_test(lives_are_bounded),
 		cmocka_unit_test(google_is_asked_three_times_for_a_service_account),
+		cmocka_unit_test(google_id_token_ends_after_an_hour),
 		cmocka_unit_test(google_errors_come_in_two_shapes),
 		cmocka_unit_test(azure_takes_the_token_as_assertion),
 		cmocka_unit_test(session_names_fit_aws),

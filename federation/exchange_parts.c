@@ -237,3 +237,18 @@ void outcome_nonsense(struct outcome *o, const struct http_response *r, const ch
 	o->next_step = "what answered may not be the token service: check endpoint and proxy of the CredentialSource";
 	o->retry_after = seconds_of(r->retry_after);
 }
+
+struct slice arn_region(struct slice arn)
+{
+	for (int colon = 0; colon < 3; colon++) {
+		const uint8_t *p = arn.len ? memchr(arn.p, ':', arn.len) : NULL;
+
+		if (!p)
+			return slice_of(NULL, 0);
+		arn = slice_of(p + 1, arn.len - (size_t)(p + 1 - arn.p));
+	}
+	for (size_t n = 0; n < arn.len; n++)
+		if (arn.p[n] == ':')
+			return slice_of(arn.p, n);
+	return slice_of(NULL, 0);
+}

@@ -26,6 +26,9 @@ struct cloud_error {
 /** spec_text() - a setting of the CredentialSource; empty when it is not there. Borrows. */
 struct slice spec_text(const struct exchange *x, const char *name);
 
+/** arn_region() - REGION of arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE; empty when there is none. Borrows. */
+struct slice arn_region(struct slice arn);
+
 /** spec_number() - likewise; 0 when it is not there. */
 int64_t spec_number(const struct exchange *x, const char *name);
 

@@ -54,11 +54,17 @@ enum file_needs file_needs(const struct binding *b, enum cloud_file what)
 	}
 }
 
+/* An SDK asks for nothing without one. Roles Anywhere has it in its trust anchor. */
+static struct slice aws_region(const struct binding *b)
+{
+	return b->kind == CLOUD_AWS ? setting(b, "region") : arn_region(setting(b, "trustAnchorArn"));
+}
+
 static void put_region(const struct binding *b, struct buf *out)
 {
-	if (setting(b, "region").len) {
+	if (aws_region(b).len) {
 		buf_put_str(out, "region = ");
-		buf_put_slice(out, setting(b, "region"));
+		buf_put_slice(out, aws_region(b));
 		buf_put_str(out, "\n");
 	}
 }
@@ -155,10 +161,10 @@ static void put_session(const struct binding *b, struct buf *out)
 /* boto3 and version 1 of the AWS CLI know the second name only, every other SDK the first. */
 static void put_env_region(const struct binding *b, struct buf *out)
 {
-	if (!setting(b, "region").len)
+	if (!aws_region(b).len)
 		return;
-	put_variable(out, "AWS_REGION", setting(b, "region"));
-	put_variable(out, "AWS_DEFAULT_REGION", setting(b, "region"));
+	put_variable(out, "AWS_REGION", aws_region(b));
+	put_variable(out, "AWS_DEFAULT_REGION", aws_region(b));
 }
 
 /* By web-identity file where there is one: an SDK reads it again at each refresh, and static keys it would not. */
@@ -173,6 +179,7 @@ static void put_env_of(const struct binding *b, struct buf *out)
 		break;
 	case CLOUD_AWS_ROLES_ANYWHERE:
 		put_path(out, "AWS_CONFIG_FILE", b, "aws/config");
+		put_env_region(b, out);
 		break;
 	case CLOUD_GCP:
 		put_path(out, "GOOGLE_APPLICATION_CREDENTIALS", b, "gcp/credentials.json");

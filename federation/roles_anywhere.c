@@ -54,22 +54,6 @@ static int copy(struct slice s, char *to, size_t size)
 	return 0;
 }
 
-/* arn:aws:rolesanywhere:REGION:account:trust-anchor/id */
-static struct slice region_of(struct slice arn)
-{
-	for (int colon = 0; colon < 3; colon++) {
-		const uint8_t *p = arn.len ? memchr(arn.p, ':', arn.len) : NULL;
-
-		if (!p)
-			return slice_of(NULL, 0);
-		arn = slice_of(p + 1, arn.len - (size_t)(p + 1 - arn.p));
-	}
-	for (size_t n = 0; n < arn.len; n++)
-		if (arn.p[n] == ':')
-			return slice_of(arn.p, n);
-	return slice_of(NULL, 0);
-}
-
 /* As it will stand in the request: libcurl leaves the usual port out. */
 static struct slice host_of(struct slice endpoint)
 {
@@ -119,7 +103,7 @@ static int prepare(const struct exchange *x, struct signing *s)
 		return -ERR_FORMAT;
 	err = copy(host_of(spec_text(x, "endpoint")), s->host, sizeof(s->host));
 	if (!err)
-		err = copy(region_of(spec_text(x, "trustAnchorArn")), s->region, sizeof(s->region));
+		err = copy(arn_region(spec_text(x, "trustAnchorArn")), s->region, sizeof(s->region));
 	if (!err)
 		err = put_chain(x, s);
 	if (err)

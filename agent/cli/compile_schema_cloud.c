@@ -70,6 +70,17 @@ static const char *https_why(struct slice s)
 	return all_in(s, ":/._~-[]") ? NULL : "a URL without query, user and spaces is wanted";
 }
 
+/* CreateSession has its own path, which is signed. */
+static const char *host_why(struct slice s)
+{
+	size_t scheme = strlen("https://");
+	const char *why = https_why(s);
+
+	if (!why && memchr(s.p + scheme, '/', s.len - scheme))
+		return "an https:// URL without a path is wanted";
+	return why;
+}
+
 static const char *proxy_why(struct slice s)
 {
 	if (!slice_starts(s, slice_str("http://")) && !slice_starts(s, slice_str("https://")))
@@ -200,7 +211,7 @@ const struct option_row source_rows[SOURCE_ROWS] = {
 	  .why = profile_why, .reloadable = true, .help = "profile, of the same region" },
 	{ .path = "spec.awsRolesAnywhere.roleArn", .type = OPT_TEXT, .required = true, .min = 20, .max = 2048, .why = role_why,
 	  .reloadable = true, .help = "the role" },
-	{ .path = "spec.awsRolesAnywhere.endpoint", .type = OPT_TEXT, .min = 9, .max = 255, .why = https_why,
+	{ .path = "spec.awsRolesAnywhere.endpoint", .type = OPT_TEXT, .min = 9, .max = 255, .why = host_why,
 	  .reloadable = true,
 	  .help = "https://rolesanywhere.REGION.amazonaws.com of the trust anchor when missing" },
 	LIFETIME("spec.awsRolesAnywhere.lifetime"),

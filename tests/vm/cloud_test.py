@@ -3,7 +3,8 @@
 """Cloud credentials in sysfs on a stock kernel with svid.ko: each file is whole for its own workload and EACCES for all others.
 
 Google's access tokens have up to 12 kB, and sysfs gives a page at a time: Node's readFile, which takes a short read of a file
-with a size for its end, is the reader that notices. One boot; runs itself in the VM.
+with a size for its end, is the reader that notices. Then boto3, google-auth and azure-identity, unmodified, against the token
+services of tests/sdk. One boot; runs itself in the VM.
 """
 import json
 import os
@@ -110,6 +111,16 @@ def test_module_cloud_credentials_in_sysfs():
     subprocess.run(["rmmod", "svid"], check=True)
 
 
+def test_module_sdks_read_their_files_in_sysfs():
+    subprocess.run(["insmod", os.path.join(TREE, "build/kmod", os.environ["VM"], "svid.ko")], check=True)
+    done = subprocess.run([os.path.join(TREE, "build/sdk/python/venv/bin/python"), os.path.join(TREE, "tests/sdk/python_test.py")],
+                          env={**os.environ, "DELIVERY": "sysfs", "T": "each_sdk_does"}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    subprocess.run(["rmmod", "svid"], check=True)
+    text = done.stdout.decode(errors="replace")
+    assert done.returncode == 0 and "\n1 passed, 0 failed, 0 skipped" in text, text
+
+
 def left_out(why):
     print(f"skipped: {why}\n0 passed, 0 failed, 1 skipped")
     return 0
@@ -118,10 +129,11 @@ def left_out(why):
 def main():
     if not shutil.which("qemu-system-x86_64"):
         return left_out("qemu-system-x86 is not installed")
-    if subprocess.run([os.path.join(TREE, "tests/sdk/clients.sh"), "node"], stdin=subprocess.DEVNULL, check=False).returncode:
-        return left_out("the Node of npm cannot be had")
+    for client in ("node", "python"):
+        if subprocess.run([os.path.join(TREE, "tests/sdk/clients.sh"), client], stdin=subprocess.DEVNULL, check=False).returncode:
+            return left_out(f"the {client} client of tests/sdk cannot be had")
     subprocess.run(["make", "-s", "module"], cwd=TREE, check=True, stdin=subprocess.DEVNULL)
-    done = subprocess.run([os.path.join(HERE, "run.sh"), KERNEL, "--timeout", "200", "--name", "cloud", "--", sys.executable,
+    done = subprocess.run([os.path.join(HERE, "run.sh"), KERNEL, "--timeout", "500", "--name", "cloud", "--", sys.executable,
                            os.path.abspath(__file__)], check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     text = done.stdout.decode(errors="replace").replace("\r", "")

@@ -97,10 +97,13 @@ static int answer(const struct kmod *k, uint64_t id, int err, int fd, uint32_t l
 	return call(k, SVID_IOC_TREE_ANSWER, &a);
 }
 
-/* -ENOENT: it was killed, or its file removed, while we were at it. */
+/*
+ * "Not now" is not EAGAIN: that is for files that do not block, and Python's read() makes None of it, which its SDKs decode.
+ * -ENOENT: it was killed, or its file removed, while we were at it.
+ */
 static void put_answer(const struct kmod *k, uint64_t id, int err, int fd, uint32_t len)
 {
-	int failed = answer(k, id, err, fd, len);
+	int failed = answer(k, id, err == -EAGAIN ? -ETIMEDOUT : err, fd, len);
 
 	if (!failed || failed == -ENOENT)
 		return;

@@ -61,7 +61,7 @@ def closed_in_time(outcome, more_ms=0):
 
 def returns_in_time(outcome):
     """Within a second, with an error that says that there is nothing, or with what a new agent gave."""
-    found = re.fullmatch(r"(ENOENT|ENODEV|EACCES|EAGAIN|EIO|ENOTCONN|ECONNABORTED|content|gone) after (\d+) ms", outcome)
+    found = re.fullmatch(r"(ENOENT|ENODEV|EACCES|EAGAIN|ETIMEDOUT|EIO|ENOTCONN|ECONNABORTED|content|gone) after (\d+) ms", outcome)
     return found is not None and int(found.group(2)) <= 1000 * SLOW
 
 

@@ -56,7 +56,7 @@ static void assert_is_served(int step, long nth)
 
 	do
 		err = answer_of(module_ask(root, 0, CERT));
-	while (err == EAGAIN && clock_boot_ns() < until);
+	while (err == ETIMEDOUT && clock_boot_ns() < until);
 	if (err)
 		fail_msg("not served after allocation %ld of step %d failed", nth, step);
 }

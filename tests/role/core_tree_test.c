@@ -224,7 +224,7 @@ static void a_front_that_says_nothing_costs_its_reader_the_deadline(void **state
 	late = f->last_file;
 	w.ways.front_file = FILE_MADE;
 	assert_int_equal(read_once(root, 0, CERT)->err, 0); /* others go on */
-	assert_int_equal(answer_of(id)->err, EAGAIN);
+	assert_int_equal(answer_of(id)->err, ETIMEDOUT);
 	world_give_file(f, &late, FILE_MADE); /* closed without a word */
 	assert_int_equal(read_once(root, 0, CERT)->err, 0);
 	assert_int_equal(w.kills, kills);
@@ -234,7 +234,7 @@ static void what_a_front_does_not_have_is_not_there_now(void **state)
 {
 	(void)state;
 	fronts_do(FILE_REFUSED);
-	assert_int_equal(read_once(root, 0, CERT)->err, EAGAIN);
+	assert_int_equal(read_once(root, 0, CERT)->err, ETIMEDOUT);
 	w.ways.front_file = FILE_MADE;
 	assert_int_equal(read_once(root, 0, CERT)->err, 0);
 }
@@ -344,7 +344,7 @@ static void a_reader_that_is_gone_gets_nothing(void **state)
 	if (!pid)
 		_exit(0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(read_once(pid, 0, CERT)->err, EAGAIN);
+	assert_int_equal(read_once(pid, 0, CERT)->err, ETIMEDOUT);
 }
 
 static void status_tells_of_the_tree(void **state)

@@ -262,7 +262,7 @@ class Rig(Clouds):
             try:
                 with open(os.path.join(self.own(workload), "env"), encoding="utf-8") as f:
                     return f.read()
-            except (OSError, TypeError):  # the latter is what Python makes of EAGAIN: no key to sign with yet
+            except OSError:
                 return None
         text = until(read, 20)
         assert text is not None, f"no env of {workload}\n{self.agent.explain()}"

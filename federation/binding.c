@@ -46,7 +46,7 @@ void bindings_each(struct cloud *c, void (*each)(struct binding *b, void *arg), 
 			each(b, arg);
 }
 
-bool binding_is_valid(const struct binding *b)
+static bool binding_is_valid(const struct binding *b)
 {
 	return b->got.expires_at > clock_wall_s();
 }

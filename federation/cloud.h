@@ -131,9 +131,6 @@ void binding_token(struct binding *b, int err, const struct msg_CK_JWT *m);
 /** credential_done() - wipe what is in it. */
 void credential_done(struct credential *c);
 
-/** binding_is_valid() - it has a credential that has not expired. */
-bool binding_is_valid(const struct binding *b);
-
 /** binding_not_started() - there was no memory for its exchange: later. */
 void binding_not_started(struct binding *b);
 

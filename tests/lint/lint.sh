@@ -46,9 +46,9 @@ else
 fi
 
 # agent/base includes nothing of ours; no role includes another role's headers.
-grep -nE '#include "(agent/[^b]|agent/b[^a]|workloadapi|kmod|gen)' agent/base/*.[ch] | check "agent/base stands alone"
-for role in agent/parent agent/core agent/attest agent/keys agent/cli workloadapi federation; do
-	grep -nE '#include "(agent/(parent|core|attest|keys|cli)|workloadapi|federation)/' "$role"/*.[ch] 2>/dev/null | grep -v "#include \"$role/"
+grep -nE '#include "(agent/[^b]|agent/b[^a]|workloadapi|federation|kmod|gen)' agent/base/*.[ch] | check "agent/base stands alone"
+for role in agent/parent agent/core agent/attest agent/keys agent/undertaker agent/cli agent/db agent/oidc workloadapi federation; do
+	grep -nE '#include "(agent/(parent|core|attest|keys|undertaker|cli)|workloadapi|federation)/' "$role"/*.[ch] 2>/dev/null | grep -v "#include \"$role/"
 done | check "no role includes another role's headers"
 
 awk -f tests/lint/docstring.awk "${h_files[@]}" | check "each prototype in a header has a comment, int ones say Errors:"
@@ -72,8 +72,8 @@ grep -oE '\bA[0-9]+\b' SECURITY.md | sort -u | while read -r row; do
 grep -nE '\b(TO''DO|FIX''ME|X''XX|HA''CK)\b' "${code[@]}" | check "no unfinished work marked in code"
 grep -nE '(^|[[:space:]"'"'"'=:(])/(root|home|work)/[a-z.]' "${code[@]}" | check "no path of a machine"
 
-for d in agent/base agent/ipc agent/sandbox agent/parent agent/core agent/attest agent/keys agent/cli workloadapi federation kmod \
-	conformance tests; do
+for d in agent/base agent/ipc agent/sandbox agent/parent agent/core agent/attest agent/keys agent/undertaker agent/cli \
+	agent/db agent/oidc workloadapi federation kmod conformance tests; do
 	[ -f "$d/README.md" ] || echo "$d/README.md is missing"
 	[ ! -f "$d/README.md" ] || [ "$(wc -l <"$d/README.md")" -le 80 ] || echo "$d/README.md is longer than a page"
 done | check "a README of one page in each folder"

@@ -294,6 +294,12 @@ static void run_child(const int fds[static 4], int log)
 	_exit(127);
 }
 
+static void cloud_conf(struct cloud_rig *w)
+{
+	assert_int_equal(ipc_put(w->core, CL_CONF, 0, .trust_domain = slice_str("example.org"), .issuer = slice_str(ISSUER),
+				 .jwks = buf_slice(&w->jwks), .node = slice_str("node1"), .generation = 1), 0);
+}
+
 void cloud_start(struct cloud_rig *w, int oidc)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), dir = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -360,12 +366,6 @@ bool cloud_logged(struct cloud_rig *w, const char *text)
 
 /* ---- what it is told ---- */
 
-void cloud_conf(struct cloud_rig *w)
-{
-	assert_int_equal(ipc_put(w->core, CL_CONF, 0, .trust_domain = slice_str("example.org"), .issuer = slice_str(ISSUER),
-				 .jwks = buf_slice(&w->jwks), .node = slice_str("node1"), .generation = 1), 0);
-}
-
 void cloud_bind(struct cloud_rig *w, uint32_t number, enum cloud_kind kind, const char *id, const char *name, const char *spec)
 {
 	char dir[512];
@@ -392,15 +392,6 @@ void cloud_unbind(struct cloud_rig *w, uint32_t number)
 void cloud_refresh(struct cloud_rig *w, uint32_t number)
 {
 	assert_int_equal(ipc_put(w->core, CL_REFRESH, 0, .binding = number), 0);
-}
-
-const struct seen *cloud_said(struct cloud_rig *w, uint32_t number, unsigned int said)
-{
-	struct stopwatch watch = stopwatch_start(w->pid);
-
-	while (w->seen[number].said <= said)
-		pump_until_late(w, &watch, "a state");
-	return &w->seen[number];
 }
 
 const struct seen *cloud_state(struct cloud_rig *w, uint32_t number, enum cloud_state state)

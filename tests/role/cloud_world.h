@@ -74,9 +74,6 @@ void cloud_kill(struct cloud_rig *w);
 /** cloud_ended() - it ends by itself: its status. */
 int cloud_ended(struct cloud_rig *w);
 
-/** cloud_conf() - CL_CONF with the key set of svid-keys. */
-void cloud_conf(struct cloud_rig *w);
-
 /** cloud_bind() - CL_BIND: credential @name of @id, with the source's @spec. */
 void cloud_bind(struct cloud_rig *w, uint32_t number, enum cloud_kind kind, const char *id, const char *name, const char *spec);
 
@@ -97,9 +94,6 @@ void cloud_quiet(struct cloud_rig *w);
 
 /** cloud_settle() - neither svid-cloud nor svid-keys had anything to do for a while: what was to be sealed is on disk. */
 void cloud_settle(struct cloud_rig *w);
-
-/** cloud_said() - wait for a CR_STATE of @number beyond @said of before. */
-const struct seen *cloud_said(struct cloud_rig *w, uint32_t number, unsigned int said);
 
 /** cloud_state() - wait until @number is in @state. */
 const struct seen *cloud_state(struct cloud_rig *w, uint32_t number, enum cloud_state state);

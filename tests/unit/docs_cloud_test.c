@@ -14,6 +14,7 @@
 #include "agent/core/docs.h"
 #include "agent/core/policy_build.h"
 #include "agent/ipc/msg.h"
+#include "tests/lib/docs_say.h"
 
 #define FILE_NAME "svid.yaml"
 #define IDENTITY "WorkloadIdentity"
@@ -45,24 +46,12 @@ static void end(void)
 
 static int teardown(void **unused)
 {
-	char path[128];
-
 	(void)unused;
 	end();
-	snprintf(path, sizeof(path), "%s/state.db", dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/state.db-wal", dir);
-	unlink(path);
-	return rmdir(dir);
+	return docs_dir_end(dir);
 }
 
-#define SEND(NAME, ...)                                      \
-	({                                                   \
-		struct msg_##NAME m_ = { __VA_ARGS__ };      \
-		AUTO(buf) struct buf b_ = BUF_INIT(1 << 20); \
-		msg_put_##NAME(&b_, &m_);                    \
-		docs_message(d, MSG_##NAME, buf_slice(&b_)); \
-	})
+#define SEND(NAME, ...) DOCS_SAY(d, NAME, __VA_ARGS__)
 
 static void doc(const char *kind, const char *name, const char *json)
 {

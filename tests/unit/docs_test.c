@@ -14,6 +14,7 @@
 #include "agent/base/log.h"
 #include "agent/core/docs.h"
 #include "agent/ipc/msg.h"
+#include "tests/lib/docs_say.h"
 
 #define AGENT_FILE "svid.yaml"
 #define KIND "WorkloadIdentity"
@@ -49,24 +50,12 @@ static int setup(void **unused)
 
 static int teardown(void **unused)
 {
-	char path[128];
-
 	(void)unused;
 	stop();
-	snprintf(path, sizeof(path), "%s/state.db", dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/state.db-wal", dir);
-	unlink(path);
-	return rmdir(dir);
+	return docs_dir_end(dir);
 }
 
-#define SEND(NAME, ...)                                                               \
-	({                                                                            \
-		struct msg_##NAME m_ = { __VA_ARGS__ };                               \
-		AUTO(buf) struct buf b_ = BUF_INIT(1 << 20);                          \
-		msg_put_##NAME(&b_, &m_);                                             \
-		docs_message(d, MSG_##NAME, buf_slice(&b_));                          \
-	})
+#define SEND(NAME, ...) DOCS_SAY(d, NAME, __VA_ARGS__)
 
 static void file_parsed(const char *name, bool parsed)
 {

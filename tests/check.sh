@@ -22,7 +22,7 @@ tier_build() {
 }
 tier_unit() { python3 tests/lib/programs.py build/tests/unit build/tests/fault; }
 tier_san() {
-	O=build/san python3 tests/lib/programs.py build/san/tests/unit build/san/tests/fault build/san/tests/role \
+	AGAIN=300 O=build/san python3 tests/lib/programs.py build/san/tests/unit build/san/tests/fault build/san/tests/role \
 		tests/e2e/policy_test.py tests/e2e/cli_test.py tests/e2e/clients_test.py
 }
 tier_role() { AGAIN=300 python3 tests/lib/programs.py build/tests/role tests/role; }

@@ -9,7 +9,7 @@ T=name runs only programs whose name contains it. A program is ended after TEST_
 
 AGAIN=seconds: what fails within that time is run once more, and its second count is taken. That is for tiers that measure
 time on machines that others use too; a line "failed once: PATH" stays in the log and in what the tier prints, because a test
-that needs it is to be mended, and may be a race of the product's.
+that needs it is to be mended, and may be a race of the product's. What a sanitizer found is never asked twice.
 """
 import os
 import re
@@ -19,6 +19,7 @@ import time
 
 CMOCKA = re.compile(r"^\[  (PASSED|FAILED|SKIPPED) +\] (\d+) test\(s\)", re.M)
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
+SANITIZER = re.compile(r"ERROR: AddressSanitizer|runtime error:")
 SHOWN = 8000  # last bytes of a failing program's output; before them only what says that it failed
 TIMEOUT = int(os.environ.get("TEST_TIMEOUT", "900"))
 AGAIN = float(os.environ.get("AGAIN", "0"))
@@ -53,9 +54,10 @@ def count(output):
 
 
 def run(path):
+    """(what it counted, whether running it once more could tell something else)."""
     if not os.access(path, os.X_OK):
         print(f"FAIL  {path}  is not executable", flush=True)
-        return [0, 1, 0]
+        return [0, 1, 0], False
     start = time.monotonic()
     command = [sys.executable, path] if path.endswith(".py") else ["./" + path if "/" not in path else path]
     try:
@@ -82,16 +84,16 @@ def run(path):
         for line in output.splitlines():
             if re.search(r"skipped: |failed once: ", line) or line.startswith("| "):
                 print("  " + line)
-    return sums
+    return sums, not SANITIZER.search(output)
 
 
 def run_patiently(path):
     start = time.monotonic()
-    sums = run(path)
-    if not sums[1] or time.monotonic() - start > AGAIN:
+    sums, may_differ = run(path)
+    if not sums[1] or not may_differ or time.monotonic() - start > AGAIN:
         return sums
     print(f"  failed once: {path} ({sums[1]})", flush=True)
-    return run(path)
+    return run(path)[0]
 
 
 def main():

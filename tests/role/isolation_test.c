@@ -121,6 +121,18 @@ static int connect_public(void)
 	return connect(fd, (struct sockaddr *)&sa, sizeof(sa));
 }
 
+/* "ready" is said of svidd: a role that came up last may still be on its way into the sandbox. */
+static bool all_sandboxed(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		pid_t pid = proc_of_user(table[i].uid);
+
+		if (!pid || !proc_is_sandboxed(pid))
+			return false;
+	}
+	return true;
+}
+
 static int start(void **state)
 {
 	char path[128];
@@ -142,7 +154,7 @@ static int start(void **state)
 	if (svidd == 0)
 		exec_svidd();
 	for (int ms = 0; ms < WAIT_MS; ms += 10, usleep(10000))
-		if (is_logged("role=svidd event=\"ready\"") && proc_of_user(IDS + 3) && proc_of_user(IDS + 6))
+		if (is_logged("role=svidd event=\"ready\"") && all_sandboxed())
 			return connect_public();
 	show_log();
 	return -1;

@@ -57,6 +57,21 @@ void proc_wait_no_user(unsigned int uid)
 	assert_int_equal(proc_of_user(uid), 0);
 }
 
+bool proc_is_sandboxed(pid_t pid)
+{
+	char path[64], line[256];
+	bool filtered = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		filtered = filtered || !strcmp(line, "Seccomp:\t2\n");
+	if (f)
+		fclose(f);
+	return filtered;
+}
+
 void proc_status(pid_t pid, const char *key, char out[static 128])
 {
 	char path[64], line[256];

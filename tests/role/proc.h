@@ -15,6 +15,9 @@ pid_t proc_of_user(unsigned int uid);
 /* The test fails when one is still there after some seconds. */
 void proc_wait_no_user(unsigned int uid);
 
+/* Whether that process has its system call filter: the last step of a role's way into its sandbox. */
+bool proc_is_sandboxed(pid_t pid);
+
 /* What follows @key ("Uid:") in /proc/PID/status, blanks included; empty when there is no such line. */
 void proc_status(pid_t pid, const char *key, char out[static 128]);
 

@@ -7,7 +7,7 @@ import time
 import uuid
 
 from product import SLOW, TRUST_DOMAIN, UID, WAIT_MS, Failed, Player, Skipped, load_module, resume
-from scenarios import honest, thief, word
+from scenarios import honest, in_force, soon, thief, word
 
 BUNDLE = "svid/credential-bundle.private-key.pem"  # certificate and key
 WAYS = ["read", "pread", "readv", "splice", "sendfile", "private", "shared", "ahead", "uring", "uring-worker", "uring-sqpoll"]
@@ -211,6 +211,13 @@ def reader(lab):
     return lab.play("revoked", "a23", file=own(lab, "revoked"), variant="open" if lab.delivery == "fuse" else "")
 
 
+def back_in_tree(lab, name):
+    """The document is back, and so are its files: its program reads them."""
+    in_force(lab, name)
+    if not soon(lambda: read(lab, name, own(lab, name)) == "SVID stolen", 20 * SLOW):
+        raise Failed(f"{name} does not read its own any more\n{lab.tail()}")
+
+
 def a13_withdrawn(lab, who):
     """Opened in time, read too late: the document was withdrawn, or the process has become another program since."""
     path = os.path.join(lab.policy, "revoked.yaml")
@@ -223,7 +230,7 @@ def a13_withdrawn(lab, who):
             got = returned(p, 0)
         finally:
             os.rename(path + ".away", path)
-            time.sleep(0.5 * SLOW)
+            back_in_tree(lab, "revoked")
     return "SVID stolen" if got.startswith("content") else "refused"
 
 
@@ -256,7 +263,7 @@ def a23(lab, event):
             resume(fronts)
             if os.path.exists(path + ".away"):
                 os.rename(path + ".away", path)
-                time.sleep(0.5 * SLOW)
+                back_in_tree(lab, "revoked")
     if stopped:
         lab.killed = True
         lab.await_served(20 * SLOW)

@@ -5,12 +5,14 @@
 A test program is a file named *_test, *_test.sh or *_test.py; one that is not executable fails, else it
 would be left out for ever without a word. It either is a cmocka program or prints a line
 "N passed, N failed, N skipped"; it fails by its exit code as well.
-T=name runs only programs whose name contains it. A program is ended after TEST_TIMEOUT seconds.
+T=name runs only programs whose name contains it. A program is ended after TEST_TIMEOUT seconds. LANES=n: n at a time, in the
+order given; what is named twice runs once.
 
 AGAIN=seconds: what fails within that time is run once more, and its second count is taken. That is for tiers that measure
 time on machines that others use too; a line "failed once: PATH" stays in the log and in what the tier prints, because a test
 that needs it is to be mended, and may be a race of the product's. What a sanitizer found is never asked twice.
 """
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -23,18 +25,20 @@ SANITIZER = re.compile(r"ERROR: AddressSanitizer|runtime error:")
 SHOWN = 8000  # last bytes of a failing program's output; before them only what says that it failed
 TIMEOUT = int(os.environ.get("TEST_TIMEOUT", "900"))
 AGAIN = float(os.environ.get("AGAIN", "0"))
+LANES = int(os.environ.get("LANES", "1"))
 
 
 def programs(places):
     """The test programs in the folders among places, and those named one by one."""
-    want = os.environ.get("T", "")
+    want, seen = os.environ.get("T", ""), set()
     for place in places:
         paths = sorted(os.path.join(place, name) for name in os.listdir(place)) if os.path.isdir(place) else [place]
         for path in paths:
             name = os.path.basename(path)
             if not re.fullmatch(r".*_test(\.sh|\.py)?", name) or want not in name:
                 continue
-            if os.path.isfile(path):
+            if os.path.isfile(path) and path not in seen:
+                seen.add(path)
                 yield path
 
 
@@ -73,17 +77,14 @@ def run(path):
         sums[1] = 1
     seconds = time.monotonic() - start
     word = "FAIL" if sums[1] else "ok"
-    print(f"{word:5} {path}  {sums[0]} passed, {sums[1]} failed, {sums[2]} skipped  ({seconds:.1f} s, exit {code})",
-          flush=True)
+    said = [f"{word:5} {path}  {sums[0]} passed, {sums[1]} failed, {sums[2]} skipped  ({seconds:.1f} s, exit {code})"]
     if sums[1]:
-        for line in output[:-SHOWN].splitlines():
-            if re.search(r"FAIL|wanted:|^---", line):
-                print(line)
-        print(output[-SHOWN:])
+        said += [line for line in output[:-SHOWN].splitlines() if re.search(r"FAIL|wanted:|^---", line)]
+        said.append(output[-SHOWN:])
     else:
-        for line in output.splitlines():
-            if re.search(r"skipped: |failed once: ", line) or line.startswith("| "):
-                print("  " + line)
+        said += ["  " + line for line in output.splitlines()
+                 if re.search(r"skipped: |failed once: ", line) or line.startswith("| ")]
+    print("\n".join(said) + "\n", end="", flush=True)  # in one piece, beside another lane's
     return sums, not SANITIZER.search(output)
 
 
@@ -96,10 +97,19 @@ def run_patiently(path):
     return run(path)[0]
 
 
+def run_all(paths):
+    """What each counted; an interrupt begins no further one."""
+    lanes = concurrent.futures.ThreadPoolExecutor(LANES)
+    try:
+        yield from lanes.map(run_patiently, paths)
+    finally:
+        lanes.shutdown(cancel_futures=True)
+
+
 def main():
     total = [0, 0, 0]
-    for path in programs(sys.argv[1:]):
-        total = [a + b for a, b in zip(total, run_patiently(path))]
+    for sums in run_all(programs(sys.argv[1:])):
+        total = [a + b for a, b in zip(total, sums)]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] or not any(total) else 0
 

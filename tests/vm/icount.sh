@@ -8,6 +8,6 @@ set -eu
 [ $# -gt 1 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
 version=$1
 shift
-# erms and fsrm: QEMU counts each byte of a rep movsb as an instruction. The pause lets the kernel finish starting.
-VM_SMP=1 VM_CPU=max,-erms,-fsrm VM_SETTLE=5 VM_QEMU='-icount shift=0,sleep=off' \
+# The pause lets the kernel finish starting.
+VM_SMP=1 VM_SETTLE=5 VM_QEMU='-icount shift=0,sleep=off' \
 	exec "$(dirname "$0")/run.sh" "$version" --append 'slub_debug=- clocksource=tsc tsc=reliable' "$@"

@@ -13,7 +13,7 @@ enum { BUNDLE_NAME = 1, BUNDLE_JWKS = 2 };
 /* One token of an answer; svid: its message's fields. */
 typedef enum verdict token_check(struct run *r, const struct token *t, const struct slice *svid);
 
-/** tokens_each() - the check that is this test's argument, on each token of @svids (NULL: run_answer() said why): one at least. */
+/** tokens_each() - the check that is this test's argument, on each token of @svids (NULL: run_answer() said why). */
 enum verdict tokens_each(struct run *r, const struct items *svids);
 
 /** token_has_sub(), token_has_exp() - checks: sub is the SPIFFE ID of its message; exp is there and ahead. */

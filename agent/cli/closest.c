@@ -148,7 +148,8 @@ void closest_put(struct buf *out, const json_t *documents)
 	for (size_t i = 0; i < n; i++)
 		width = strlen(text_of(best[i], "name")) > width ? strlen(text_of(best[i], "name")) : width;
 	if (n)
-		buf_put_str(out, n < json_array_size(documents) ? "what is missing, in the nearest documents:\n" : "what is missing:\n");
+		buf_put_str(out, n < json_array_size(documents) ? "what is missing, in the nearest documents:\n"
+								: "what is missing:\n");
 	for (size_t i = 0; i < n; i++)
 		put_document(out, best[i], width);
 }

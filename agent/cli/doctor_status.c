@@ -227,8 +227,8 @@ void doctor_trouble(struct buf *out, const struct patient *p)
 			AUTO(buf) struct buf todo = BUF_INIT(1 << 16);
 
 			if (c->run(p, &what, &todo) == f)
-				buf_printf(out, "%s  %s\n      \xe2\x86\x92 %s\n", f == FINDING_FAIL ? "fail" : "warn", buf_cstr(&what),
-					   buf_cstr(&todo));
+				buf_printf(out, "%s  %s\n      \xe2\x86\x92 %s\n", f == FINDING_FAIL ? "fail" : "warn",
+					   buf_cstr(&what), buf_cstr(&todo));
 		}
 	if (!out->len)
 		buf_put_str(out, "ok    identities are served\n");

@@ -73,8 +73,8 @@ static int unknown_verb(const struct options *o, size_t at)
 		buf_printf(&next, "svid help %s", o->words[at]);
 	else
 		put_nearest(&next, o->words[at], second);
-	cli_error(why.len && !second ? "half a verb:" : "unknown verb", buf_cstr(&typed), why.len ? buf_cstr(&why) : "not in the list",
-		  next.len ? buf_cstr(&next) : "svid help");
+	cli_error(why.len && !second ? "half a verb:" : "unknown verb", buf_cstr(&typed),
+		  why.len ? buf_cstr(&why) : "not in the list", next.len ? buf_cstr(&next) : "svid help");
 	return CLI_USAGE;
 }
 

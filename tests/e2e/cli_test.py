@@ -61,6 +61,18 @@ def test_whoami_answers_everybody_also_without_identity():
         assert code == 0 and spiffe_id in text and SVID in text, text
 
 
+def test_whoami_is_answered_while_documents_come_into_force():
+    """The connection that it asks on ends when its identities change, wherever the call is; the answer is on the next."""
+    with Agent("cli-moved") as agent:
+        agent.start()
+        for wanted in [True, False] * 20:
+            if wanted:
+                agent.identity("cli", SVID)
+            else:
+                agent.remove("cli")
+            assert until(lambda: bool(as_json(agent, "whoami")["identities"]) == wanted, 10, every=0), wanted
+
+
 def test_explain_says_of_another_process_what_the_kernel_recorded():
     with Agent("cli-explain") as agent:
         app, other = agent.program("app", clients.go()), agent.program("other", clients.go())

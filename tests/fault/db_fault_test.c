@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* links: agent/db agent/core/state.c agent/core/state_docs.c agent/core/state_bundles.c */
 /*
- * db_fault_test.c - SQLite allocates by itself: each of its allocations in turn fails. A file that could not be looked at is not a
+ * db_fault_test.c - SQLite allocates by itself: each of its allocations in turn fails. A file that could not be looked at is no
  * damaged one, what could not be read is not empty, and with memory back all is there.
  */
 #include <setjmp.h>

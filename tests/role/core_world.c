@@ -446,6 +446,9 @@ static void on_keys(struct world *w, struct chan_msg *m)
 	case MSG_KY_ISSUE:
 		on_issue(w, m);
 		break;
+	case MSG_KY_SIGN:
+		assert_int_equal(ipc_put(w->keys, KY_SIGN_DONE, m->id, .err = 0), 0);
+		break;
 	case MSG_KY_FORGET:
 	case MSG_KY_STORED:
 		break;

@@ -26,7 +26,7 @@ import table  # noqa: E402
 JOBS = [("6.1", "bpf-lsm", "fuse"), ("6.1", "kmod", "sysfs"), ("6.1", "bpf-fentry", "fuse"), ("6.12", "kmod", "sysfs"),
         ("6.12", "bpf-lsm", "sysfs"), ("6.12", "bpf-fentry", "fuse")]
 WITHOUT_BPF = "lsm=landlock,lockdown,yama,apparmor"
-LIMIT_S = 700
+LIMIT_S = 900
 LANES = 2  # at a time: beside a third the floods starve what they should only disturb
 SLOW = "6"  # emulation
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped", re.M)

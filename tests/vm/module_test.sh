@@ -30,7 +30,7 @@ both() {
 		echo "[  FAILED  ] machine or kernel log"
 	# shellcheck disable=SC2086
 	[ -z "$reload" ] || VM_ACCEL=tcg,thread=single \
-		tests/vm/run.sh "$1" --name "reload-$1" --timeout 300 -- tests/vm/module_test.sh --in-vm $reload ||
+		tests/vm/run.sh "$1" --name "reload-$1" --timeout 500 -- tests/vm/module_test.sh --in-vm $reload ||
 		echo "[  FAILED  ] machine or kernel log"
 }
 

@@ -360,6 +360,17 @@ static char *holder_jwk(EVP_PKEY *key, bool secret)
 	return out;
 }
 
+static json_t *own_wit_jwks(void)
+{
+	json_t *set = json_pack("{s:[o]}", "keys",
+				own_jwk(own.wit_key, own.flaw == FLAW_WIT_JWT_KID ? "own" : "wit", "wit-svid"));
+
+	must(set != NULL);
+	if (own.flaw == FLAW_WIT_ONE_KID)
+		must(!json_array_append_new(json_object_get(set, "keys"), own_jwk(own.jwt_key, "wit", "wit-svid")));
+	return set;
+}
+
 static int fetch_wit_svid(struct buf *ret)
 {
 	AUTO(buf) struct buf claims = BUF_INIT(4096);
@@ -391,6 +402,6 @@ int jwt_serve(const char *method, struct slice request, struct buf *ret)
 	if (own.wit && strcmp(method, "FetchWITSVID") == 0)
 		return fetch_wit_svid(ret);
 	if (own.wit && strcmp(method, "FetchWITBundles") == 0)
-		return publish(json_pack("{s:[o]}", "keys", own_jwk(own.wit_key, "wit", "wit-svid")), ret);
+		return publish(own_wit_jwks(), ret);
 	return UNIMPLEMENTED;
 }

@@ -69,7 +69,7 @@ void clauses_done(struct clauses *c)
 	c->text = NULL;
 }
 
-const struct clause *clause_find(const struct clauses *c, const char *id)
+static const struct clause *clause_find(const struct clauses *c, const char *id)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		if (strcmp(c->at[i].id, id) == 0)

@@ -26,9 +26,6 @@ MUST int clauses_load(const char *path, struct clauses *ret);
 /** clauses_done() - release. */
 void clauses_done(struct clauses *c);
 
-/** clause_find() - the row of a clause, NULL when there is none. */
-const struct clause *clause_find(const struct clauses *c, const char *id);
-
 /**
  * clauses_agree() - whether each clause with status "test" has a test and each test has a clause;
  * prints what does not. Returns the number of disagreements.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * jose.h - JWTs and JWK Sets taken apart and put together, by jansson and libcrypto: nothing of the
- * parsers or signers under test. svid-conformance; asked by jwt.c bundle.c wit.c validate.c foreign.c.
+ * parsers or signers under test. svid-conformance; asked by tokens.h, validate.c, foreign.c.
  */
 #ifndef CONFORMANCE_JOSE_H
 #define CONFORMANCE_JOSE_H

@@ -3,41 +3,21 @@
 #include <errno.h>
 #include <time.h>
 
-#include "conformance/jose.h"
-#include "conformance/run.h"
+#include "conformance/tokens.h"
 
-enum { ID = 1, TOKEN = 2, HINT = 3 }; /* fields of JWTSVID */
+enum { ID = TOKEN_ID, TOKEN = TOKEN_TEXT, HINT }; /* fields of JWTSVID */
 
 static const char *const audiences[] = { JWT_AUDIENCES };
 
-typedef enum verdict token_check(struct run *r, const struct token *t, const struct slice *svid);
-
-static enum verdict every_token(struct run *r, token_check *check)
+static enum verdict every_jwt(struct run *r)
 {
-	const struct items *svids = run_answer(r, ANSWER_JWT);
-	enum verdict v = PASS;
-
-	if (!svids)
-		return FAIL;
-	for (size_t i = 0; i < svids->n && v == PASS; i++) {
-		AUTO(token) struct token t = { 0 };
-
-		if (token_parse(svids->at[i][TOKEN], &t))
-			return fail(r, "svid %zu is not three parts of base64url with JSON objects", i);
-		v = check(r, &t, svids->at[i]);
-	}
-	return svids->n ? v : fail(r, "no JWT-SVID");
+	return tokens_each(r, run_answer(r, ANSWER_JWT));
 }
 
 static enum verdict is_compact(struct run *r, const struct token *t, const struct slice *svid)
 {
 	(void)t;
 	return memchr(svid[TOKEN].p, '{', svid[TOKEN].len) ? fail(r, "JSON in the token") : PASS;
-}
-
-static enum verdict jwt_1_2(struct run *r)
-{
-	return every_token(r, is_compact);
 }
 
 static enum verdict has_plain_header(struct run *r, const struct token *t, const struct slice *svid)
@@ -53,22 +33,12 @@ static enum verdict has_plain_header(struct run *r, const struct token *t, const
 	return PASS;
 }
 
-static enum verdict jwt_2_1(struct run *r)
-{
-	return every_token(r, has_plain_header);
-}
-
 static enum verdict has_good_alg(struct run *r, const struct token *t, const struct slice *svid)
 {
 	const char *alg = token_text(t->header, "alg");
 
 	(void)svid;
 	return alg_is_allowed(alg) ? PASS : fail(r, "alg %s", alg ? alg : "is missing");
-}
-
-static enum verdict jwt_2_1_1(struct run *r)
-{
-	return every_token(r, has_good_alg);
 }
 
 static enum verdict has_good_typ(struct run *r, const struct token *t, const struct slice *svid)
@@ -81,34 +51,12 @@ static enum verdict has_good_typ(struct run *r, const struct token *t, const str
 	return fail(r, "typ %s", typ ? typ : "is no text");
 }
 
-static enum verdict jwt_2_3_1(struct run *r)
-{
-	return every_token(r, has_good_typ);
-}
-
 static enum verdict has_kid(struct run *r, const struct token *t, const struct slice *svid)
 {
 	const char *kid = token_text(t->header, "kid");
 
 	(void)svid;
 	return kid && *kid ? PASS : fail(r, "no kid");
-}
-
-static enum verdict cl_12(struct run *r)
-{
-	return every_token(r, has_kid);
-}
-
-static enum verdict has_sub(struct run *r, const struct token *t, const struct slice *svid)
-{
-	const char *sub = token_text(t->claims, "sub");
-
-	return sub && slice_eq_str(svid[ID], sub) ? PASS : fail(r, "sub is %s", sub ? sub : "missing");
-}
-
-static enum verdict jwt_3_1_1(struct run *r)
-{
-	return every_token(r, has_sub);
 }
 
 static bool has_audience(const json_t *aud, const char *want)
@@ -138,26 +86,6 @@ static enum verdict has_aud(struct run *r, const struct token *t, const struct s
 	return json_array_size(aud) == ARRAY_SIZE(audiences) ? PASS : fail(r, "aud has more than was asked for");
 }
 
-static enum verdict wa_6_2_1_2(struct run *r)
-{
-	return every_token(r, has_aud);
-}
-
-static enum verdict has_exp(struct run *r, const struct token *t, const struct slice *svid)
-{
-	const json_t *exp = json_object_get(t->claims, "exp");
-
-	(void)svid;
-	if (!json_is_integer(exp))
-		return fail(r, "exp is missing or no integer");
-	return json_integer_value(exp) > time(NULL) ? PASS : fail(r, "exp is over");
-}
-
-static enum verdict jwt_3_3_1(struct run *r)
-{
-	return every_token(r, has_exp);
-}
-
 /* go-jose refuses an iat that is ahead; java needs one for its cache. */
 static enum verdict has_iat(struct run *r, const struct token *t, const struct slice *svid)
 {
@@ -169,11 +97,6 @@ static enum verdict has_iat(struct run *r, const struct token *t, const struct s
 	return json_integer_value(iat) <= time(NULL) ? PASS : fail(r, "iat is ahead");
 }
 
-static enum verdict cl_13(struct run *r)
-{
-	return every_token(r, has_iat);
-}
-
 static enum verdict lives_shortly(struct run *r, const struct token *t, const struct slice *svid)
 {
 	json_int_t exp = json_integer_value(json_object_get(t->claims, "exp"));
@@ -182,38 +105,9 @@ static enum verdict lives_shortly(struct run *r, const struct token *t, const st
 	return exp - time(NULL) <= 3600 ? PASS : fail(r, "%d s to live", (int)(exp - time(NULL)));
 }
 
-static enum verdict jwt_3_3_3(struct run *r)
-{
-	return every_token(r, lives_shortly);
-}
-
 static enum verdict is_signed(struct run *r, const struct token *t, const struct slice *svid)
 {
-	const struct items *bundles = run_answer(r, ANSWER_JWT_BUNDLES);
-	const char *kid = token_text(t->header, "kid");
-	struct slice td = trust_domain_of(svid[ID]);
-	enum verdict v = fail(r, "no key of the own bundle has kid %s", kid ? kid : "(none)");
-
-	for (size_t i = 0; bundles && i < bundles->n; i++) {
-		AUTO_JSON json_t *jwks = slice_eq(bundles->at[i][1], td) ? json_of(bundles->at[i][2]) : NULL;
-		size_t k;
-		json_t *jwk;
-
-		json_array_foreach(json_object_get(jwks, "keys"), k, jwk) {
-			const char *its = token_text(jwk, "kid");
-			EVP_PKEY *key = its && kid && strcmp(its, kid) == 0 ? jwk_key(jwk) : NULL;
-
-			if (key)
-				v = token_verifies(t, key) ? PASS : fail(r, "the signature is not that of key %s", kid);
-			EVP_PKEY_free(key);
-		}
-	}
-	return v;
-}
-
-static enum verdict id_3_1(struct run *r)
-{
-	return every_token(r, is_signed);
+	return token_is_signed(r, t, svid[ID], run_answer(r, ANSWER_JWT_BUNDLES));
 }
 
 /* One token with another audience, so that no cache can answer. */
@@ -267,19 +161,14 @@ static enum verdict wa_6_2_1_5(struct run *r)
 	return s->n ? PASS : fail(r, "no svids");
 }
 
-/* The identities are those of FetchX509SVID, in the same order. */
 static enum verdict wa_6_2_1_3(struct run *r)
 {
-	const struct items *s = run_answer(r, ANSWER_JWT);
-	const struct svid_response *x = s ? run_svids(r) : NULL;
+	return tokens_ids(r, run_answer(r, ANSWER_JWT));
+}
 
-	if (!x)
-		return FAIL;
-	for (size_t i = 0; i < s->n && i < x->n_svids; i++) {
-		if (!slice_eq(s->at[i][ID], x->svids[i].spiffe_id))
-			return fail(r, "svid %zu is of another identity than the X509-SVID there", i);
-	}
-	return s->n == x->n_svids ? PASS : fail(r, "%zu JWT-SVIDs, %zu X509-SVIDs", s->n, x->n_svids);
+static enum verdict wa_6_2_1_6(struct run *r)
+{
+	return tokens_hints(r, run_answer(r, ANSWER_JWT), HINT);
 }
 
 static enum verdict wa_6_2_1_4(struct run *r)
@@ -302,19 +191,6 @@ static enum verdict wa_6_2_1_4(struct run *r)
 	if (only.n != 1 || !slice_eq(only.at[0][ID], last))
 		return fail(r, "not that identity alone, %zu svids", only.n);
 	return PASS;
-}
-
-static enum verdict wa_6_2_1_6(struct run *r)
-{
-	const struct items *s = run_answer(r, ANSWER_JWT);
-
-	for (size_t i = 0; s && i < s->n; i++) {
-		for (size_t k = 0; k < i; k++) {
-			if (s->at[i][HINT].len && slice_eq(s->at[i][HINT], s->at[k][HINT]))
-				return fail(r, "svids %zu and %zu have one hint", k, i);
-		}
-	}
-	return s ? PASS : FAIL;
 }
 
 static enum verdict wa_2_1(struct run *r)
@@ -366,25 +242,27 @@ static enum verdict no_header(struct run *r)
 	return want_status(r, &q, 3);
 }
 
+#define EVERY(clause, what, check) { clause, what, MODE_IDENTITY, every_jwt, (const void *)(check) }
+
 const struct test jwt_tests[] = {
-	{ "JWT-1-1", "no JWS JSON serialization", MODE_IDENTITY, jwt_1_2, NULL },
-	{ "JWT-1-2", "compact serialization", MODE_IDENTITY, jwt_1_2, NULL },
-	{ "JWT-1-3", "a JWS of three parts, no JWE", MODE_IDENTITY, jwt_1_2, NULL },
-	{ "JWT-2-1", "the header has alg, kid and typ only", MODE_IDENTITY, jwt_2_1, NULL },
-	{ "JWT-2.1-1", "alg is one of the nine", MODE_IDENTITY, jwt_2_1_1, NULL },
-	{ "JWT-2.3-1", "typ is JWT or JOSE", MODE_IDENTITY, jwt_2_3_1, NULL },
-	{ "JWT-3.1-1", "sub is the SPIFFE ID", MODE_IDENTITY, jwt_3_1_1, NULL },
-	{ "JWT-3.2-1", "aud is there", MODE_IDENTITY, wa_6_2_1_2, NULL },
-	{ "JWT-3.3-1", "exp is there and ahead", MODE_IDENTITY, jwt_3_3_1, NULL },
-	{ "JWT-3.3-3", "an hour to live at most", MODE_IDENTITY, jwt_3_3_3, NULL },
-	{ "ID-3.3-1", "a JWT-SVID is a JWT", MODE_IDENTITY, jwt_1_2, NULL },
-	{ "ID-3-1", "each JWT-SVID is signed by a key of the own bundle", MODE_IDENTITY, id_3_1, NULL },
-	{ "CL-12", "kid is there (every client)", MODE_IDENTITY, cl_12, NULL },
-	{ "CL-13", "iat is there and not ahead (java, go-jose)", MODE_IDENTITY, cl_13, NULL },
+	EVERY("JWT-1-1", "no JWS JSON serialization", is_compact),
+	EVERY("JWT-1-2", "compact serialization", is_compact),
+	EVERY("JWT-1-3", "a JWS of three parts, no JWE", is_compact),
+	EVERY("JWT-2-1", "the header has alg, kid and typ only", has_plain_header),
+	EVERY("JWT-2.1-1", "alg is one of the nine", has_good_alg),
+	EVERY("JWT-2.3-1", "typ is JWT or JOSE", has_good_typ),
+	EVERY("JWT-3.1-1", "sub is the SPIFFE ID", token_has_sub),
+	EVERY("JWT-3.2-1", "aud is there", has_aud),
+	EVERY("JWT-3.3-1", "exp is there and ahead", token_has_exp),
+	EVERY("JWT-3.3-3", "an hour to live at most", lives_shortly),
+	EVERY("ID-3.3-1", "a JWT-SVID is a JWT", is_compact),
+	EVERY("ID-3-1", "each JWT-SVID is signed by a key of the own bundle", is_signed),
+	EVERY("CL-12", "kid is there (every client)", has_kid),
+	EVERY("CL-13", "iat is there and not ahead (java, go-jose)", has_iat),
 	{ "CL-14", "each token has a jti of its own", MODE_IDENTITY, cl_14, NULL },
 	{ "WA-1-1", "the JWT-SVID profile is served", MODE_IDENTITY, wa_6_2_1_5, NULL },
 	{ "WA-2-1", "JWTSVIDResponse has the .proto's fields only", MODE_IDENTITY, wa_2_1, NULL },
-	{ "WA-6.2.1-2", "all audiences that were asked for are in aud", MODE_IDENTITY, wa_6_2_1_2, NULL },
+	EVERY("WA-6.2.1-2", "all audiences that were asked for are in aud", has_aud),
 	{ "WA-6.2.1-3", "without spiffe_id: one for every identity", MODE_IDENTITY, wa_6_2_1_3, NULL },
 	{ "WA-6.2.1-4", "with spiffe_id: that one alone", MODE_IDENTITY, wa_6_2_1_4, NULL },
 	{ "WA-6.2.1-5", "one svid at least, each whole", MODE_IDENTITY, wa_6_2_1_5, NULL },

@@ -2,10 +2,7 @@
 /* jwtbundle.c - the JWK Sets of FetchJWTBundles: what a publisher of keys must do. svid-conformance; its watch: conn.c. */
 #include <errno.h>
 
-#include "conformance/jose.h"
-#include "conformance/run.h"
-
-enum { NAME = 1, JWKS = 2 }; /* fields of a map entry */
+#include "conformance/tokens.h"
 
 typedef enum verdict set_check(struct run *r, const json_t *jwks, struct slice name);
 
@@ -17,11 +14,11 @@ static enum verdict every_set(struct run *r, set_check *check)
 	if (!bundles)
 		return FAIL;
 	for (size_t i = 0; i < bundles->n && v == PASS; i++) {
-		AUTO_JSON json_t *jwks = json_of(bundles->at[i][JWKS]);
+		AUTO_JSON json_t *jwks = json_of(bundles->at[i][BUNDLE_JWKS]);
 
 		if (!jwks)
 			return fail(r, "bundle %zu is no JSON object", i);
-		v = check(r, jwks, bundles->at[i][NAME]);
+		v = check(r, jwks, bundles->at[i][BUNDLE_NAME]);
 	}
 	return bundles->n ? v : fail(r, "no bundle");
 }
@@ -36,7 +33,7 @@ static enum verdict every_key(struct run *r, key_check *check)
 	if (!bundles)
 		return FAIL;
 	for (size_t i = 0; i < bundles->n && v == PASS; i++) {
-		AUTO_JSON json_t *jwks = json_of(bundles->at[i][JWKS]);
+		AUTO_JSON json_t *jwks = json_of(bundles->at[i][BUNDLE_JWKS]);
 		size_t k;
 		json_t *jwk;
 
@@ -173,7 +170,7 @@ static enum verdict wa_6_2_2_2(struct run *r)
 	if (!svids || !svids->n_svids)
 		return FAIL;
 	for (size_t i = 0; i < bundles->n; i++)
-		found |= slice_eq(bundles->at[i][NAME], trust_domain_of(svids->svids[0].spiffe_id));
+		found |= slice_eq(bundles->at[i][BUNDLE_NAME], trust_domain_of(svids->svids[0].spiffe_id));
 	return found ? PASS : fail(r, "the own trust domain is missing");
 }
 

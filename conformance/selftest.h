@@ -93,6 +93,8 @@ enum flaw {
 	FLAW_WIT_TYP,
 	FLAW_WIT_AUD,
 	FLAW_WIT_CNF,
+	FLAW_WIT_JWT_KID, /* its key has the kid of a JWT key */
+	FLAW_WIT_ONE_KID, /* and here two keys have one */
 	FLAW_WIT_KEY,
 	/* SDS */
 	FLAW_SDS_UNKNOWN_ENDS,

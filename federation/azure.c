@@ -95,6 +95,7 @@ static int granted(struct exchange *x, const json_t *reply, const struct http_re
 	if (err)
 		return err;
 	x->got.expires_at = x->now + life;
+	o->refresh_in = json_seconds(json_object_get(reply, "refresh_in"));
 	outcome_put(&o->principal, spec_text(x, "clientID"));
 	o->verdict = VERDICT_DONE;
 	return 0;

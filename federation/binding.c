@@ -2,8 +2,9 @@
 /*
  * binding.c - one WorkloadCredential's life: when its credential is exchanged, what is served meanwhile, who waits. svid-cloud.
  *
- * A credential is renewed at a random point of 50 to 70 % of its life; a failure is tried again after a random part of a
- * doubling time; what the cloud refused for good is remembered for minutes. The old value is served until it really expires.
+ * A credential is renewed at a random point of 50 to 70 % of its life, or when its cloud says; a failure is tried again after a
+ * random part of a doubling time; what the cloud refused for good is remembered for minutes. The old value is served until it
+ * really expires, and before that there is another try.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@
 #define TOKEN_AGAIN_NS NS_PER_S
 #define LIFE_MIN_S 30
 #define CLOCK_SLACK_S 60
-#define RETRY_MAX_S 4000   /* the longest that a cloud can make us wait, with its jitter */
+#define LEFT_MIN_S 60	   /* of a credential: with less, no try is made sooner for its sake */
+#define RETRY_MAX_S 4600   /* the longest that a cloud can make us wait, with its jitter */
 
 static void answer(struct binding *b, uint32_t order, enum cloud_file what);
 
@@ -167,6 +169,29 @@ void binding_refresh(struct binding *b)
 
 /* ---- outcomes ---- */
 
+/* As the cloud said, if that is neither in a hurry nor too near to the end; with jitter of our own. */
+static int64_t renewal(const struct binding *b, int64_t now, const struct outcome *o)
+{
+	int64_t life = b->got.expires_at - now;
+
+	if (o->refresh_in < LIFE_MIN_S || o->refresh_in < life / 10 || o->refresh_in > life / 5 * 4)
+		return point_of_life(now, b->got.expires_at);
+	return o->refresh_in + (int64_t)clock_random((uint64_t)life / 10 + 1);
+}
+
+/*
+ * Not so late that what is served ends first, whatever the cloud said: it may have recovered long before. Each time after half
+ * of what is left or more, so that it is asked a few times at the most.
+ */
+static int64_t while_it_lives(const struct binding *b, int64_t wait)
+{
+	int64_t left = b->got.expires_at - clock_wall_s();
+
+	if (left < LEFT_MIN_S || wait <= left * 3 / 4)
+		return wait;
+	return left / 2 + (int64_t)clock_random((uint64_t)left / 4 + 1);
+}
+
 static int64_t next_try(struct binding *b, const struct outcome *o)
 {
 	if (o->retry_after)
@@ -196,7 +221,7 @@ static void failed(struct binding *b, const struct outcome *o)
 	set_text(&b->next_step, o->next_step);
 	log_warn(EV_CLOUD, KV("credential", V_S(b->credential)), KV("spiffe_id", V_S(b->spiffe_id)),
 		 KV("state", V_S(cloud_state_name(b->state))), KV("error", V_B(buf_slice(&text))));
-	exchange_in_s(b, next_try(b, o));
+	exchange_in_s(b, while_it_lives(b, next_try(b, o)));
 	cache_store_failure(b);
 	answer_waits(b, FILE_CREDENTIAL, -ERR_NOT_READY);
 }
@@ -223,7 +248,7 @@ void credential_done(struct credential *c)
 	c->expires_at = 0;
 }
 
-static void succeeded(struct binding *b, struct exchange *x)
+static void succeeded(struct binding *b, struct exchange *x, const struct outcome *o)
 {
 	int64_t now = clock_wall_s();
 
@@ -233,7 +258,7 @@ static void succeeded(struct binding *b, struct exchange *x)
 	b->last_success = now;
 	set_text(&b->error, NULL);
 	set_text(&b->next_step, NULL);
-	exchange_in_s(b, point_of_life(now, b->got.expires_at));
+	exchange_in_s(b, renewal(b, now, o));
 	cache_store(b);
 	answer_waits(b, FILE_CREDENTIAL, 0);
 }
@@ -258,7 +283,7 @@ void binding_exchanged(struct binding *b, struct exchange *x, const struct outco
 				      .request_id = m.request_id, .expires_at = m.expires_at));
 	b->fetch = NULL;
 	if (o->verdict == VERDICT_DONE)
-		succeeded(b, x);
+		succeeded(b, x, o);
 	else
 		failed(b, o);
 	tell_state(b);

@@ -10,6 +10,7 @@
 #include "agent/base/log.h"
 #include "agent/base/loop.h"
 #include "agent/ipc/chan.h"
+#include "agent/sandbox/sandbox.h"
 #include "federation/cache.h"
 #include "federation/exchange.h"
 
@@ -89,6 +90,13 @@ uint32_t cloud_order(struct cloud *c);
 
 /** cloud_told() - @err of telling svid-core or svid-keys something: without them this process has no purpose. */
 void cloud_told(struct cloud *c, int err);
+
+/* sandbox.c */
+
+extern const struct sandbox_plan cloud_plan;
+
+/** cloud_sandbox() - names are looked up in /etc/hosts and DNS from now on; enter @plan, for good. Errors: -errno. */
+MUST int cloud_sandbox(const struct sandbox_plan *plan);
 
 /* core.c, keys.c: channels */
 

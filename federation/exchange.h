@@ -59,6 +59,7 @@ struct credential {
 struct outcome {
 	enum verdict verdict;
 	uint32_t retry_after; /* seconds; 0: our own back-off */
+	int64_t refresh_in;   /* of VERDICT_DONE, seconds; 0 or less: when we think fit */
 	struct buf code;      /* the cloud's own word */
 	struct buf message;   /* bytes of the network: to be escaped by who shows them */
 	struct buf request_id;

@@ -6,9 +6,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* libcrypto has a type of the name of one of our error codes; it is never used here. */
@@ -18,7 +16,6 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/mem.h"
-#include "agent/sandbox/sandbox.h"
 #include "federation/cloud.h"
 #include "federation/oidc.h"
 #include "federation/http.h"
@@ -108,46 +105,6 @@ static void ossl_free(void *block, const char *file, int line)
 	wiped_free(block);
 }
 
-static const struct sandbox_call calls[] = {
-	SANDBOX_BASE,
-	SANDBOX_LOOP,
-	SANDBOX_SECRETS,
-	/* outbound connections, and the listener of the OIDC documents */
-	CALL("socket"), CALL("socketpair"), CALL("connect"), CALL("getsockopt"), CALL("setsockopt"), CALL("getsockname"),
-	CALL("getpeername"), CALL("bind"), CALL("sendto"), CALL("recvfrom"), CALL("sendmmsg"), CALL("poll"), CALL("ppoll"),
-	CALL("accept4"), CALL("ioctl"), CALL("eventfd2"), CALL("pipe2"), CALL("uname"),
-	/* the resolver runs in a thread of libcurl's */
-	CALL("clone"), CALL("clone3"), CALL("set_robust_list"), CALL("rseq"), CALL("rt_sigprocmask"), CALL("rt_sigaction"),
-	CALL("gettid"), CALL("sched_yield"), CALL("sched_getaffinity"), CALL("prctl"),
-	/* cache.db, certificates, resolver's files */
-	CALL("openat"), CALL("newfstatat"), CALL("getdents64"), CALL("lseek"), CALL("pread64"), CALL("pwrite64"), CALL("fsync"),
-	CALL("fdatasync"), CALL("unlink"), CALL("unlinkat"), CALL("access"), CALL("faccessat"),
-	CALL("faccessat2"), CALL("stat"), CALL("lstat"), CALL("readlink"), CALL("readlinkat"), CALL("getcwd"), CALL("geteuid"),
-	CALL("getuid"), CALL("rename"), CALL("renameat2"), CALL("statx"), CALL("fchmod"), CALL("fchown"), CALL("fallocate"),
-	CALL_IF("fcntl", 1, SB_INT, 5 /* F_GETLK */), CALL_IF("fcntl", 1, SB_INT, 6 /* F_SETLK */),
-	CALL_IF("fcntl", 1, SB_INT, 7 /* F_SETLKW */), CALL_IF("fcntl", 1, SB_INT, 1033 /* F_ADD_SEALS */),
-	CALL("clock_nanosleep"), CALL("nanosleep"),
-};
-
-static int enter_sandbox(void)
-{
-	/* Beside its own directory: certificates, and what the resolver reads. */
-	static const char *const read[] = {
-		"/etc/ssl", "/usr/share/ca-certificates", "/usr/lib/ssl", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
-		"/etc/host.conf", "/etc/gai.conf", "/etc/services", "/run/systemd/resolve", "/proc/self",
-	};
-	struct sandbox_path paths[ARRAY_SIZE(read) + 1] = { { .fd = FD_CLOUD_STATE, .access = SANDBOX_READ | SANDBOX_WRITE } };
-	static const struct sandbox_limit limits[] = { { RLIMIT_CORE, 0 } };
-	const struct sandbox_plan plan = {
-		.calls = calls, .n_calls = ARRAY_SIZE(calls), .paths = paths, .n_paths = ARRAY_SIZE(paths),
-		.limits = limits, .n_limits = ARRAY_SIZE(limits), .connects = true,
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(read); i++)
-		paths[i + 1] = (struct sandbox_path){ .path = read[i], .access = SANDBOX_READ };
-	return sandbox_enter(&plan);
-}
-
 static bool is_listener(int fd)
 {
 	int listening = 0;
@@ -163,7 +120,7 @@ static int start(struct cloud *c)
 
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", FD_CLOUD_STATE);
 	cache_open(c, dir);
-	err = enter_sandbox();
+	err = cloud_sandbox(&cloud_plan);
 	if (!err)
 		err = http_new(c->loop, &c->http);
 	c->serves_oidc = is_listener(FD_CLOUD_OIDC);

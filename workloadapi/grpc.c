@@ -478,13 +478,19 @@ void grpc_done(struct grpc_conn *g)
 	grpc_set_whoami(g, NULL);
 }
 
+/* "No identity issued" is final for clients: not said where it is no answer to what was asked. */
+static int end_of(const struct call *c, int err)
+{
+	return err == -ERR_NO_IDENTITY && c->req.method && c->req.method->kind == ANYBODY ? -ERR_IDENTITIES : err;
+}
+
 void grpc_end(struct grpc_conn *g, int err)
 {
 	struct list *n;
 
 	for (n = g->h2.streams.next; n != &g->h2.streams; n = n->next)
 		if (!call_at(n)->s.dead)
-			call_fail_err(call_at(n), err);
+			call_fail_err(call_at(n), end_of(call_at(n), err));
 	h2_goaway(&g->h2, H2_NO_ERROR);
 }
 

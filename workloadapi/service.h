@@ -7,6 +7,7 @@
 
 enum method_kind {
 	AT_ONCE,
+	ANYBODY, /* AT_ONCE, and not about the caller's identities: who lost them may ask again */
 	NEEDS_SET, /* waits for the first identity set, and fails as F_STATE says: api->set is there in serve() */
 	MANY,	   /* the client streams: serve() is called for each request, and the call ends when there is none left */
 	DISCOVER,  /* the same, but it then follows what changes (call->follow); requests carry an Envoy's Node */

@@ -13,8 +13,6 @@
 #include "agent/ipc/chan.h"
 #include "agent/sandbox/sandbox.h"
 
-#define LIM_ATTEST_GROUPS 1024 /* groups in one request: 4096 bytes of u32 */
-
 static inline void fd_autoclean(int *fd)
 {
 	if (*fd >= 0)

@@ -7,9 +7,7 @@
 
 #define MUST __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define SENTINEL __attribute__((sentinel))
 #define NORETURN __attribute__((noreturn))
-#define UNUSED __attribute__((unused))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))

@@ -13,7 +13,6 @@
 /* gRPC status codes that we use (gRPC statuscodes; spiffe.md 2.4). */
 enum grpc_status {
 	GRPC_OK = 0,
-	GRPC_CANCELLED = 1,
 	GRPC_UNKNOWN = 2,
 	GRPC_INVALID_ARGUMENT = 3,
 	GRPC_DEADLINE_EXCEEDED = 4,

@@ -94,9 +94,6 @@ static void put_value(struct line *l, const struct log_value *v)
 	case LOG_V_I64:
 		snprintf(num, sizeof(num), "%" PRId64, v->i64);
 		break;
-	case LOG_V_HEX:
-		snprintf(num, sizeof(num), "0x%" PRIx64, v->u64);
-		break;
 	}
 	put_text(l, num);
 }

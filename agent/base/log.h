@@ -71,7 +71,7 @@ enum log_level {
 
 /* A typed value of one key. */
 struct log_value {
-	enum { LOG_V_STR, LOG_V_SLICE, LOG_V_U64, LOG_V_I64, LOG_V_HEX } kind;
+	enum { LOG_V_STR, LOG_V_SLICE, LOG_V_U64, LOG_V_I64 } kind;
 	union {
 		const char *str;
 		struct slice slice;
@@ -89,7 +89,6 @@ struct log_pair {
 #define V_B(s_) ((struct log_value){ .kind = LOG_V_SLICE, .slice = (s_) })
 #define V_U(u_) ((struct log_value){ .kind = LOG_V_U64, .u64 = (uint64_t)(u_) })
 #define V_I(i_) ((struct log_value){ .kind = LOG_V_I64, .i64 = (int64_t)(i_) })
-#define V_X(u_) ((struct log_value){ .kind = LOG_V_HEX, .u64 = (uint64_t)(u_) })
 /* KV("uid", V_U(1)) - one pair; log calls take any number of them. */
 #define KV(k, v) ((struct log_pair){ .key = (k), .value = v })
 

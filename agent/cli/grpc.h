@@ -30,15 +30,16 @@ static inline void grpc_reply_autoclean(struct grpc_reply *r)
 }
 
 /**
- * grpc_call() - connect, ask, take the first message, leave.
+ * grpc_call() - connect, ask, take the first message, leave. A connection that soon ends without an answer, or with
+ * Unavailable, is tried again, twice: agents end connections when what their caller may have changes.
  * @socket: path.
- * @method: "/Service/Method".
+ * @method: "/Service/Method", one that may be called twice.
  * @request: encoded message.
  * @stream: the answer is a stream, of which one message is enough.
- * @timeout_ms: for everything together.
+ * @timeout_ms: for everything together, asking again included.
  *
  * Errors: -errno of connect, read or write; -ERR_DEADLINE; -ERR_FORMAT (not HTTP/2 or not gRPC),
- *         -ERR_COMPRESSED, -ERR_SIZE, -ERR_CLOSED (connection ended before the call did), -ENOMEM.
+ *         -ERR_COMPRESSED, -ERR_SIZE, -ERR_CLOSED (each connection ended before the call did), -ENOMEM.
  *         A refusal by the server is no error: see reply->status.
  */
 MUST int grpc_call(const char *socket, const char *method, struct slice request, bool stream,

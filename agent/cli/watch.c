@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/err.h"
 #include "agent/base/pb.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/grpc.h"
@@ -116,7 +117,7 @@ static int after_end(struct watcher *w, int err, const struct grpc_reply *reply)
 
 	if (w->printed)
 		return w->printed;
-	if (err && !w->connected)
+	if (err && err != -ERR_CLOSED && !w->connected)
 		return cli_agent_error(w->cli->socket, err);
 	/* Workload Endpoint 6: these two will be the same next time. */
 	if (status == GRPC_INVALID_ARGUMENT || status == GRPC_UNIMPLEMENTED)

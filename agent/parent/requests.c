@@ -11,7 +11,6 @@
 #include "agent/base/err.h"
 #include "agent/parent/parent.h"
 
-#define POLICY_MS 30000 /* a compiler that takes longer hangs */
 #define NOT_STARTED (127 << 8) /* wait(2) status of a child that could not be started */
 
 static void report(struct svidd *d, enum role_id role, unsigned int index, int status)
@@ -211,7 +210,7 @@ static int start_compiler(struct svidd *d)
 	if (!err)
 		err = super_watch(&d->policy, pid);
 	if (!err)
-		err = loop_timer_in(d->loop, &d->policy_deadline, POLICY_MS * NS_PER_MS);
+		err = loop_timer_in(d->loop, &d->policy_deadline, LIM_COMPILE_MS * NS_PER_MS);
 	if (!err)
 		err = chan_put_fds(d->core.chan, P_PEER, 0, &pair[0], 1, .role = ROLE_POLICY, .pid = (uint32_t)pid);
 	close(pair[0]);

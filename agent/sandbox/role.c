@@ -160,7 +160,7 @@ int sandbox_enter(const struct sandbox_plan *plan)
 		log_debug(EV_SANDBOX, KV("landlock", V_S("off")), KV("why", V_S(plan->no_landlock)));
 	else
 		err = sandbox_landlock(plan);
-	if (err)
-		return err;
-	return sandbox_seccomp(plan, log_only);
+	if (!err) /* before the list, which has no seccomp(2) */
+		err = sandbox_families(plan, log_only);
+	return err ? err : sandbox_seccomp(plan, log_only);
 }

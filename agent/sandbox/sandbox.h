@@ -17,6 +17,7 @@
 #include "agent/base/log.h"
 
 #define SANDBOX_ARGS 3
+#define SANDBOX_FAMILIES 4
 
 /* An argument test: (argument & mask) == value. Masks of int arguments are 32 bits wide. */
 struct sandbox_arg {
@@ -92,6 +93,12 @@ struct sandbox_plan {
 	size_t n_paths;
 	const struct sandbox_limit *limits;
 	size_t n_limits;
+	/*
+	 * Where socket(2) is listed: the families that it makes, each with the types and protocols of the list. For any other it
+	 * fails with EAFNOSUPPORT, as on a kernel without it, and the process goes on: libraries try. None here: all of the list.
+	 */
+	const int *families;
+	size_t n_families; /* SANDBOX_FAMILIES at most */
 	const char *no_landlock; /* set only with a reason, which is logged */
 	bool connects;		 /* to TCP services outside: Landlock leaves that to it */
 	bool lock_memory;	 /* mlockall: pages with keys never reach a swap device */

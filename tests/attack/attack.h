@@ -101,6 +101,9 @@ void pass_fd(int over, int fd);
 /** receive_fd() - the descriptor that pass_fd() sent; dies when there is none. */
 int receive_fd(int over);
 
+/** steal_fd() - the parent's descriptor of that number, by pidfd_getfd(); skips where that is refused. */
+int steal_fd(int number);
+
 /** say_after() - "after: cut" or "after: open": was the connection ended, as others see it? poll() is no use of it. */
 void say_after(int fd, int wait_ms);
 
@@ -125,10 +128,10 @@ void leave_file(const char *exe);
 /** link_to() - /proc/self/exe names @path from now on (spoof_exe.c); skips where that is refused. */
 void link_to(const char *path);
 
+/** is_variant() - is this the variant= of the command line? */
+bool is_variant(const struct options *o, const char *name);
+
 /** is_how() - the same for how=. */
 bool is_how(const struct options *o, const char *name);
-
-/** is_variant() - does the command line name this one? */
-bool is_variant(const struct options *o, const char *name);
 
 #endif

@@ -50,6 +50,18 @@ int receive_fd(int over)
 	return fd;
 }
 
+int steal_fd(int number)
+{
+	int pidfd = syscall(SYS_pidfd_open, getppid(), 0);
+	int fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, number, 0);
+
+	if (fd < 0 && errno == EPERM)
+		skip("pidfd_getfd is refused here (yama)");
+	if (fd < 0)
+		die("pidfd_getfd");
+	return fd;
+}
+
 static int a3_thief(const struct options *o);
 
 /* No exec: a process of its own, of the same program, with the very same descriptors. */
@@ -110,21 +122,13 @@ static void await_end(int fd)
 
 static int obtain(const struct options *o)
 {
-	int pidfd, fd;
-
 	if (is_variant(o, "inflight"))
 		await_end(o->fd);
 	if (is_variant(o, "passed") || is_variant(o, "inflight"))
 		return receive_fd(o->fd);
 	if (is_variant(o, "inherited") || is_variant(o, "files"))
 		return o->fd;
-	pidfd = syscall(SYS_pidfd_open, getppid(), 0);
-	fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, o->fd, 0);
-	if (fd < 0 && errno == EPERM)
-		skip("pidfd_getfd is refused here (yama)");
-	if (fd < 0)
-		die("pidfd_getfd");
-	return fd;
+	return steal_fd(o->fd);
 }
 
 static void receive(const struct way *w, int fd, struct answer *a, int wait_ms)

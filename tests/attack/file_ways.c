@@ -58,19 +58,7 @@ static ssize_t take_readv(int fd, char *bytes, size_t max)
 
 static ssize_t take_splice(int fd, char *bytes, size_t max)
 {
-	int p[2], error;
-	ssize_t n;
-
-	if (pipe2(p, O_CLOEXEC))
-		die("pipe");
-	n = splice(fd, NULL, p[1], NULL, max, 0);
-	error = errno;
-	if (n > 0)
-		n = read(p[0], bytes, n);
-	close(p[0]);
-	close(p[1]);
-	errno = error;
-	return n;
+	return way_find("splice-read")->move(fd, bytes, max);
 }
 
 static ssize_t take_sendfile(int fd, char *bytes, size_t max)
@@ -162,6 +150,12 @@ static ssize_t take_ring_poll(int fd, char *bytes, size_t max)
 	return by_ring(fd, bytes, max, RING_SQPOLL);
 }
 
+struct file_way {
+	const char *name;
+	/* From offset 0, or where @fd stands, to the end: how many bytes, or -1 and errno. */
+	ssize_t (*get)(int fd, char *bytes, size_t max);
+};
+
 static const struct file_way file_ways[] = {
 	{"read", take_read},		 {"pread", take_pread},	      {"readv", take_readv},
 	{"splice", take_splice},	 {"sendfile", take_sendfile}, {"private", take_private},
@@ -169,7 +163,8 @@ static const struct file_way file_ways[] = {
 	{"uring-worker", take_ring_worker}, {"uring-sqpoll", take_ring_poll},
 };
 
-const struct file_way *file_way_find(const char *name)
+/* The way of that name, "" is read; dies when there is none. */
+static const struct file_way *file_way_find(const char *name)
 {
 	if (!*name)
 		return &file_ways[0];

@@ -101,19 +101,9 @@ static int open_own(const struct options *o)
 
 static int obtain(const struct options *o)
 {
-	int pidfd, fd;
-
 	if (is_variant(o, "passed"))
 		return receive_fd(o->fd);
-	if (!is_variant(o, "stolen"))
-		return o->fd;
-	pidfd = syscall(SYS_pidfd_open, getppid(), 0);
-	fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, o->fd, 0);
-	if (fd < 0 && errno == EPERM)
-		skip("pidfd_getfd is refused here (yama)");
-	if (fd < 0)
-		die("pidfd_getfd");
-	return fd;
+	return is_variant(o, "stolen") ? steal_fd(o->fd) : o->fd;
 }
 
 /* The trusted program has read its file, and the descriptor, at offset 0 again, gets out. */

@@ -9,16 +9,7 @@
 
 #define TREE_FILE_MAX 65536
 
-struct file_way {
-	const char *name;
-	/* From offset 0, or where @fd stands, to the end: how many bytes, or -1 and errno. */
-	ssize_t (*get)(int fd, char *bytes, size_t max);
-};
-
-/** file_way_find() - the way of that name, "" is read; dies when there is none. */
-const struct file_way *file_way_find(const char *name);
-
-/** tree_take() - read @fd by @how, and note in @a whose identity the content is, or why there is none. */
+/** tree_take() - read @fd by @how (file_ways.c; "" is read), and note in @a whose identity it is, or why there is none. */
 void tree_take(int fd, const char *how, struct answer *a);
 
 /** tree_whose() - the same of bytes that came somehow. */

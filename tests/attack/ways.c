@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The ways to use a descriptor. splice passes by security_socket_recvmsg and the tracepoint (reference/kernel.md K3), an
- * io_uring request may run in a worker or a polling thread (K2). Runs in svid-attack; used by fd_pass.c and io_uring.c.
+ * io_uring request may run in a worker or a polling thread (K2). Runs in svid-attack; used by fd_pass.c, io_uring.c and
+ * file_ways.c.
  */
 #include <errno.h>
 #include <fcntl.h>

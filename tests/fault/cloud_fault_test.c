@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: federation agent/db agent/oidc tests/lib/ca.c */
+/* links: federation agent/db agent/oidc agent/sandbox tests/lib/ca.c */
 /*
  * cloud_fault_test.c - each allocation of svid-cloud in turn fails, expat's too: requests, answers, bindings with their files and
  * refusals. Nothing is half done, and with memory back all goes on. (jansson's failing ends svid-cloud, see main.c.)

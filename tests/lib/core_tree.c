@@ -388,7 +388,8 @@ unsigned int rig_turns(void)
 	return n;
 }
 
-const char *rig_uuid(const char *name)
+/* Directory of the identity called @name. */
+static const char *rig_uuid(const char *name)
 {
 	static char uuid[UUID_TEXT];
 	char url[300];

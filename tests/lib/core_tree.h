@@ -74,9 +74,6 @@ void rig_credential(const char *identity, const char *helper, const char *other)
 /** rig_turns() - let the loop work until nothing is left of the pass; returns how many turns it took. */
 unsigned int rig_turns(void);
 
-/** rig_uuid() - directory of the identity called @name. */
-const char *rig_uuid(const char *name);
-
 /** rig_is_shown() - whether the backend has "<uuid of owner>/@file"; @owner "self" is self/. */
 bool rig_is_shown(const char *owner, const char *file);
 

@@ -221,7 +221,8 @@ int rig_connect(struct rig *r, uint64_t number, pid_t pid)
 	return fd;
 }
 
-void rig_request_with(struct buf *b, const char *path, struct slice message)
+/* rig_request() with this message. */
+static void rig_request_with(struct buf *b, const char *path, struct slice message)
 {
 	AUTO(buf) struct buf block = BUF_INIT(1024);
 	AUTO(buf) struct buf body = BUF_INIT(GRPC_PREFIX + LIM_GRPC_MESSAGE);

@@ -93,9 +93,6 @@ MUST int rig_try_connect(struct rig *r, uint64_t number, pid_t pid);
 /** rig_request() - preface, SETTINGS and one request with an empty message, as bytes. */
 void rig_request(struct buf *b, const char *path);
 
-/** rig_request_with() - the same with this message. */
-void rig_request_with(struct buf *b, const char *path, struct slice message);
-
 /** rig_fetch() - send rig_request() of RIG_FETCH on @fd. */
 void rig_fetch(int fd);
 

@@ -320,6 +320,35 @@ static void refusal_is_remembered(void **state)
 	world_end(&w);
 }
 
+/* The longest that a cloud can make us wait: an hour, and a quarter of it as our jitter. */
+static void wait_that_a_cloud_asked_for_is_remembered(void **state)
+{
+	struct world w = { .service = { .refusals = 1000, .status = 503, .code = "ServiceUnavailable",
+					.headers = "Retry-After: 3600\r\n" } };
+	const struct seen *s;
+	unsigned int asked;
+	int64_t at;
+
+	(void)state;
+	world_begin(&w, CLOUD_AWS, "");
+	s = cloud_state(&w.rig, 1, CLOUD_RETRYING);
+	while (s->refresh_at - clock_wall_s() < 4200) { /* one in three */
+		unsigned int said = s->said;
+
+		cloud_refresh(&w.rig, 1);
+		while (s->said == said)
+			cloud_pump(&w.rig, 100);
+	}
+	at = s->refresh_at;
+	asked = w.service.n;
+	cloud_settle(&w.rig);
+	world_again(&w);
+	assert_in_range(cloud_state(&w.rig, 1, CLOUD_RETRYING)->refresh_at, at, at + 1);
+	cloud_settle(&w.rig);
+	assert_int_equal(w.service.n, asked);
+	world_end(&w);
+}
+
 static void spoil(const struct world *w, const char *bytes, size_t len, off_t at)
 {
 	int fd = open(path_of(w, "cache.db"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -454,6 +483,7 @@ int main(void)
 		cmocka_unit_test(settings_said_again_do_not_disturb_an_exchange),
 		cmocka_unit_test(withdrawn_is_forgotten),
 		cmocka_unit_test(refusal_is_remembered),
+		cmocka_unit_test(wait_that_a_cloud_asked_for_is_remembered),
 		cmocka_unit_test(database_that_is_no_good_is_set_aside),
 		cmocka_unit_test(newer_database_is_left_alone),
 		cmocka_unit_test(kill_at_any_instant_leaves_a_good_database),

@@ -376,6 +376,38 @@ static void old_value_is_served_until_it_ends_and_not_longer(void **state)
 	world_end(&w);
 }
 
+/* Retry-After: 3600, and what is served ends in @life seconds: from when and to when the next try is, seconds from now. */
+static void assert_next_try(int64_t life, int64_t from, int64_t to)
+{
+	struct world w = { .service = { .life = life, .headers = "Retry-After: 3600\r\n" } };
+	const struct seen *s;
+	int64_t now;
+
+	world_begin(&w, CLOUD_AWS, "");
+	cloud_state(&w.rig, 1, CLOUD_READY);
+	w.service.refusals = 2;
+	w.service.status = 503;
+	w.service.code = "ServiceUnavailable";
+	now = clock_wall_s();
+	cloud_refresh(&w.rig, 1);
+	s = cloud_state(&w.rig, 1, CLOUD_RETRYING);
+	assert_in_range(s->refresh_at, now + from, clock_wall_s() + to);
+	assert_non_null(strstr(cloud_read(&w.rig, 1, CLOUD_FILE_AWS_CREDENTIALS), "secret-1"));
+	cloud_refresh(&w.rig, 1);
+	assert_int_equal(cloud_state(&w.rig, 1, CLOUD_READY)->failures, 0);
+	world_end(&w);
+}
+
+/* A service that recovers before a credential ends is asked before it does; one that asks for patience gets what there is. */
+static void no_cloud_has_a_credential_end_by_saying_later(void **state)
+{
+	(void)state;
+	assert_next_try(1800, 890, 1351);
+	assert_next_try(120, 50, 91);
+	assert_next_try(7200, 3600, 4501);
+	assert_next_try(40, 3600, 4501); /* so near to its end nothing is to be hoped for */
+}
+
 /* A cloud whose clock is an hour ahead of ours: by its Date, what it gives lives as long as it says. */
 static void life_is_counted_by_the_clock_of_the_cloud(void **state)
 {
@@ -422,6 +454,7 @@ int main(void)
 		cmocka_unit_test(stale_token_is_made_anew_once),
 		cmocka_unit_test(what_svid_core_refuses_is_told_and_tried_again),
 		cmocka_unit_test(old_value_is_served_until_it_ends_and_not_longer),
+		cmocka_unit_test(no_cloud_has_a_credential_end_by_saying_later),
 		cmocka_unit_test(life_is_counted_by_the_clock_of_the_cloud),
 		cmocka_unit_test(what_is_over_already_is_no_credential),
 	};

@@ -31,6 +31,35 @@ static void aws_keys_are_read(void **state)
 	world_end(&w);
 }
 
+/* Entra says refresh_in beside a token of @life: from when and to when it is renewed. */
+static void assert_renewed(const char *refresh_in, int64_t life, int64_t from, int64_t to)
+{
+	struct world w = { .service = { .refusals = 1000, .status = 200 } };
+	const struct seen *s;
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"token_type\":\"Bearer\",\"expires_in\":%lld,\"refresh_in\":%s,\"access_token\":\"ey\"}",
+		 (long long)life, refresh_in);
+	w.service.text = text;
+	world_begin(&w, CLOUD_AZURE, "");
+	s = cloud_state(&w.rig, 1, CLOUD_READY);
+	assert_in_range(s->refresh_at - s->last_success, from, to);
+	world_end(&w);
+}
+
+/* Its own word is taken when it makes sense. */
+static void entra_says_when_a_token_is_renewed(void **state)
+{
+	(void)state;
+	assert_renewed("20000", 86400, 20000, 28641);
+	assert_renewed("\"43200\"", 86400, 43200, 51841);
+	assert_renewed("60", 86400, 43200, 60482); /* every minute, for a token of a day */
+	assert_renewed("86000", 86400, 43200, 60482); /* at its very end */
+	assert_renewed("-1", 86400, 43200, 60482);
+	assert_renewed("9223372036854775807", 86400, 43200, 60482);
+	assert_renewed("null", 86400, 43200, 60482);
+}
+
 /* What joins our audit record to CloudTrail, and no secret in it, nor in the log. */
 static void aws_exchange_is_recorded(void **state)
 {
@@ -201,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aws_keys_are_read),
+		cmocka_unit_test(entra_says_when_a_token_is_renewed),
 		cmocka_unit_test(aws_exchange_is_recorded),
 		cmocka_unit_test(google_token_is_read_without_a_newline),
 		cmocka_unit_test(google_account_is_impersonated_with_the_federated_token),

@@ -267,6 +267,21 @@ static void sandbox_is_on_everywhere(void **state)
 	}
 }
 
+/* What is around this test, a container for example, may have some of its own. */
+static void svid_cloud_has_the_filter_of_families(void **state)
+{
+	char around[128], n[128];
+	unsigned long filters;
+
+	(void)state;
+	proc_status(getpid(), "Seccomp_filters:", around);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		proc_status(running(&table[i]), "Seccomp_filters:", n);
+		filters = strtoul(n, NULL, 10) - strtoul(around, NULL, 10);
+		assert_int_equal(filters, strcmp(table[i].program, "svid-cloud") ? 1 : 2);
+	}
+}
+
 /* The kernel gives /proc/PID of a process that is not dumpable to root. */
 static void nobody_is_dumpable(void **state)
 {
@@ -402,6 +417,7 @@ int main(void)
 		cmocka_unit_test(capabilities_equal_the_table),
 		cmocka_unit_test(workers_have_half_of_the_capabilities_each),
 		cmocka_unit_test(sandbox_is_on_everywhere),
+		cmocka_unit_test(svid_cloud_has_the_filter_of_families),
 		cmocka_unit_test(nobody_is_dumpable),
 		cmocka_unit_test(limits_are_tight),
 		cmocka_unit_test(environment_is_empty),

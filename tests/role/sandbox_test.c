@@ -1,4 +1,4 @@
-/* links: agent/sandbox */
+/* links: agent/sandbox tests/lib/child.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox_test.c - what sandbox_enter() and role_start() stop, each in a child of its own. Next: agent/sandbox/README.md. */
 #include <setjmp.h>
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -18,37 +17,17 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/base/err.h"
 #include "agent/ipc/plan.h"
 #include "agent/sandbox/sandbox.h"
+#include "tests/lib/child.h"
 
 static const struct sandbox_call base[] = { SANDBOX_BASE };
 static const struct sandbox_call base_open[] = { SANDBOX_BASE, CALL("openat"), CALL("open"), CALL("rename"), CALL("renameat"),
 						 CALL("renameat2"), CALL("unlink"), CALL("unlinkat"), CALL("kill") };
 static const struct sandbox_plan bare = { .calls = base, .n_calls = ARRAY_SIZE(base) };
-
-/* Exit status of @fn in a child; 256 + signal when one ended it. */
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		struct rlimit no_core = { 0, 0 };
-
-		setrlimit(RLIMIT_CORE, &no_core);
-		if (!getenv("VERBOSE"))
-			dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
-		syscall(SYS_exit_group, fn());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-#define KILLED (256 + SIGSYS)
 
 static int enter_bare(void)
 {
@@ -278,33 +257,33 @@ static int unlisted_in_debug_mode(void)
 static void unlisted_calls_kill(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(call_unlisted), KILLED);
-	assert_int_equal(in_child(call_socket), KILLED);
-	assert_int_equal(in_child(unlisted_fcntl), KILLED);
+	assert_int_equal(child_run(call_unlisted), CHILD_KILLED);
+	assert_int_equal(child_run(call_socket), CHILD_KILLED);
+	assert_int_equal(child_run(unlisted_fcntl), CHILD_KILLED);
 }
 
 #ifndef SVID_SAN
 static void executable_memory_kills(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(map_executable), KILLED);
-	assert_int_equal(in_child(make_executable), KILLED);
+	assert_int_equal(child_run(map_executable), CHILD_KILLED);
+	assert_int_equal(child_run(make_executable), CHILD_KILLED);
 }
 #endif
 
 static void listed_calls_work(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(enter_bare), 0);
-	assert_int_equal(in_child(use_what_is_listed), 0);
-	assert_int_equal(in_child(is_sealed_off), 0);
-	assert_int_equal(in_child(limits_are_lowered), 0);
+	assert_int_equal(child_run(enter_bare), 0);
+	assert_int_equal(child_run(use_what_is_listed), 0);
+	assert_int_equal(child_run(is_sealed_off), 0);
+	assert_int_equal(child_run(limits_are_lowered), 0);
 }
 
 static void debug_mode_does_not_kill(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(unlisted_in_debug_mode), 0);
+	assert_int_equal(child_run(unlisted_in_debug_mode), 0);
 }
 
 static int landlock_abi(void)
@@ -323,9 +302,9 @@ static void only_who_must_connects_and_nobody_listens(void **state)
 	(void)state;
 	if (landlock_abi() < 4)
 		skip();
-	assert_int_equal(in_child(connect_without), EACCES);
-	assert_int_equal(in_child(connect_with), 0);
-	assert_int_equal(in_child(bind_with), EACCES);
+	assert_int_equal(child_run(connect_without), EACCES);
+	assert_int_equal(child_run(connect_with), 0);
+	assert_int_equal(child_run(bind_with), EACCES);
 }
 
 static void only_listed_paths_open(void **state)
@@ -333,22 +312,22 @@ static void only_listed_paths_open(void **state)
 	(void)state;
 	if (!have_landlock())
 		skip();
-	assert_int_equal(in_child(write_inside), 0);
-	assert_int_equal(in_child(write_where_only_reading_is_allowed), EACCES);
-	assert_int_equal(in_child(read_outside), EACCES);
-	assert_int_equal(in_child(read_with_no_paths), EACCES);
-	assert_int_equal(in_child(read_without_landlock), 0); /* the control: it was Landlock */
+	assert_int_equal(child_run(write_inside), 0);
+	assert_int_equal(child_run(write_where_only_reading_is_allowed), EACCES);
+	assert_int_equal(child_run(read_outside), EACCES);
+	assert_int_equal(child_run(read_with_no_paths), EACCES);
+	assert_int_equal(child_run(read_without_landlock), 0); /* the control: it was Landlock */
 }
 
 static void role_start_takes_the_plan_and_nothing_else(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(start_with_unknown_argument), 1);
-	assert_int_equal(in_child(start_with_bad_number), 1);
-	assert_int_equal(in_child(start_on_a_stream), 1);
-	assert_int_equal(in_child(start_without_a_descriptor), 1);
-	assert_int_equal(in_child(start_with_two), 3); /* the second is part of this plan */
-	assert_int_equal(in_child(start_well), 0);
+	assert_int_equal(child_run(start_with_unknown_argument), 1);
+	assert_int_equal(child_run(start_with_bad_number), 1);
+	assert_int_equal(child_run(start_on_a_stream), 1);
+	assert_int_equal(child_run(start_without_a_descriptor), 1);
+	assert_int_equal(child_run(start_with_two), 3); /* the second is part of this plan */
+	assert_int_equal(child_run(start_well), 0);
 }
 
 static int make_files(void **state)

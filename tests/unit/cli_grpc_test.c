@@ -98,6 +98,8 @@ struct script {
 	bool silent;  /* reads and never answers */
 	bool garbage; /* answers with something that is not HTTP/2 */
 	bool hang_up;
+	bool goodbye; /* GOAWAY before it read anything, then it hangs up */
+	const struct script *next; /* how it answers the next connection; NULL: as this one */
 };
 
 struct server {
@@ -195,7 +197,12 @@ static void serve(int fd, const struct script *script)
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_request_header);
 	nghttp2_session_server_new(&s, callbacks, &v);
 	nghttp2_submit_settings(s, 0, NULL, 0);
-	while (!script->hang_up && (n = recv(fd, in, sizeof(in), 0)) > 0) {
+	if (script->goodbye) {
+		nghttp2_submit_goaway(s, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
+		while ((n = nghttp2_session_mem_send(s, &out)) > 0)
+			(void)!send(fd, out, (size_t)n, MSG_NOSIGNAL);
+	}
+	while (!script->hang_up && !script->goodbye && (n = recv(fd, in, sizeof(in), 0)) > 0) {
 		if (nghttp2_session_mem_recv(s, in, (size_t)n) < 0)
 			break;
 		while (!script->garbage && (n = nghttp2_session_mem_send(s, &out)) > 0)
@@ -204,7 +211,22 @@ static void serve(int fd, const struct script *script)
 	}
 	nghttp2_session_del(s);
 	nghttp2_session_callbacks_del(callbacks);
+	close(fd);
 }
+
+/* One connection after the other until the listener is shut down: how many there were. */
+static int serve_all(int listener, const struct script *script)
+{
+	int fd, n;
+
+	for (n = 0; (fd = accept(listener, NULL, NULL)) >= 0; n++) {
+		serve(fd, script);
+		script = script->next ? script->next : script;
+	}
+	return n;
+}
+
+static int asked; /* connections of the last call or watch */
 
 struct taken {
 	char text[64];
@@ -226,7 +248,7 @@ static int call_or_watch(const struct script *script, bool stream, unsigned int 
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	char dir[] = "/tmp/svid-grpc-XXXXXX";
-	int listener, err;
+	int listener, err, status;
 	pid_t pid;
 
 	assert_non_null(mkdtemp(dir));
@@ -235,16 +257,17 @@ static int call_or_watch(const struct script *script, bool stream, unsigned int 
 	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	pid = fork();
-	if (pid == 0) {
-		serve(accept(listener, NULL, NULL), script);
-		_exit(0);
-	}
+	if (pid == 0)
+		_exit(serve_all(listener, script));
 	if (taken)
 		err = grpc_watch(at.sun_path, "/svid.v1.Self/WhoAmI", slice_of(NULL, 0), timeout_ms, on_message, taken, reply);
 	else
 		err = grpc_call(at.sun_path, "/svid.v1.Self/WhoAmI", slice_of(NULL, 0), stream, timeout_ms, reply);
+	shutdown(listener, SHUT_RDWR);
 	close(listener);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	asked = WEXITSTATUS(status);
 	unlink(at.sun_path);
 	rmdir(dir);
 	return err;
@@ -330,7 +353,67 @@ static void what_is_not_grpc_is_an_error(void **state)
 		AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
 
 		assert_int_equal(call(&cases[i].script, false, TIMEOUT_MS, &r), cases[i].err);
+		assert_int_equal(asked, cases[i].err == -ERR_CLOSED ? 3 : 1);
 	}
+}
+
+/* An agent ends connections when what their caller may have changes; the answer is on the next one. */
+static void call_that_was_ended_is_asked_again(void **state)
+{
+	static const struct script good = { .body = "\0\0\0\0\5hello", .body_len = 10, .status = "0" };
+	static const struct script ends[] = {
+		{ .hang_up = true, .next = &good },
+		{ .goodbye = true, .next = &good },
+		{ .status = "14", .message = "later", .body = "", .next = &good },
+		{ .trailers_only = true, .status = "14", .message = "later", .next = &good },
+		{ .status = "14", .message = "later", .body = "\0\0\0\0\3old", .body_len = 8, .next = &good },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
+
+		assert_int_equal(call(&ends[i], false, TIMEOUT_MS, &r), 0);
+		assert_int_equal(r.status, 0);
+		assert_true(slice_eq_str(r.body, "hello"));
+		assert_int_equal(r.message.len, 0);
+		assert_int_equal(asked, 2);
+	}
+}
+
+static void what_goes_on_ending_is_the_answer(void **state)
+{
+	static const struct script unavailable = { .status = "14", .message = "later", .body = "" };
+	static const struct script denied = { .status = "7", .message = "no", .body = "" };
+	static const struct script silent = { .silent = true };
+	const struct script ends_then_hangs = { .hang_up = true, .next = &silent };
+	AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
+	AUTO(grpc_reply) struct grpc_reply no = GRPC_REPLY_INIT;
+	AUTO(grpc_reply) struct grpc_reply late = GRPC_REPLY_INIT;
+	uint64_t start;
+
+	(void)state;
+	assert_int_equal(call(&unavailable, false, TIMEOUT_MS, &r), 0);
+	assert_int_equal(r.status, GRPC_UNAVAILABLE);
+	assert_string_equal(buf_cstr(&r.message), "later");
+	assert_int_equal(asked, 3);
+	assert_int_equal(call(&denied, false, TIMEOUT_MS, &no), 0);
+	assert_int_equal(asked, 1);
+	start = clock_boot_ns();
+	assert_int_equal(call(&ends_then_hangs, false, 300, &late), -ERR_DEADLINE);
+	assert_in_range(clock_boot_ns() - start, 290 * NS_PER_MS, 4000 * NS_PER_MS);
+}
+
+/* A watcher comes again by itself, and says so. */
+static void watch_that_was_ended_is_not_asked_again(void **state)
+{
+	static const struct script ends = { .hang_up = true };
+	AUTO(grpc_reply) struct grpc_reply r = GRPC_REPLY_INIT;
+	struct taken t = { .n = 0 };
+
+	(void)state;
+	assert_int_equal(call_or_watch(&ends, true, TIMEOUT_MS, &t, &r), -ERR_CLOSED);
+	assert_int_equal(asked, 1);
 }
 
 static void nonsense_status_is_unknown(void **state)
@@ -403,6 +486,9 @@ int main(void)
 		cmocka_unit_test(refusal_in_trailers_is_reported),
 		cmocka_unit_test(silence_ends_at_the_deadline),
 		cmocka_unit_test(what_is_not_grpc_is_an_error),
+		cmocka_unit_test(call_that_was_ended_is_asked_again),
+		cmocka_unit_test(what_goes_on_ending_is_the_answer),
+		cmocka_unit_test(watch_that_was_ended_is_not_asked_again),
 		cmocka_unit_test(nonsense_status_is_unknown),
 		cmocka_unit_test(watch_takes_every_message_until_the_stream_ends),
 		cmocka_unit_test(watcher_may_end_its_watch),

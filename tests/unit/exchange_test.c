@@ -317,6 +317,9 @@ static void azure_takes_the_token_as_assertion(void **state)
 	assert_int_equal(answer(&t, 200, "{\"token_type\":\"Bearer\",\"expires_in\":\"3599\",\"access_token\":\"ey\"}"),
 			 VERDICT_DONE);
 	assert_int_equal(t.x.got.expires_at, t.x.now + 3599);
+	assert_true(t.o.refresh_in <= 0);
+	assert_int_equal(answer(&t, 200, "{\"expires_in\":3599,\"refresh_in\":1800,\"access_token\":\"ey\"}"), VERDICT_DONE);
+	assert_int_equal(t.o.refresh_in, 1800);
 	assert_int_equal(answer(&t, 401, "{\"error\":\"invalid_client\",\"error_description\":\"AADSTS5002738: no\","
 		"\"error_codes\":[5002738],\"trace_id\":\"t\",\"correlation_id\":\"c\"}"), VERDICT_PERMANENT);
 	assert_string_equal(buf_cstr(&t.o.code), "5002738");

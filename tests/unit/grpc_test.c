@@ -172,6 +172,22 @@ static void end_of_connection_is_trailers_then_goaway(void **state)
 	assert_int_equal(f->p->g.h2.n_streams, 0);
 }
 
+/* The same question again, on another connection, has an answer. */
+static void whoami_ends_with_unavailable_when_the_identity_is_withdrawn(void **state)
+{
+	struct fixture *f = *state;
+	struct answer *a, *b;
+
+	grpc_set_whoami(&f->p->g, NULL); /* svid-core did not say it yet */
+	a = peer_call(f->p, WHOAMI);
+	b = peer_call(f->p, SVID);
+	peer_run(f->p);
+	grpc_end(&f->p->g, -ERR_NO_IDENTITY);
+	peer_run(f->p);
+	assert_failed(a, GRPC_UNAVAILABLE, "the identities of the caller changed");
+	assert_failed(b, GRPC_PERMISSION_DENIED, "no identity issued");
+}
+
 struct header_case {
 	const char *what;
 	struct fields extra[3];
@@ -451,6 +467,7 @@ int main(void)
 		T(security_header_is_checked_before_the_caller),
 		T(unimplemented_methods_say_so),
 		T(whoami_needs_neither_identity_nor_header),
+		T(whoami_ends_with_unavailable_when_the_identity_is_withdrawn),
 		T(health_follows_the_state),
 		T(authority_is_never_looked_at),
 		T(broken_request_bodies_are_refused),

@@ -385,7 +385,7 @@ struct svid_config {
 	__u64 root_dentry;	/* pid 1's root and mount namespace, filled by the scan, opaque */
 	__u64 root_mnt;
 	__u32 mnt_ns;
-	__u32 ready;		/* 1 once the scan is complete */
+	__u32 ready;		/* 1 once the scan is complete and all is pinned */
 	__u64 build;		/* hash of the loaded programs and their settings */
 };
 

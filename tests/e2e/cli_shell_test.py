@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
 import clients  # noqa: E402  pylint: disable=wrong-import-position
-from agent import BIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import BIN, ROOT, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 
 SVID = os.path.join(BIN, "svid")
 SVIDD = os.path.join(BIN, "svidd")
@@ -269,6 +269,31 @@ def test_explain_exec_says_who_a_program_could_be_and_what_else_it_needs():
         assert agent.svid("explain", "--exec", agent.top)[0] == LOCAL
         assert agent.svid("explain", "--exec", app, "1")[0] == USAGE
         assert agent.svid("explain")[0] == USAGE
+
+
+def test_a_reader_that_leaves_is_no_error_and_a_full_disk_is():
+    for target, said in ((None, b""), ("/dev/full", b"svid: cannot write standard output: No space left")):
+        reader, writer = os.pipe()
+        os.close(reader)
+        if target:
+            os.close(writer)
+            writer = os.open(target, os.O_WRONLY)
+        done = subprocess.run([SVID, "help"], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=30)
+        os.close(writer)
+        assert done.returncode == LOCAL and done.stderr.startswith(said) and bool(done.stderr) == bool(said), done
+
+
+def test_the_users_of_an_installed_svidd_are_made():
+    case.needs("systemd-sysusers")
+    with open(os.path.join(ROOT, "agent/parent/roles.c"), encoding="utf-8") as f:
+        wanted = set(re.findall(r'\.user = "([a-z-]+)"', f.read()))
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(os.path.join(directory, "etc"))
+        done = subprocess.run(["systemd-sysusers", "--root=" + directory, os.path.join(ROOT, "agent/dist/svid.sysusers")],
+                              capture_output=True, check=False, timeout=60)
+        with open(os.path.join(directory, "etc/passwd"), encoding="utf-8") as f:
+            made = {line.split(":")[0] for line in f}
+    assert done.returncode == 0 and len(wanted) >= 7 and wanted <= made, (wanted - made, done)
 
 
 if __name__ == "__main__":

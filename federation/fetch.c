@@ -225,8 +225,8 @@ bool fetch_jwt(struct cloud *c, const struct msg_CK_JWT *m)
 }
 
 /*
- * Known already when the signature was asked for: another chain means that the SVID was rotated in between. The signature comes on
- * another channel, and so may come first.
+ * Known already when the signature was asked for: another chain means that the SVID was rotated in between. The signature comes
+ * on another channel, and so may come first.
  */
 static void chain_again(struct fetch *f, const struct msg_CL_CHAIN *m)
 {

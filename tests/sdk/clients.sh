@@ -6,6 +6,7 @@
 #   go       go/sdk-go
 #   java     java/sdk-java.jar and lib/
 # Usage: clients.sh python|node|go|java
+# shellcheck disable=SC2154 # here, repo and out are set by registries.sh
 set -eu
 . "$(dirname "$0")/../lib/registries.sh"
 

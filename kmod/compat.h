@@ -106,7 +106,7 @@ struct svid_seccomp_filter {
 #endif
 #endif
 	struct svid_seccomp_filter *prev;
-	void *prog;
+	struct bpf_prog *prog;
 	void *notif;
 };
 

@@ -77,7 +77,7 @@ void svid_creds_read(struct task_struct *t, struct svid_creds *ret);
 /* ---- exe.c: each returns SVID_IMG_* ---- */
 
 u32 svid_exe_read(const struct inode *inode, struct svid_exe *ret);
-bool svid_is_supervised(const struct task_struct *t);	/* executed below a seccomp listener */
+bool svid_is_supervised(const struct task_struct *t);	/* executed below a seccomp listener, or a filter that lies */
 u32 svid_exec_read(struct linux_binprm *bprm, struct svid_image *ret);	/* in exec, current; all but key and ancestors */
 int MUST svid_exe_init(void);
 void svid_exe_exit(void);

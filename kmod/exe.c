@@ -9,6 +9,7 @@
 #include "evidence.h"
 
 #include <linux/binfmts.h>
+#include <linux/filter.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
@@ -146,11 +147,34 @@ static u32 env_read(const struct mm_struct *mm, struct svid_image *ret)
 }
 
 #define FILTERS_MAX	64	/* seccomp filters looked at; nobody is believed to have more */
+#define FILTER_CHUNK	16	/* instructions read at a time */
+
+#ifdef CONFIG_SECCOMP_FILTER
+/* The program as it was given, which CONFIG_CHECKPOINT_RESTORE keeps; without it every filter is one that lies. */
+static bool program_lies(const struct bpf_prog *prog)
+{
+	struct sock_filter b[FILTER_CHUNK];
+	struct sock_fprog_kern *at, given;
+	u32 i, j, n;
+
+	if (copy_from_kernel_nofault(&at, &prog->orig_prog, sizeof(at)) || copy_from_kernel_nofault(&given, at, sizeof(given)))
+		return true;
+	for (i = 0; i < given.len; i += n) {
+		n = min_t(u32, given.len - i, FILTER_CHUNK);
+		if (copy_from_kernel_nofault(b, given.filter + i, n * sizeof(b[0])))
+			return true;
+		for (j = 0; j < n; j++)
+			if (filter_lies(b[j].code, b[j].k))
+				return true;
+	}
+	return false;
+}
+#endif
 
 /*
- * Somebody answers system calls in the place of the kernel: whoever started this program below a seccomp listener can
- * have it open any file for a library, which is as good as a tracer. @t is current, or scanned: then its filters may
- * change, and what was freed meanwhile is read as it is; a filter never goes before its task does.
+ * Somebody answers system calls in the place of the kernel: whoever started this program below a seccomp listener, or a
+ * filter that lies, can have it open any file for a library, which is as good as a tracer. @t is current, or scanned: then
+ * its filters may change, and what was freed meanwhile is read as it is; a filter never goes before its task does.
  */
 bool svid_is_supervised(const struct task_struct *t)
 {
@@ -160,7 +184,7 @@ bool svid_is_supervised(const struct task_struct *t)
 	int i;
 
 	for (i = 0; at && i < FILTERS_MAX; i++, at = f.prev)
-		if (copy_from_kernel_nofault(&f, at, sizeof(f)) || f.notif)
+		if (copy_from_kernel_nofault(&f, at, sizeof(f)) || f.notif || program_lies(f.prog))
 			return true;
 	return at;
 #else

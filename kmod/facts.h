@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the BPF programs and the module must say alike, in code that both compile: the meaning of file systems, of
- * variables in an environment, of groups and user namespaces. Plain loads, no calls. Next: uapi/svid.h has the flags.
+ * variables in an environment, of groups, user namespaces and seccomp filters. Plain loads, no calls. Next: uapi/svid.h
+ * has the flags.
  */
 #ifndef SVID_FACTS_H
 #define SVID_FACTS_H
@@ -47,6 +48,19 @@ static __always_inline __u32 groups_hash(const __u32 *groups, __u32 n)
 		h = (h ^ groups[i]) * FNV_PRIME;
 	}
 	return h;
+}
+
+#define FILTER_RET_K	0x06		/* BPF_RET | BPF_K */
+#define FILTER_RET_A	0x16		/* BPF_RET | BPF_A: an answer that is computed; no known library makes one */
+#define FILTER_DONE	0x00050000u	/* SECCOMP_RET_ERRNO with errno 0 */
+
+/*
+ * An instruction of a seccomp filter by which a system call is said to be done that was not: an open() that gives 0 is
+ * descriptor 0, which whoever starts a program chooses, and the loader takes it for the library that it wanted (A12).
+ */
+static __always_inline int filter_lies(__u16 code, __u32 k)
+{
+	return code == FILTER_RET_A || (code == FILTER_RET_K && k == FILTER_DONE);
 }
 
 #define USERNS_LEVELS 33	/* the kernel's own maximum is 32 */
@@ -95,7 +109,8 @@ static __always_inline __u32 name_flags(__u64 w)
 			return SVID_IMG_LD_PRELOAD;
 		if (STARTS(w, "LD_AUDIT", 8))
 			return SVID_IMG_LD_AUDIT;
-		if (STARTS(w, "LD_LIBRA", 8))
+		/* what $ORIGIN is when a filter refuses the loader readlink(); a file it maps and believes, which others write */
+		if (STARTS(w, "LD_LIBRA", 8) || STARTS(w, "LD_ORIGI", 8) || STARTS(w, "LD_PROFI", 8))
 			return SVID_IMG_LD_LIBRARY_PATH;
 		return SVID_IMG_ENV_OTHER;
 	}

@@ -7,17 +7,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/limits.h"
-#include "agent/base/mem.h"
-
-static bool out_of_memory;
-
-static void *alloc(size_t n)
-{
-	void *p = mem_calloc(1, n);
-
-	out_of_memory |= !p;
-	return p;
-}
+#include "agent/base/spare.h"
 
 /* jansson would seed its hash tables from /dev/urandom, which the sandbox does not let us open. */
 static void set_up(void)
@@ -26,7 +16,7 @@ static void set_up(void)
 
 	if (done)
 		return;
-	json_set_alloc_funcs(alloc, mem_free);
+	json_set_alloc_funcs(spare_alloc, spare_free);
 	json_object_seed((size_t)clock_random(UINT32_MAX) + 1);
 	done = true;
 }
@@ -58,13 +48,16 @@ int jsondoc_read(struct slice text, json_t **ret_doc)
 {
 	AUTO(jsondoc) json_t *doc = NULL;
 	json_error_t why;
+	int err;
 
 	set_up();
 	if (is_too_deep(text))
 		return -ERR_LIMIT;
-	out_of_memory = false;
-	doc = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &why);
-	if (out_of_memory)
+	err = spare_begin();
+	if (err)
+		return err;
+	doc = json_load_callback(spare_feed, &text, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &why);
+	if (spare_used())
 		return -ENOMEM;
 	if (!doc)
 		return json_error_code(&why) == json_error_duplicate_key ? -ERR_EXISTS : -ERR_FORMAT;

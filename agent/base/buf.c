@@ -9,7 +9,7 @@
 #include "agent/base/err.h"
 #include "agent/base/mem.h"
 
-static void fail(struct buf *b, int err)
+void buf_fail(struct buf *b, int err)
 {
 	if (!b->err)
 		b->err = err;
@@ -58,7 +58,7 @@ void *buf_reserve(struct buf *b, size_t n)
 	if (b->err)
 		return NULL;
 	if (b->len > b->max || n > b->max - b->len) {
-		fail(b, -ERR_SIZE);
+		buf_fail(b, -ERR_SIZE);
 		return NULL;
 	}
 	if (b->data && n <= b->cap - b->len)
@@ -67,7 +67,7 @@ void *buf_reserve(struct buf *b, size_t n)
 		cap = cap > b->max / 2 ? b->max : cap * 2;
 	data = grow(b, cap);
 	if (!data) {
-		fail(b, -ENOMEM);
+		buf_fail(b, -ENOMEM);
 		return NULL;
 	}
 	b->data = data;
@@ -150,7 +150,7 @@ void buf_put_str(struct buf *b, const char *s)
 void buf_put_blob(struct buf *b, struct slice s)
 {
 	if (s.len > UINT32_MAX) {
-		fail(b, -ERR_SIZE);
+		buf_fail(b, -ERR_SIZE);
 		return;
 	}
 	buf_put_u32(b, (uint32_t)s.len);
@@ -167,7 +167,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
 	if (n < 0) {
-		fail(b, -ERR_FORMAT);
+		buf_fail(b, -ERR_FORMAT);
 		return;
 	}
 	to = buf_reserve(b, (size_t)n + 1);

@@ -69,6 +69,9 @@ void buf_added(struct buf *b, size_t n);
 /** buf_consume() - drop @n bytes at the front (at most the length). */
 void buf_consume(struct buf *b, size_t n);
 
+/** buf_fail() - something that belongs into @b cannot be had: it is as if @b had been full, or without memory. */
+void buf_fail(struct buf *b, int err);
+
 /** buf_ok() - 0, or the first error. Errors: -ERR_SIZE (maximum reached), -ENOMEM. */
 MUST int buf_ok(const struct buf *b);
 

@@ -14,6 +14,7 @@
 #include "agent/base/mem.h"
 
 #define BATCH 64
+#define SPARE 16 /* places for timers */
 
 struct slot {
 	struct loop_watch *w; /* NULL = free */
@@ -32,6 +33,35 @@ struct loop {
 	uint32_t cap_heap;
 };
 
+/*
+ * Room for one more, made while there are still some places: work that goes on by a timer would stand still for ever when that
+ * cannot be armed, so memory that is short once must not be enough for it.
+ */
+static int heap_room(struct loop *l)
+{
+	uint32_t cap = l->cap_heap ? l->cap_heap * 2 : 2 * SPARE;
+	struct loop_timer **heap;
+
+	if (l->n_heap + SPARE < l->cap_heap)
+		return 0;
+	heap = mem_realloc_array(l->heap, cap, sizeof(struct loop_timer *));
+	if (!heap)
+		return l->n_heap < l->cap_heap ? 0 : -ENOMEM;
+	l->heap = heap;
+	l->cap_heap = cap;
+	return 0;
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	close(l->epfd);
+	mem_free(l->slots);
+	mem_free(l->heap);
+	mem_free(l);
+}
+
 int loop_new(struct loop **ret_loop)
 {
 	struct loop *l = mem_new(struct loop);
@@ -46,18 +76,12 @@ int loop_new(struct loop **ret_loop)
 		return err;
 	}
 	l->n_slots = 1;
+	if (heap_room(l)) {
+		loop_free(l);
+		return -ENOMEM;
+	}
 	*ret_loop = l;
 	return 0;
-}
-
-void loop_free(struct loop *l)
-{
-	if (!l)
-		return;
-	close(l->epfd);
-	mem_free(l->slots);
-	mem_free(l->heap);
-	mem_free(l);
 }
 
 static int slot_get(struct loop *l, uint32_t *ret_slot)
@@ -186,18 +210,12 @@ void loop_timer_stop(struct loop_timer *t)
 
 int loop_timer_in(struct loop *l, struct loop_timer *t, uint64_t ns)
 {
-	struct loop_timer **heap;
+	int err;
 
 	loop_timer_stop(t);
-	if (l->n_heap == l->cap_heap) {
-		uint32_t cap = l->cap_heap ? l->cap_heap * 2 : 16;
-
-		heap = mem_realloc_array(l->heap, cap, sizeof(struct loop_timer *));
-		if (!heap)
-			return -ENOMEM;
-		l->heap = heap;
-		l->cap_heap = cap;
-	}
+	err = heap_room(l);
+	if (err)
+		return err;
 	t->loop = l;
 	t->due = clock_boot_ns() + ns;
 	heap_set(l, l->n_heap, t);

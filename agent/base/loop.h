@@ -49,7 +49,10 @@ MUST int loop_mod(struct loop_watch *w, uint32_t events);
 /** loop_del() - remove; nothing happens when it was not added. Does not close the descriptor. */
 void loop_del(struct loop_watch *w);
 
-/** loop_timer_in() - arm (or re-arm) @t to fire once, @ns from now. Errors: -ENOMEM. */
+/**
+ * loop_timer_in() - arm (or re-arm) @t to fire once, @ns from now.
+ * Errors: -ENOMEM (many times in a row: there are spare places, so that no work stands still because memory was short once).
+ */
 MUST int loop_timer_in(struct loop *l, struct loop_timer *t, uint64_t ns);
 
 /** loop_timer_stop() - disarm; nothing happens when it was not armed. */

@@ -7,8 +7,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/slice.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/doctor.h"
 #include "agent/cli/endpoint.h"
 #include "agent/cli/exec.h"
 #include "agent/cli/view.h"
@@ -113,6 +115,48 @@ static int report(const struct cli *c, int refused, struct slice json, bool call
 	return view_show(json, c->output == OUT_JSON, caller, subject);
 }
 
+/* Each problem on a line of its own, as a compiler says it. */
+static void lines_of_problems(const json_t *root)
+{
+	json_t *documents = json_object_get(root, "documents"), *lines = json_array();
+	const json_t *problem;
+	size_t i;
+
+	json_array_foreach(json_object_get(documents, "errors"), i, problem) {
+		AUTO(buf) struct buf line = BUF_INIT(VIEW_MAX);
+		const char *severity = json_string_value(json_object_get(problem, "severity"));
+
+		doctor_problem(&line, problem, severity && strcmp(severity, "warning") == 0 ? ": warning: " : ": error: ");
+		(void)!json_array_append_new(lines, json_string(buf_cstr(&line)));
+	}
+	if (json_array_size(lines) == json_array_size(json_object_get(documents, "errors")))
+		(void)!json_object_set(documents, "errors", lines);
+	json_decref(lines);
+}
+
+/* What is wrong, and then everything. */
+static int show_status(const struct cli *c, struct slice body)
+{
+	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
+	json_t *root = json_loadb((const char *)body.p, body.len, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *paths = json_object_get(root, "paths");
+	const char *config = json_string_value(json_object_get(paths, "config"));
+	const char *policy = json_string_value(json_object_get(paths, "policy"));
+	const struct patient p = { .status = root, .config = config ? config : "svid.yaml",
+				   .policy_dir = policy ? policy : "policy.d", .now = clock_wall_s() };
+
+	if (c->output == OUT_JSON || !json_is_object(root)) {
+		json_decref(root);
+		return view_show(body, c->output == OUT_JSON, false, "status");
+	}
+	doctor_trouble(&out, &p);
+	buf_put_str(&out, "\n");
+	lines_of_problems(root);
+	view_json(&out, root);
+	json_decref(root);
+	return cli_print(&out, CLI_DONE);
+}
+
 static int show(const struct cli *c, enum admin_what what, uint32_t arg, const char *subject)
 {
 	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
@@ -121,8 +165,9 @@ static int show(const struct cli *c, enum admin_what what, uint32_t arg, const c
 
 	if (err)
 		return cli_agent_error(c->admin, err);
-	err = report(c, refused, buf_slice(&json), what == ADMIN_EXPLAIN, subject);
-	return what == ADMIN_STATUS ? verdict(buf_slice(&json), err) : err;
+	if (what == ADMIN_STATUS && !refused)
+		return verdict(buf_slice(&json), show_status(c, buf_slice(&json)));
+	return report(c, refused, buf_slice(&json), what == ADMIN_EXPLAIN, subject);
 }
 
 int admin_status(const struct cli *c)
@@ -161,7 +206,7 @@ int admin_explain(const struct cli *c)
 	if (c->exec && !c->n_args)
 		return explain_exec(c);
 	if (c->exec || !c->n_args) {
-		cli_error("what to explain?", "",
+		cli_error("nothing to explain", "",
 			  c->exec ? "a process or an executable, not both" : "a process or an executable is wanted",
 			  "svid explain 1234, or: svid explain --exec /usr/bin/app");
 		return CLI_USAGE;

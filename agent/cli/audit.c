@@ -184,7 +184,8 @@ static int read_all(struct reader *r)
 	r->now.fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (r->now.fd < 0) {
 		cli_error("cannot read", r->path, err_text(-errno),
-			  errno == EACCES ? "the audit log is root's" : "svidd --audit says where it is: svid audit FILE");
+			  errno == EACCES ? "the audit log is root's"
+					  : "is it in another place (svidd --audit FILE)? then: svid audit FILE");
 		return CLI_LOCAL;
 	}
 	code = read_on(r, &r->now);

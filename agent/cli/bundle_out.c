@@ -131,7 +131,7 @@ static int put_text(struct buf *out, const struct bundle *b)
 	int err;
 
 	cli_field(out, NAME_WIDTH, "trust domain", buf_slice(&b->id));
-	err = x509_put_list(out, buf_slice(&b->der));
+	err = x509_put_list(out, "certificate   ", buf_slice(&b->der));
 	if (!err)
 		err = load_keys(b, &root);
 	if (err)
@@ -272,7 +272,7 @@ int bundle_trust_domain(const char *typed, struct slice *ret_name)
 		(void)slice_get_bytes(&name, strlen(SCHEME));
 	why = spiffe_td_why(name);
 	if (why) {
-		cli_error("no trust domain:", typed, why, "example.org, without a path");
+		cli_error("not a trust domain:", typed, why, "example.org, without a path");
 		return -ERR_SPIFFE_ID;
 	}
 	*ret_name = name;

@@ -145,6 +145,9 @@ int cli_env_error(const struct cli *c);
 /** cli_agent_error() - say what a failed call to the agent means; returns the exit code. @err: -errno or -ERR_x. */
 int cli_agent_error(const char *socket, int err);
 
+/** cli_write_error() - say that file @name of --write could not be written. */
+void cli_write_error(const struct cli *c, const char *name, int err);
+
 /** cli_status_error() - the same for a gRPC status other than OK, with the agent's message. */
 int cli_status_error(const char *socket, int status, struct slice message);
 

@@ -21,15 +21,30 @@ struct report {
 	bool json;
 	struct buf out;
 	unsigned int count[FINDING_FAIL + 1];
+	bool of_agent; /* what runs now is about the running agent: its warnings are worth the first line */
+	enum finding worst;
+	struct buf head; /* the first finding of the worst kind, for the first line */
 };
 
 static const char *const words[] = { "ok", "warn", "fail" };
+
+static void keep_worst(struct report *r, enum finding f, struct slice what, struct slice todo)
+{
+	if (f <= r->worst || (f == FINDING_WARN && !r->of_agent))
+		return;
+	r->worst = f;
+	buf_reset(&r->head);
+	buf_put_slice(&r->head, what);
+	buf_put_str(&r->head, todo.len ? "\n  " : "");
+	buf_put_slice(&r->head, todo);
+}
 
 static void put(struct report *r, enum finding f, const char *name, struct slice what, struct slice todo)
 {
 	unsigned int n = r->count[0] + r->count[1] + r->count[2];
 
 	r->count[f]++;
+	keep_worst(r, f, what, todo);
 	if (r->json) {
 		buf_printf(&r->out, "%s{\"check\": \"%s\", \"result\": \"%s\", \"what\": ", n ? ",\n  " : "", name, words[f]);
 		buf_put_json(&r->out, what);
@@ -130,9 +145,11 @@ static bool clock_synced(void)
 	return adjtimex(&tx) != TIME_ERROR && !(tx.status & STA_UNSYNC);
 }
 
-static void run_agent_checks(struct report *r, const struct cli *c, struct patient *p)
+/* Returns whether the agent said anything. */
+static bool run_agent_checks(struct report *r, const struct cli *c, struct patient *p)
 {
 	json_t *status = ask_agent(r, c);
+	bool asked = status;
 
 	/* svidd knows by having loaded its programs; these lines only guess. */
 	if (!status)
@@ -146,25 +163,48 @@ static void run_agent_checks(struct report *r, const struct cli *c, struct patie
 	run_all(r, doctor_agent_checks, p);
 	p->status = status;
 	if (status) {
+		r->of_agent = true;
 		run_all(r, doctor_status_checks, p);
+		r->of_agent = false;
 		put_tree_notes(r, status);
 	}
 	json_decref(status);
+	return asked;
+}
+
+/* What somebody wants to know first, who was woken up for it. */
+static void put_first_line(struct buf *out, struct report *r, bool asked)
+{
+	if (r->worst == FINDING_FAIL)
+		buf_printf(out, "not well: %s\n\n", buf_cstr(&r->head));
+	else if (r->worst == FINDING_WARN)
+		buf_printf(out, "identities are served, but %s\n\n", buf_cstr(&r->head));
+	else if (asked)
+		buf_put_str(out, "identities are served\n\n");
+	else
+		buf_put_str(out, "nothing here keeps svidd from serving; what it says of itself is for root\n\n");
 }
 
 int doctor(const struct cli *c)
 {
-	struct report r = { .json = c->output == OUT_JSON, .out = BUF_INIT(OUT_MAX) };
+	struct report r = { .json = c->output == OUT_JSON, .out = BUF_INIT(OUT_MAX), .head = BUF_INIT(OUT_MAX) };
+	AUTO(buf) struct buf out = BUF_INIT(OUT_MAX + (1 << 17));
 	struct utsname name;
 	struct patient p = { .root = "", .kernel = uname(&name) ? "?" : name.release, .socket = c->socket,
 			     .bad_env = c->bad_env, .admin = c->admin, .clock_synced = clock_synced(), .now = clock_wall_s() };
+	bool asked;
 
 	buf_put_str(&r.out, r.json ? "{\"checks\": [" : "");
 	run_all(&r, doctor_kernel_checks, &p);
-	run_agent_checks(&r, c, &p);
+	asked = run_agent_checks(&r, c, &p);
 	if (r.json)
 		buf_printf(&r.out, "],\n \"ok\": %u, \"warn\": %u, \"fail\": %u}\n", r.count[0], r.count[1], r.count[2]);
 	else
 		buf_printf(&r.out, "\n%u ok, %u warnings, %u failures\n", r.count[0], r.count[1], r.count[2]);
-	return cli_print(&r.out, r.count[FINDING_FAIL] ? CLI_NO : CLI_DONE);
+	if (!r.json)
+		put_first_line(&out, &r, asked);
+	buf_put_slice(&out, buf_slice(&r.out));
+	buf_done(&r.out);
+	buf_done(&r.head);
+	return cli_print(&out, r.count[FINDING_FAIL] ? CLI_NO : CLI_DONE);
 }

@@ -35,6 +35,12 @@ extern const struct check doctor_agent_checks[];
 extern const struct check doctor_guess_checks[]; /* only while no agent says what is so */
 extern const struct check doctor_status_checks[]; /* only when one does */
 
+/** doctor_trouble() - what the agent says that somebody should do something about, the worst first; "ok" when nothing. */
+void doctor_trouble(struct buf *out, const struct patient *p);
+
+/** doctor_problem() - one of documents.errors of the status as FILE:LINE:COLUMN, @between, what is wrong there. */
+void doctor_problem(struct buf *out, const json_t *problem, const char *between);
+
 /** doctor_read() - the first line of @root/@path into @line, at most 4095 bytes. Errors: -errno. */
 MUST int doctor_read(const struct patient *p, const char *path, struct buf *line);
 

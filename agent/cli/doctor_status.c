@@ -33,6 +33,55 @@ static enum finding check_serving(const struct patient *p, struct buf *what, str
 	return FINDING_FAIL;
 }
 
+static bool is_warning(const json_t *problem)
+{
+	const char *severity = json_string_value(json_object_get(problem, "severity"));
+
+	return severity && strcmp(severity, "warning") == 0;
+}
+
+void doctor_problem(struct buf *out, const json_t *problem, const char *between)
+{
+	const char *file = json_string_value(json_object_get(problem, "file"));
+	const char *text = json_string_value(json_object_get(problem, "text"));
+	json_int_t line = json_integer_value(json_object_get(problem, "line"));
+
+	buf_put_esc(out, slice_str(file ? file : "?"));
+	if (line)
+		buf_printf(out, ":%lld:%lld", (long long)line,
+			   (long long)json_integer_value(json_object_get(problem, "column")));
+	buf_put_str(out, between);
+	buf_put_esc(out, slice_str(text ? text : "?"));
+}
+
+static void todo_check(const struct patient *p, struct buf *todo)
+{
+	buf_put_str(todo, "svid policy check -c ");
+	buf_put_esc(todo, slice_str(p->config));
+	buf_put_str(todo, " ");
+	buf_put_esc(todo, slice_str(p->policy_dir));
+}
+
+/* Errors that took nothing from anybody yet: what they are in was never in force. */
+static enum finding check_refused(const struct patient *p, struct buf *what, struct buf *todo)
+{
+	const json_t *problem, *first = NULL;
+	size_t i, n = 0;
+
+	json_array_foreach(member(p, "documents", "errors"), i, problem)
+		if (!is_warning(problem)) {
+			first = n++ ? first : problem;
+		}
+	buf_printf(what, "errors in configuration and documents: %zu", n);
+	if (!n)
+		return FINDING_OK;
+	buf_put_str(what, n > 1 ? ", the first in " : ", in ");
+	doctor_problem(what, first, ": ");
+	buf_put_str(todo, "what has an error is not in force: ");
+	todo_check(p, todo);
+	return FINDING_WARN;
+}
+
 static enum finding check_documents(const struct patient *p, struct buf *what, struct buf *todo)
 {
 	size_t stale = json_array_size(member(p, "documents", "stale"));
@@ -40,10 +89,8 @@ static enum finding check_documents(const struct patient *p, struct buf *what, s
 	buf_printf(what, "documents: %zu stale", stale);
 	if (!stale)
 		return FINDING_OK;
-	buf_put_str(todo, "their files have errors and the last good versions serve: svid policy check -c ");
-	buf_put_esc(todo, slice_str(p->config));
-	buf_put_str(todo, " ");
-	buf_put_esc(todo, slice_str(p->policy_dir));
+	buf_put_str(todo, "their files have errors and the last good versions serve: ");
+	todo_check(p, todo);
 	return FINDING_WARN;
 }
 
@@ -98,7 +145,7 @@ static enum finding check_audit(const struct patient *p, struct buf *what, struc
 	if (!json_is_false(member(p, "audit", "working")))
 		return FINDING_OK;
 	buf_put_str(what, ": cannot be written");
-	buf_put_str(todo, "is its disk full? svidd --audit says where it is");
+	buf_put_str(todo, "is its disk full? svid status says where it is");
 	return FINDING_FAIL;
 }
 
@@ -161,6 +208,7 @@ static enum finding check_clouds(const struct patient *p, struct buf *what, stru
 const struct check doctor_status_checks[] = {
 	{ "serving", check_serving },
 	{ "documents", check_documents },
+	{ "errors", check_refused },
 	{ "settings", check_restart },
 	{ "authority", check_authority },
 	{ "jwt-keys", check_jwt_keys },
@@ -170,3 +218,18 @@ const struct check doctor_status_checks[] = {
 	{ "penalties", check_penalties },
 	{ NULL, NULL },
 };
+
+void doctor_trouble(struct buf *out, const struct patient *p)
+{
+	for (enum finding f = FINDING_FAIL; f > FINDING_OK; f--)
+		for (const struct check *c = doctor_status_checks; c->name; c++) {
+			AUTO(buf) struct buf what = BUF_INIT(1 << 16);
+			AUTO(buf) struct buf todo = BUF_INIT(1 << 16);
+
+			if (c->run(p, &what, &todo) == f)
+				buf_printf(out, "%s  %s\n      \xe2\x86\x92 %s\n", f == FINDING_FAIL ? "fail" : "warn",
+					   buf_cstr(&what), buf_cstr(&todo));
+		}
+	if (!out->len)
+		buf_put_str(out, "ok    identities are served\n");
+}

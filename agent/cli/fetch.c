@@ -116,7 +116,7 @@ static int write_pem(const struct cli *c, const char *name, struct slice der, bo
 	if (!err)
 		err = file_replace(c->write_dir, name, buf_slice(&pem), key ? 0600 : 0644);
 	if (err)
-		cli_error("cannot write", name, err_text(err), "does the directory of --write exist, and is it yours?");
+		cli_write_error(c, name, err);
 	return err;
 }
 

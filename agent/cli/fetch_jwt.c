@@ -149,8 +149,7 @@ static int write_file(const struct cli *c, size_t i, const char *suffix, struct 
 	buf_printf(&name, "svid.%zu.%s", i, suffix);
 	err = file_replace(c->write_dir, buf_cstr(&name), content, 0600);
 	if (err)
-		cli_error("cannot write", buf_cstr(&name), err_text(err),
-			  "does the directory of --write exist, and is it yours?");
+		cli_write_error(c, buf_cstr(&name), err);
 	return err;
 }
 

@@ -73,8 +73,8 @@ static int unknown_verb(const struct options *o, size_t at)
 		buf_printf(&next, "svid help %s", o->words[at]);
 	else
 		put_nearest(&next, o->words[at], second);
-	cli_error("unknown verb", buf_cstr(&typed), why.len ? buf_cstr(&why) : "not in the list",
-		  next.len ? buf_cstr(&next) : "svid help");
+	cli_error(why.len && !second ? "half a verb:" : "unknown verb", buf_cstr(&typed),
+		  why.len ? buf_cstr(&why) : "not in the list", next.len ? buf_cstr(&next) : "svid help");
 	return CLI_USAGE;
 }
 
@@ -108,6 +108,23 @@ static int wrong_count(const struct verb *v)
 	return CLI_USAGE;
 }
 
+static int wrong_form(const struct verb *v, enum cli_output form)
+{
+	AUTO(buf) struct buf option = BUF_INIT(64);
+	AUTO(buf) struct buf why = BUF_INIT(256);
+	AUTO(buf) struct buf next = BUF_INIT(256);
+
+	buf_printf(&option, "-o %s", output_name(form));
+	buf_put_str(&why, "svid ");
+	verb_name(&why, v);
+	buf_put_str(&why, " knows ");
+	verb_forms(&why, v->forms);
+	buf_put_str(&next, "svid help ");
+	verb_name(&next, v);
+	cli_error("option", buf_cstr(&option), buf_cstr(&why), buf_cstr(&next));
+	return CLI_USAGE;
+}
+
 static int wrong_option(const struct verb *v, const char *option, const char *why)
 {
 	AUTO(buf) struct buf next = BUF_INIT(256);
@@ -127,7 +144,7 @@ static int check_use(const struct verb *v, const struct options *o)
 	if (n < v->min_args || n > v->max_args)
 		return wrong_count(v);
 	if (!(v->forms & FORM(o->cli.output)))
-		return wrong_option(v, "-o", "this verb has no such form");
+		return wrong_form(v, o->cli.output);
 	if (unused)
 		return wrong_option(v, unused, "this verb has no use for it");
 	/* What can also ask on admin.sock sees for itself. */

@@ -158,7 +158,8 @@ static const char description[] =
 	"On the Workload API socket it has no rights of its own: it is attested as the program that it is.\n"
 	"Text is for people; scripts use\n.Fl o Cm json ,\nwhich every verb has that shows something.\n"
 	"What comes from outside is escaped on its way to the terminal.\n"
-	"An error is two lines: what, where and why; then what to do next.\n";
+	"An error is two lines on standard error, with\n.Fl o Cm json\ntoo: what, where and why; then what to do next.\n"
+	"Scripts look at the exit status.\n";
 
 static const char rest[] =
 	".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev SPIFFE_ENDPOINT_SOCKET\n"

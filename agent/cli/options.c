@@ -179,13 +179,6 @@ const char *options_unused(const struct options *o, unsigned int uses)
 	return NULL;
 }
 
-void options_help(struct buf *out, unsigned int uses)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].help && (!rows[i].use || rows[i].use & uses))
-			buf_printf(out, "  %-11s %-9s %s\n", rows[i].name, rows[i].value ? rows[i].value : "", rows[i].help);
-}
-
 /* "--name" or, for long names, "--name=value"; *ret_value is NULL unless the latter. */
 static const struct option_row *find(const char *arg, const char **ret_value)
 {
@@ -205,10 +198,12 @@ static const struct option_row *find(const char *arg, const char **ret_value)
 static void unknown_option(const char *arg)
 {
 	AUTO(buf) struct buf next = BUF_INIT(256);
+	AUTO(buf) struct buf name = BUF_INIT(LIM_PATH);
 	unsigned int best = NEAREST_NONE;
 
+	buf_put(&name, arg, strcspn(arg, "="));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		unsigned int cost = nearest_cost(arg, rows[i].name);
+		unsigned int cost = nearest_cost(buf_cstr(&name), rows[i].name);
 
 		if (cost >= best || strlen(rows[i].name) < 4)
 			continue;
@@ -217,6 +212,14 @@ static void unknown_option(const char *arg)
 		buf_printf(&next, "did you mean %s? see: svid help", rows[i].name);
 	}
 	cli_error("unknown option", arg, "not in the list", next.len ? buf_cstr(&next) : "svid help");
+}
+
+static void wrong_value(const struct option_row *row, const char *value)
+{
+	AUTO(buf) struct buf given = BUF_INIT(2 * LIM_PATH);
+
+	buf_printf(&given, "%s %s", row->name, value ? value : "");
+	cli_error("option", buf_ok(&given) ? row->name : buf_cstr(&given), "the value is not of the right form", row->help);
 }
 
 /* Returns how many arguments were used, or -EINVAL. */
@@ -240,7 +243,7 @@ static int parse_one(struct options *o, int left, char **args)
 	}
 	o->seen |= row->use;
 	if (row->set(o, value)) {
-		cli_error("option", row->name, "the value is not of the right form", row->help);
+		wrong_value(row, value);
 		return -EINVAL;
 	}
 	return used;

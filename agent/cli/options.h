@@ -63,8 +63,4 @@ const char *options_unused(const struct options *o, unsigned int uses);
 
 /** output_name() - "text", "json" and so on. */
 const char *output_name(enum cli_output output);
-
-/** options_help() - append the rows of the option table that @uses (USES_*) names, and those of every verb. */
-void options_help(struct buf *out, unsigned int uses);
-
 #endif

@@ -116,6 +116,14 @@ int cli_env_error(const struct cli *c)
 	return CLI_USAGE;
 }
 
+void cli_write_error(const struct cli *c, const char *name, int err)
+{
+	AUTO(buf) struct buf path = BUF_INIT(2 * LIM_PATH);
+
+	buf_printf(&path, "%s/%s", c->write_dir, name);
+	cli_error("cannot write", buf_cstr(&path), err_text(err), "does the directory of --write exist, and is it yours?");
+}
+
 int cli_agent_error(const char *socket, int err)
 {
 	const char *next = "look at the agent's log: journalctl -u svidd";
@@ -131,6 +139,13 @@ int cli_agent_error(const char *socket, int err)
 	case -EPERM:
 		next = "you may not use this socket; admin.sock is for root, api.sock must be mode 0777";
 		code = CLI_UNREACHABLE;
+		break;
+	case -EPROTOTYPE:
+		next = "a socket of another kind: --socket wants api.sock, --admin wants admin.sock";
+		code = CLI_UNREACHABLE;
+		break;
+	case -ERR_CLOSED:
+		next = "the agent ends connections before it answers; see: svid status, and: journalctl -u svidd";
 		break;
 	case -EAGAIN:
 		next = "its queue is full; try again, and see: svid status";

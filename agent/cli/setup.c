@@ -238,6 +238,15 @@ static int make(const struct cli *c, struct setup *s, size_t at)
 	return CLI_NO;
 }
 
+static int check_cloud(const char *cloud)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(setups); i++)
+		if (strcmp(setups[i].cloud, cloud) == 0)
+			return CLI_DONE;
+	cli_error("unknown cloud", cloud, "aws, gcp and azure are known", "svid help cloud setup");
+	return CLI_USAGE;
+}
+
 int cloud_setup(const struct cli *c)
 {
 	AUTO(json) json_t *root = NULL;
@@ -247,7 +256,10 @@ int cloud_setup(const struct cli *c)
 	struct setup s = { .source = c->args[1], .steps = steps, .command = BUF_INIT(SETUP_TEXT) };
 	const json_t *source;
 	size_t at;
-	int code = admin_json(c, ADMIN_SOURCES, 0, &root);
+	int code = check_cloud(c->args[0]);
+
+	if (!code)
+		code = admin_json(c, ADMIN_SOURCES, 0, &root);
 
 	if (code)
 		return code;

@@ -31,8 +31,8 @@ static const struct verb verbs[] = {
 	  "fetch my X.509-SVIDs and check them strictly",
 	  "The caller is attested like any workload: by what runs, not by who asks.\n"
 	  "With --write: svid.N.pem, svid.N.key, bundle.N.pem and federated_bundle.N.M.pem, each replaced as a whole.\n"
-	  "  svid fetch x509                     one line for each thing that a client checks\n"
-	  "  svid fetch x509 --write /run/app    files for programs that read files; keys are 0600\n" },
+	  "  svid fetch x509                    what a client checks, line by line\n"
+	  "  svid fetch x509 --write /run/app   files for programs; keys are 0600\n" },
 	{ "fetch", "jwt", "", 0, 0, FORMS_TOKEN, USES_WORKLOAD | USES_WRITE | USES_AUDIENCE | USES_ID, fetch_jwt,
 	  "fetch JWT-SVIDs for an audience and check them strictly",
 	  "Shows what is in the token; the token itself only with -o token, -o json or --write (svid.N.jwt, 0600).\n"
@@ -61,7 +61,7 @@ static const struct verb verbs[] = {
 	  "trust bundles: certificates, JWT keys",
 	  "Root gets them from admin.sock, others need an identity. --format jwks and spiffe are of one trust domain.\n"
 	  "  svid bundle show -o pem > bundle.pem\n"
-	  "  svid bundle show --format spiffe > bundle.json      for another agent's: svid bundle set\n" },
+	  "  svid bundle show --format spiffe > bundle.json    for: svid bundle set\n" },
 	{ "bundle", "list", "", 0, 0, FORMS_VIEW, USES_ROOT, bundle_list,
 	  "the foreign trust domains whose bundles are kept (root)",
 	  "Workloads get those that federatesWith of their document names.\n"
@@ -100,8 +100,8 @@ static const struct verb verbs[] = {
 	{ "env", NULL, "WORKLOADID", 1, 1, FORMS_VIEW, USES_ROOT | USES_FOR, cloud_env,
 	  "the variables by which a workload's SDKs find its cloud credentials (root)",
 	  "WORKLOADID is the path of its SPIFFE ID, or all of it. The lines name files, and hold no secret.\n"
-	  "  svid env batch/reports --for systemd        lines for: systemctl edit reports.service\n"
-	  "  svid env batch/reports --for k8s            environment and mount of a pod\n" },
+	  "  svid env batch/reports --for systemd    for: systemctl edit reports.service\n"
+	  "  svid env batch/reports --for k8s        environment and mount of a pod\n" },
 	{ "cloud", "setup", "aws|gcp|azure SOURCE", 2, 2, FORMS_VIEW, USES_ROOT, cloud_setup,
 	  "the commands that set up the cloud's side of a CredentialSource (root)",
 	  "Prints commands of aws, gcloud or az and runs none. Trust is for the identities that use SOURCE now, by their\n"
@@ -163,6 +163,17 @@ const struct exit_row *exit_at(size_t i)
 void verb_name(struct buf *out, const struct verb *v)
 {
 	buf_printf(out, "%s%s%s", v->first, v->second ? " " : "", v->second ? v->second : "");
+}
+
+void verb_forms(struct buf *out, unsigned int forms)
+{
+	bool first = true;
+
+	for (unsigned int i = 0; i < OUT_COUNT; i++)
+		if (forms & FORM(i)) {
+			buf_printf(out, "%s%s", first ? "" : ", ", output_name((enum cli_output)i));
+			first = false;
+		}
 }
 
 void verb_usage(struct buf *out, const struct verb *v)

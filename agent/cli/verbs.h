@@ -36,6 +36,9 @@ void verb_name(struct buf *out, const struct verb *v);
 /** verb_usage() - the same with them. */
 void verb_usage(struct buf *out, const struct verb *v);
 
+/** verb_forms() - the names of @forms, FORM() of each: "text, json". */
+void verb_forms(struct buf *out, unsigned int forms);
+
 /** help() - `svid help [--man PAGE]`, all of it. */
 int help(const struct cli *c);
 

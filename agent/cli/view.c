@@ -7,6 +7,7 @@
 
 #include "agent/base/err.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/closest.h"
 #include "agent/cli/dump.h"
 #include "agent/cli/view_words.h"
 
@@ -266,7 +267,13 @@ void view_json(struct buf *out, const json_t *root)
 }
 
 /* What a caller gets, then why, then the facts that it rests on. */
-static const char *const caller_order[] = { "source", "identities", "documents", "documents_left_out" };
+static const char *const caller_order[] = { "identities", "documents", "documents_left_out", "source" };
+
+static void put_no_identity(struct buf *out, const json_t *root)
+{
+	buf_put_str(out, "identities  none\n");
+	closest_put(out, json_object_get(root, "documents"));
+}
 
 void view_caller(struct buf *out, json_t *root)
 {
@@ -275,7 +282,10 @@ void view_caller(struct buf *out, json_t *root)
 
 		if (!v)
 			continue;
-		put_member(out, caller_order[i], v, key_width(caller_order[i]), 0);
+		if (i == 0 && json_is_array(v) && !json_array_size(v))
+			put_no_identity(out, root);
+		else
+			put_member(out, caller_order[i], v, key_width(caller_order[i]), 0);
 		buf_put_u8(out, '\n');
 		(void)json_object_del(root, caller_order[i]);
 	}

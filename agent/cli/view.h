@@ -16,7 +16,7 @@
  */
 void view_json(struct buf *out, const json_t *root);
 
-/** view_caller() - whoami and explain, top-down: identities, why, then the facts. Takes members out of @root. */
+/** view_caller() - whoami and explain, top-down: identities or what is missing, why, the facts. Takes from @root. */
 void view_caller(struct buf *out, json_t *root);
 
 /**

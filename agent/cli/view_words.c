@@ -28,6 +28,7 @@ static const struct word {
 	{ .key = "not_enforced", .label = "not enforced in this tier" },
 	{ .key = "whole", .label = "evidence whole" },
 	{ .key = "holds", .label = "held back by" },
+	{ .key = "errors", .label = "errors and warnings" },
 	{ .key = "uptime_s", .label = "uptime (seconds)" },
 	{ .key = "last_good_ms", .label = "last good (ms ago)" },
 	{ .key = "observed_why", .label = "which means" },

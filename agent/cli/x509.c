@@ -275,7 +275,7 @@ int x509_put_key_pem(struct buf *out, struct slice der)
 	return buf_ok(out);
 }
 
-static void put_line(struct buf *out, const X509 *cert)
+static void put_line(struct buf *out, const char *label, const X509 *cert)
 {
 	AUTO(buf) struct buf name = BUF_INIT(1 << 16);
 	AUTO(buf) struct buf dns = BUF_INIT(1 << 16);
@@ -284,13 +284,14 @@ static void put_line(struct buf *out, const X509 *cert)
 	if (!read_names(cert, &name, &dns))
 		put_name(&name, X509_get_subject_name(cert));
 	clock_rfc3339(seconds_of(X509_get0_notAfter(cert)), until);
+	buf_put_str(out, label);
 	buf_put_esc(out, buf_slice(&name));
-	buf_put_str(out, "  serial ");
+	buf_printf(out, "  until %s  serial ", until);
 	put_serial(out, cert);
-	buf_printf(out, "  until %s\n", until);
+	buf_put_str(out, "\n");
 }
 
-int x509_put_list(struct buf *out, struct slice der)
+int x509_put_list(struct buf *out, const char *label, struct slice der)
 {
 	AUTO(certs) certs *all = NULL;
 	int err = parse_certs(der, &all);
@@ -298,7 +299,7 @@ int x509_put_list(struct buf *out, struct slice der)
 	if (err)
 		return err;
 	for (int i = 0; i < sk_X509_num(all); i++)
-		put_line(out, sk_X509_value(all, i));
+		put_line(out, label, sk_X509_value(all, i));
 	return buf_ok(out);
 }
 

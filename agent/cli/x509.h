@@ -62,8 +62,8 @@ MUST int x509_put_pem(struct buf *out, struct slice der);
 /** x509_put_key_pem() - PKCS#8 @der as PEM; @out is to be a secret buffer. Errors: -ERR_SIZE, -ENOMEM. */
 MUST int x509_put_key_pem(struct buf *out, struct slice der);
 
-/** x509_put_list() - a line for each certificate of @der: SPIFFE ID or subject, serial, expiry. Errors: -ERR_FORMAT, -ENOMEM. */
-MUST int x509_put_list(struct buf *out, struct slice der);
+/** x509_put_list() - @label, SPIFFE ID or subject, expiry, serial of each certificate of @der. Errors: -ERR_FORMAT, -ENOMEM. */
+MUST int x509_put_list(struct buf *out, const char *label, struct slice der);
 
 /** x509_count() - how many certificates @der is; 0 when it is malformed. */
 size_t x509_count(struct slice der);

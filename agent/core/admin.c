@@ -18,8 +18,13 @@ struct admin {
 
 void admin_reply(struct admin_client *cl, uint32_t id, int err, struct slice json)
 {
-	if (chan_put(cl->chan, AD_REPLY, id, .err = err, .json = json))
-		log_warn(EV_ADMIN, KV("what", V_S("reply not sent")));
+	int sent = chan_put(cl->chan, AD_REPLY, id, .err = err, .json = json);
+
+	/* A person waits for it: there is room for "no memory". */
+	if (sent == -ENOMEM)
+		sent = chan_put(cl->chan, AD_REPLY, id, .err = -ENOMEM);
+	if (sent)
+		log_warn(EV_ADMIN, KV("what", V_S("reply not sent")), KV("err", V_S(err_name(sent))));
 }
 
 static void put_reload(struct core *c, struct buf *out)

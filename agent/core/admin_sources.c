@@ -3,6 +3,9 @@
  * admin_sources.c - CredentialSources on admin.sock, each as its document says, and which identities use it: what a person
  * needs to set up the other side. No document holds a secret. svid-core.
  */
+#include <errno.h>
+
+#include "agent/base/spare.h"
 #include "agent/core/admin.h"
 #include "agent/core/policy_build.h"
 
@@ -11,19 +14,23 @@
 static int dump(const char *bytes, size_t n, void *out)
 {
 	buf_put(out, bytes, n);
-	return 0;
+	return buf_ok(out);
 }
 
-/* Certificates are long, and nobody sets up a cloud with them. */
+/* Certificates are long, and nobody sets up a cloud with them. Without memory there is no answer at all, not half a one. */
 static void put_spec(struct json *j, const char *text)
 {
 	AUTO(form) json_t *form = NULL;
 	AUTO(buf) struct buf spec = BUF_INIT(LIM_DOC_JSON);
+	int err = form_load(slice_str(text), &form);
 
-	if (form_load(slice_str(text), &form))
-		return;
-	(void)json_object_del(form, "caBundle");
-	if (!json_dump_callback(form, dump, &spec, JSON_COMPACT) && !buf_ok(&spec))
+	if (!err) {
+		(void)json_object_del(form, "caBundle");
+		err = json_dump_callback(form, dump, &spec, JSON_COMPACT) || spare_used() ? -ENOMEM : 0;
+	}
+	if (err == -ENOMEM)
+		buf_fail(j->b, err);
+	else if (!err)
 		json_raw(j, "spec", buf_slice(&spec));
 }
 

@@ -3,11 +3,11 @@
 #include "agent/core/authority.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/mem.h"
+#include "agent/core/policy_build.h"
 
 #define CLOCK_SLACK_S 300  /* a clock further behind the last signature is refused (DESIGN.md 5) */
 #define SIGNED_STEP_S 60   /* how often the time of the last signature goes to disk */
@@ -552,14 +552,16 @@ void authority_forget(struct authority *a, uint32_t identity)
 /* The names of the keys, as those who check tokens know them. */
 static void put_kids(struct json *j, const char *name, struct slice jwks)
 {
-	json_t *set = jwks.len ? json_loadb((const char *)jwks.p, jwks.len, 0, NULL) : NULL, *key;
+	AUTO(form) json_t *set = NULL;
+	json_t *key;
 	size_t i;
 
+	if (jwks.len && form_load(jwks, &set) == -ENOMEM)
+		buf_fail(j->b, -ENOMEM);
 	json_open(j, name, '[');
 	json_array_foreach(json_object_get(set, "keys"), i, key)
 		json_str(j, NULL, json_string_value(json_object_get(key, "kid")));
 	json_close(j, ']');
-	json_decref(set);
 }
 
 void authority_put_status(const struct authority *a, struct json *j)

@@ -15,6 +15,7 @@
 
 #define LISTED_MAX (3u << 20) /* bytes of what `svid credentials` shows; behind them they are counted */
 #define COST_BINDING 400 /* units of work, see sorter.h */
+#define AGAIN_NS (100 * NS_PER_MS) /* what there was no memory for */
 #define FNV_START 14695981039346656037ull
 #define FNV_PRIME 1099511628211ull
 
@@ -24,6 +25,8 @@ enum pass {
 	PASS_GONE_FIRST, /* what is withdrawn is withdrawn before anything else is said */
 	PASS_BIND,
 	PASS_BOUND,
+	PASS_FILES,
+	PASS_COUNT,
 };
 
 static struct list *bucket(const struct cloud *cl, uint32_t number)
@@ -163,7 +166,8 @@ static int unbind_gone(struct cloud *cl)
 			if (b->seen == docs_generation(cl->core->docs) || err)
 				continue;
 			err = chan_put(cl->chan, CL_UNBIND, 0, .binding = b->number);
-			binding_free(cl, b);
+			if (!err)
+				binding_free(cl, b);
 		}
 	return err ? err : 1;
 }
@@ -209,10 +213,11 @@ static int do_pass(struct cloud *cl, struct budget *b)
 		return unbind_gone(cl);
 	case PASS_BIND:
 		return bind_some(cl, b);
-	default:
+	case PASS_BOUND:
 		err = chan_put(cl->chan, CL_BOUND, 0, .generation = docs_generation(cl->core->docs));
-		if (!err)
-			err = ask_waiting(cl);
+		break;
+	default:
+		err = ask_waiting(cl);
 	}
 	return err ? err : 1;
 }
@@ -223,52 +228,76 @@ static bool may_tell(const struct cloud *cl)
 	return cl->chan && cl->ready && authority_jwks(cl->core->auth).len;
 }
 
-static void work_on(struct cloud *cl)
+static void work_in(struct cloud *cl, uint64_t ns)
 {
-	if (loop_timer_in(cl->core->loop, &cl->work, 0))
+	if (loop_timer_in(cl->core->loop, &cl->work, ns))
 		log_error(EV_CLOUD, KV("err", V_S("ENOMEM")));
+}
+
+/* svidd starts it, once. */
+static void ask_for_it(struct cloud *cl)
+{
+	if (!cl->wanted || cl->asked)
+		return;
+	cl->asked = !chan_put(cl->core->parent, C_CLOUD, 0);
+	if (cl->asked)
+		return;
+	log_error(EV_CLOUD, KV("what", V_S("C_CLOUD not sent")));
+	work_in(cl, AGAIN_NS);
+}
+
+static int tell(struct cloud *cl, struct budget *b)
+{
+	int over = 1;
+
+	while (over > 0 && cl->pass && may_tell(cl)) {
+		over = do_pass(cl, b);
+		if (over > 0) {
+			cl->pass = (cl->pass + 1) % PASS_COUNT;
+			cl->at = 0;
+		}
+	}
+	return over;
 }
 
 static void on_dead(struct chan *ch, int err);
 
+/*
+ * What there is no memory for is told a moment later: what has been said stands. A svid-cloud that cannot be told for another
+ * reason is started anew, and is told everything; it ends without its channel, too.
+ */
 static void on_work(struct loop_timer *t)
 {
 	struct cloud *cl = container_of(t, struct cloud, work);
 	struct budget b = BUDGET_INIT(BUDGET_TURN / 2);
-	int over = 1;
+	int over;
 
-	while (over > 0 && cl->pass && may_tell(cl)) {
-		over = do_pass(cl, &b);
-		if (over > 0) {
-			cl->pass = cl->pass == PASS_BOUND ? PASS_NONE : cl->pass + 1;
-			cl->at = 0;
-		}
+	ask_for_it(cl);
+	over = tell(cl, &b);
+	if (over > 0)
+		return;
+	if (over)
+		log_warn(EV_CLOUD, KV("what", V_S("svid-cloud cannot be told")), KV("err", V_S(err_name(over))));
+	if (!over || over == -ENOMEM) {
+		work_in(cl, over ? AGAIN_NS : 0);
+		return;
 	}
-	/* A svid-cloud that cannot be told is started anew, and is told everything. It ends without its channel, too. */
-	if (over < 0) {
-		parent_kill(cl->core, ROLE_CLOUD, 0);
-		if (cl->chan)
-			on_dead(cl->chan, -ERR_CLOSED);
-	} else if (!over) {
-		work_on(cl);
-	}
+	parent_kill(cl->core, ROLE_CLOUD, 0);
+	if (cl->chan)
+		on_dead(cl->chan, -ERR_CLOSED);
 }
 
 static void tell_all(struct cloud *cl)
 {
 	cl->pass = PASS_CONF;
 	cl->at = 0;
-	if (may_tell(cl))
-		work_on(cl);
+	if (may_tell(cl) || (cl->wanted && !cl->asked))
+		work_in(cl, 0);
 }
 
 void cloud_outdated(struct cloud *cl)
 {
-	if (!cl->wanted && (docs_clouds(cl->core->docs)->n || cl->core->plan.oidc_port)) {
-		cl->wanted = true;
-		if (chan_put(cl->core->parent, C_CLOUD, 0))
-			log_error(EV_CLOUD, KV("what", V_S("C_CLOUD not sent")));
-	}
+	cl->wanted = cl->wanted || docs_clouds(cl->core->docs)->n || cl->core->plan.oidc_port;
 	tell_all(cl);
 }
 

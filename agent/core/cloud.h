@@ -50,7 +50,7 @@ struct cloud_wait {
 struct cloud {
 	struct core *core;
 	struct chan *chan; /* NULL: it does not run, or svidd has not brought it yet */
-	bool wanted;	   /* C_CLOUD was said */
+	bool wanted, asked; /* there is work for it; C_CLOUD was said */
 	bool ready;	   /* CR_READY came */
 	struct list bindings[CLOUD_BUCKETS];
 	size_t n_bindings;

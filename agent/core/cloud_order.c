@@ -110,8 +110,9 @@ static int record(struct cloud *cl, const struct cloud_doc *d, const char *what)
 	for (size_t i = 0; i < d->n_audiences; i++)
 		json_str(&j, NULL, d->audiences[i]);
 	json_close(&j, ']');
-	if (buf_ok(&b))
-		return -ERR_SIZE;
+	err = buf_ok(&b);
+	if (err)
+		return err;
 	err = audit_write(&cl->core->audit, "decision", buf_slice(&b));
 	if (err)
 		hold_set(cl->core, HOLD_AUDIT, err);
@@ -134,6 +135,7 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 	};
 	struct jwt_request full = req;
 	char session[SESSION_NAME_MAX + 1];
+	int err;
 
 	for (size_t i = 0; i < d->n_audiences; i++)
 		list_put_str(&audiences, slice_str(d->audiences[i]));
@@ -143,8 +145,9 @@ static int ask_jwt(struct cloud *cl, const struct cloud_doc *d, const struct msg
 		buf_put_str(&claims, ",\"https://aws.amazon.com/source_identity\":");
 		buf_put_json(&claims, slice_str(session));
 	}
-	if (buf_ok(&audiences) || buf_ok(&claims))
-		return -ERR_SIZE;
+	err = buf_ok(&audiences) ? buf_ok(&audiences) : buf_ok(&claims);
+	if (err)
+		return err;
 	full.audiences = buf_slice(&audiences);
 	full.claims = buf_slice(&claims);
 	return authority_jwt(cl->core->auth, &full, &w->id);

@@ -15,6 +15,7 @@
 #include "agent/core/settings.h"
 
 #define RERUN_NS (5 * NS_PER_S) /* while nothing is in force, for what inotify cannot see */
+#define LOST_NS NS_PER_S /* after a run that memory was too short for */
 #define COST_APPLY 8192 /* units of one call of identities_apply(), see sorter.h */
 #define EVENTS (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
 
@@ -24,6 +25,7 @@ struct compiler {
 	struct loop_watch files;
 	struct loop_timer debounce;
 	struct loop_timer work; /* armed while there is something left to put into force */
+	bool lost;		/* a run said something that is not in force, for want of memory */
 	bool revoking;		/* revoke_step() is not through */
 	bool applying;		/* identities_apply() is not through */
 	size_t applied;		/* how far it is */
@@ -66,17 +68,21 @@ static void make(struct compiler *k, struct budget *b)
 	bool changed = false;
 	int err = docs_step(k->core->docs, b, &changed);
 
-	if (err)
+	if (err) {
 		log_error(EV_POLICY, KV("what", V_S("documents")), KV("err", V_S(err_name(err))));
+		k->lost = true;
+	}
 	if (changed)
 		documents_changed(k);
 }
 
-/* What inotify cannot see, while there is nothing to serve. */
+/* What inotify cannot see, while there is nothing to serve; and what was lost: it may have been a withdrawal. */
 static void run_again(struct compiler *k)
 {
-	if (k->core->holds[HOLD_DOCUMENTS] && !k->chan && !docs_busy(k->core->docs) && !loop_timer_armed(&k->debounce) &&
-	    loop_timer_in(k->core->loop, &k->debounce, RERUN_NS))
+	bool wanted = k->lost || k->core->holds[HOLD_DOCUMENTS];
+
+	if (wanted && !k->chan && !docs_busy(k->core->docs) && !loop_timer_armed(&k->debounce) &&
+	    loop_timer_in(k->core->loop, &k->debounce, k->lost ? LOST_NS : RERUN_NS))
 		log_error(EV_POLICY, KV("err", V_S("ENOMEM")));
 }
 
@@ -116,7 +122,8 @@ static int on_message(struct chan *ch, struct chan_msg *m)
 		work_on(k);
 	if (err == -ENOMEM) {
 		log_error(EV_POLICY, KV("message", V_S(msg_name(m->type))), KV("err", V_S(err_name(err))));
-		return 0; /* the count will be off, and nothing changes; the next run tries again */
+		k->lost = true;
+		return 0; /* the count will be off, and nothing changes; there is another run */
 	}
 	return err;
 }
@@ -158,6 +165,7 @@ static const struct chan_ops chan_ops = {
 int compiler_peer(struct core *c, int fd)
 {
 	struct compiler *k = c->compiler;
+	int err;
 
 	if (k->chan) { /* svidd runs one at a time: the other has ended */
 		chan_free(k->chan);
@@ -165,15 +173,24 @@ int compiler_peer(struct core *c, int fd)
 		run_ended(k, "svid compile was started again");
 	}
 	docs_begin(c->docs);
-	return chan_new(c->loop, fd, &chan_ops, k, &k->chan);
+	err = chan_new(c->loop, fd, &chan_ops, k, &k->chan);
+	if (err) {
+		k->lost = true;
+		run_ended(k, "svid compile could not be heard");
+	}
+	return err;
 }
 
 static void on_debounce(struct loop_timer *t)
 {
 	struct compiler *k = container_of(t, struct compiler, debounce);
+	int err = chan_put(k->core->parent, C_COMPILE, 0);
 
-	if (chan_put(k->core->parent, C_COMPILE, 0))
-		log_error(EV_POLICY, KV("what", V_S("C_COMPILE not sent")));
+	k->lost = err;
+	if (!err)
+		return;
+	log_error(EV_POLICY, KV("what", V_S("C_COMPILE not sent")), KV("err", V_S(err_name(err))));
+	run_again(k);
 }
 
 /* A run that is wanted while one is wanted is the same run: editors write a file several times. */

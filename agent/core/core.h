@@ -33,7 +33,7 @@ struct plan {
 	struct plan_peer peers[1 + LIM_ATTEST_WORKERS + 1 + LIM_UNDERTAKERS];
 	size_t n_peers;
 	unsigned int tier; /* enum svid_tier */
-	char *instance, *public_path, *admin_path, *config_path, *policy_path, *state_path, *tier_notes;
+	char *instance, *public_path, *admin_path, *config_path, *policy_path, *state_path, *audit_path, *tier_notes;
 	char *tree_path;  /* where people find the credential tree; empty: there is none */
 	char *tree_notes; /* why not, or why not by the better way */
 	uint32_t oidc_port; /* svid-cloud serves the OIDC documents there; 0: nowhere */

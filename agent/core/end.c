@@ -29,7 +29,7 @@ static void end_callers(struct core *c)
 static void end_plan(struct plan *p)
 {
 	char *const texts[] = { p->instance, p->public_path, p->admin_path, p->config_path, p->policy_path, p->state_path,
-				p->tier_notes, p->tree_path, p->tree_notes };
+				p->audit_path, p->tier_notes, p->tree_path, p->tree_notes };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		mem_free(texts[i]);

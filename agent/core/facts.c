@@ -28,7 +28,7 @@ static const struct flag_name image_flags[] = {
 	{ SVID_IMG_ENV_TRUNC, "environment truncated" },
 	{ SVID_IMG_LD_PRELOAD, "LD_PRELOAD" },
 	{ SVID_IMG_LD_AUDIT, "LD_AUDIT" },
-	{ SVID_IMG_LD_LIBRARY_PATH, "LD_LIBRARY_PATH" },
+	{ SVID_IMG_LD_LIBRARY_PATH, "LD_LIBRARY_PATH, LD_ORIGIN_PATH or LD_PROFILE" },
 	{ SVID_IMG_ENV_OTHER, "other loader variable" },
 	{ SVID_IMG_SCRIPT, "script" },
 	{ SVID_IMG_SOCKET, "from /proc only" },

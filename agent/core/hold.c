@@ -46,10 +46,10 @@ static void tell_fronts(struct core *c)
 static void on_alive(struct loop_timer *t)
 {
 	struct core *c = container_of(t, struct core, alive);
-	int err = chan_put(c->parent, C_ALIVE, 0);
+	int err = chan_put(c->parent, C_ALIVE, 0), next = loop_timer_in(c->loop, t, LIM_ALIVE_MS * NS_PER_MS);
 
 	if (!err)
-		err = loop_timer_in(c->loop, t, LIM_ALIVE_MS * NS_PER_MS);
+		err = next;
 	if (err)
 		log_error(EV_IPC, KV("what", V_S("C_ALIVE not sent")), KV("err", V_S(err_name(err))));
 }

@@ -87,11 +87,12 @@ static int take_go(struct plan *p, struct chan_msg *m)
 	p->config_path = slice_dup(go.config_path);
 	p->policy_path = slice_dup(go.policy_path);
 	p->state_path = slice_dup(go.state_path);
+	p->audit_path = slice_dup(go.audit_path);
 	p->tier_notes = slice_dup(go.tier_notes);
 	p->tree_path = slice_dup(go.tree_path);
 	p->tree_notes = slice_dup(go.tree_notes);
 	if (!p->instance || !p->public_path || !p->admin_path || !p->config_path || !p->policy_path || !p->state_path ||
-	    !p->tier_notes || !p->tree_path || !p->tree_notes)
+	    !p->audit_path || !p->tier_notes || !p->tree_path || !p->tree_notes)
 		return -ENOMEM;
 	return p->fds.tier == SVID_TIER_NONE ? -ERR_PROVIDER : 0;
 }

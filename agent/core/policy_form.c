@@ -4,35 +4,24 @@
 
 #include "agent/base/err.h"
 #include "agent/base/mem.h"
+#include "agent/base/spare.h"
 #include "agent/core/policy_build.h"
 
-static bool out_of_memory;
-
-/*
- * jansson ignores some failures: a string whose buffer could not grow comes back shorter, and calls others a wrong
- * form. So every failure while it reads voids the whole document.
- */
-static void *form_alloc(size_t n)
-{
-	void *p = mem_calloc(1, n);
-
-	if (!p)
-		out_of_memory = true;
-	return p;
-}
-
+/* Every failure while it reads voids the whole document: jansson itself would go on (spare.h). */
 int form_load(struct slice json, json_t **ret_form)
 {
-	json_t *form;
+	AUTO(form) json_t *form = NULL;
+	int err = spare_begin();
 
-	json_set_alloc_funcs(form_alloc, mem_free);
-	out_of_memory = false;
-	form = json_loadb((const char *)json.p, json.len, JSON_REJECT_DUPLICATES, NULL);
-	if (out_of_memory || !json_is_object(form)) {
-		json_decref(form);
-		return out_of_memory ? -ENOMEM : -ERR_FORMAT;
-	}
-	*ret_form = form;
+	if (err)
+		return err;
+	json_set_alloc_funcs(spare_alloc, spare_free);
+	form = json_load_callback(spare_feed, &json, JSON_REJECT_DUPLICATES, NULL);
+	if (spare_used())
+		return -ENOMEM;
+	if (!json_is_object(form))
+		return -ERR_FORMAT;
+	*ret_form = take(&form);
 	return 0;
 }
 

@@ -182,7 +182,8 @@ static struct sel_result not_traced(bool is_default, const struct facts *f)
 	bool blind = f->tier == TIER_BPF_TP || facts_are_socket(f);
 
 	if ((f->conn->image.flags & SVID_IMG_TRACED) || (f->conn->creds.flags & SVID_CRED_TRACED_NOW))
-		return refused("it was traced, or its memory was opened, since exec, or a seccomp listener was there at exec");
+		return refused("it was traced, or its memory was opened, since exec, or at exec there was a seccomp listener, or "
+			       "a filter that lies");
 	if (blind || !(f->conn->flags & SVID_CONN_SEES_TRACE)) {
 		if (blind && is_default)
 			return waived();
@@ -220,7 +221,7 @@ struct sel_result rule_eval(unsigned int rule, bool is_default, const struct fac
 		return not_traced(is_default, f);
 	case RULE_NO_PRELOAD:
 		return no_variables(is_default, f, LD_VARIABLES,
-				    "LD_PRELOAD, LD_AUDIT or LD_LIBRARY_PATH was set at exec");
+				    "LD_PRELOAD, LD_AUDIT or LD_LIBRARY_PATH was set at exec (or LD_ORIGIN_PATH, LD_PROFILE)");
 	case RULE_CLEAN_ENV:
 		return no_variables(is_default, f, LD_VARIABLES | SVID_IMG_ENV_OTHER,
 				    "a variable that makes foreign code run was set at exec");

@@ -42,6 +42,7 @@ static void put_paths(struct json *j, const struct plan *p)
 	json_str(j, "config", p->config_path);
 	json_str(j, "policy", p->policy_path);
 	json_str(j, "state", p->state_path);
+	json_str(j, "audit", p->audit_path);
 	json_close(j, '}');
 }
 

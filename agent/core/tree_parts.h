@@ -39,7 +39,8 @@ struct tree {
 	size_t at; /* of the pass: owners left to look at, position in the policy, or bucket of nodes */
 	bool complete;
 	struct loop_timer work; /* armed while a pass goes on */
-	struct loop_timer show; /* again, what was not taken */
+	struct loop_timer show; /* again, what was not taken, or had no memory */
+	unsigned int again;	/* passes since the documents changed, for whoever was left out */
 	struct list reads;
 	struct list waiting;
 	struct list going; /* what they waited for is over; a few in each turn */

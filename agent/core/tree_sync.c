@@ -15,6 +15,7 @@
 #define COST_NAMES 60
 #define COST_SHOW 60	      /* a call of the kernel, which makes a file */
 #define SHOW_AGAIN_NS NS_PER_S
+#define NAMES_AGAIN 5 /* passes, a second apart */
 #define FILES_AT_MOST 64      /* of one identity */
 
 static void work_on(struct tree *t)
@@ -267,15 +268,21 @@ static void names_are_there(struct tree *t)
 	tree_reads_go_on(t);
 }
 
+/* Whoever has no files may have had no memory for them: that passes. What else it is does not, so this ends, too. */
+static bool wants_names(const struct tree *t)
+{
+	return t->stats.left_out && t->again < NAMES_AGAIN;
+}
+
 static void begin(struct tree *t, enum tree_pass pass)
 {
 	t->pass = pass;
 	t->at = pass == TREE_PASS_GONE ? t->stats.identities : 0;
 	if (pass == TREE_PASS_NAMES)
 		t->stats.left_out = 0;
-	if (pass != TREE_PASS_NONE)
+	if (pass != TREE_PASS_NONE || (!t->stats.not_shown && !wants_names(t)))
 		return;
-	if (t->stats.not_shown && loop_timer_in(t->core->loop, &t->show, SHOW_AGAIN_NS))
+	if (loop_timer_in(t->core->loop, &t->show, SHOW_AGAIN_NS))
 		log_error(EV_TREE, KV("err", V_S("ENOMEM")));
 }
 
@@ -318,7 +325,12 @@ static void on_show(struct loop_timer *timer)
 
 	if (t->pass != TREE_PASS_NONE)
 		return;
-	begin(t, TREE_PASS_SHOW);
+	if (wants_names(t)) {
+		t->again++;
+		begin(t, TREE_PASS_NAMES);
+	} else {
+		begin(t, TREE_PASS_SHOW);
+	}
 	work_on(t);
 }
 
@@ -326,6 +338,7 @@ void tree_outdated(struct tree *t)
 {
 	if (!t || !t->backend)
 		return;
+	t->again = 0;
 	begin(t, TREE_PASS_GONE);
 	work_on(t);
 }

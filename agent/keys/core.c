@@ -116,29 +116,51 @@ static int on_issue(struct chan *c, struct chan_msg *m)
 	return err;
 }
 
+static int mint(struct keys *k, uint32_t id, const struct msg_KY_JWT *order)
+{
+	int err;
+
+	rotate_now(k);
+	err = mint_request(k, id, order);
+	rotate_seal(k);
+	return err;
+}
+
 static int on_jwt(struct chan *c, struct chan_msg *m)
 {
-	struct keys *k = chan_owner(c);
 	struct msg_KY_JWT order;
 	int err = msg_get_KY_JWT(m->body, &order);
 
 	if (err)
 		return err;
-	rotate_now(k);
-	err = mint_request(k, m->id, &order);
-	rotate_seal(k);
-	return err;
+	return order.front == FRONT_CLOUD ? turn_take(chan_owner(c), m) : mint(chan_owner(c), m->id, &order);
 }
 
 static int on_sign(struct chan *c, struct chan_msg *m)
 {
+	return turn_take(chan_owner(c), m);
+}
+
+static int sign(struct keys *k, uint32_t id, struct slice body)
+{
 	struct msg_KY_SIGN order;
-	int err = msg_get_KY_SIGN(m->body, &order);
+	int err = msg_get_KY_SIGN(body, &order);
 
 	if (err)
 		return err;
-	err = cloud_sign(chan_owner(c), &order);
-	return err == -ERR_FORMAT ? err : chan_put(c, KY_SIGN_DONE, m->id, .err = err);
+	err = cloud_sign(k, &order);
+	return err == -ERR_FORMAT ? err : chan_put(k->core, KY_SIGN_DONE, id, .err = err);
+}
+
+int turn_do(struct keys *k, uint16_t type, uint32_t id, struct slice body)
+{
+	struct msg_KY_JWT order;
+	int err;
+
+	if (type == MSG_KY_SIGN)
+		return sign(k, id, body);
+	err = msg_get_KY_JWT(body, &order);
+	return err ? err : mint(k, id, &order);
 }
 
 static int on_forget(struct chan *c, struct chan_msg *m)
@@ -165,13 +187,16 @@ static const struct chan_rule rules[] = {
 };
 
 /* Core going away is normal: svidd brings another. Core breaking the rules is not. */
-static void on_dead(struct chan *c, int err)
+void core_broke(struct keys *k, int err)
 {
-	struct keys *k = chan_owner(c);
-
 	core_drop(k);
 	if (err != -ERR_CLOSED)
 		keys_stop(k, err);
+}
+
+static void on_dead(struct chan *c, int err)
+{
+	core_broke(chan_owner(c), err);
 }
 
 static const struct chan_ops ops = {
@@ -189,6 +214,7 @@ void core_drop(struct keys *k)
 {
 	/* Numbers of fronts and identities are core's: the next core starts counting afresh. */
 	issue_drop_all(k);
+	turn_drop_all(k);
 	rotate_stop(k);
 	buf_done(&k->nobody_ca);
 	front_drop_all(k);

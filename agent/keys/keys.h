@@ -5,7 +5,7 @@
  * svidd (main.c) brings the sealing key and the other channels; svid-core (core.c, issue.c, mint.c) loads the
  * authority, binds fronts and orders SVIDs; rotate.c lets the authority's keys follow each other; each front
  * (front.c) may fetch the keys of the identities that core bound to it and have signatures checked, nothing else;
- * svid-cloud (cloud.c) may have its cache sealed and opened.
+ * svid-cloud (cloud.c) may have its cache sealed and opened, and what core orders for it (turn.c) waits behind all others'.
  */
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
@@ -38,6 +38,9 @@ struct keys {
 	struct list fronts; /* struct front, front.c */
 	unsigned int n_fronts;
 	struct list jobs; /* struct issue, issue.c: RSA keys being made */
+	struct list cloud_orders; /* struct cloud_order, turn.c */
+	unsigned int n_cloud_orders;
+	struct loop_timer turn; /* of the next of them */
 	int64_t last_signature; /* survives a restart of core; seconds since 1970 */
 	int err;		/* why the loop stopped; 0 when svidd went away */
 };
@@ -47,6 +50,9 @@ void keys_stop(struct keys *k, int err);
 
 /** core_attach() - speak with svid-core on @fd (taken over); what an earlier core left is dropped. Errors: -ENOMEM, -errno. */
 MUST int core_attach(struct keys *k, int fd);
+
+/** core_broke() - @err: core broke the rules, outside of its channel's callbacks. */
+void core_broke(struct keys *k, int err);
 
 /** core_drop() - forget core, its bindings, its keys and the authority. */
 void core_drop(struct keys *k);
@@ -109,6 +115,23 @@ MUST int front_give_jwt(struct keys *k, uint32_t number, const struct msg_FK_JWT
 
 /** front_drop_all() - close every front channel. */
 void front_drop_all(struct keys *k);
+
+/* turn.c */
+
+/** turn_init() - there are no orders. */
+void turn_init(struct keys *k);
+
+/**
+ * turn_take() - KY_JWT for svid-cloud, or KY_SIGN: do it when its turn comes.
+ * Errors: those that condemn core (-ERR_LIMIT: more than LIM_CLOUD_ORDERS; those of turn_do()).
+ */
+MUST int turn_take(struct keys *k, const struct chan_msg *m);
+
+/** turn_drop_all() - orders that wait end without an answer. */
+void turn_drop_all(struct keys *k);
+
+/** turn_do() - sign, and answer core and svid-cloud: core.c. Errors: those that condemn core. */
+MUST int turn_do(struct keys *k, uint16_t type, uint32_t id, struct slice body);
 
 /** cloud_attach() - svid-cloud speaks on @fd (taken over) from now on. Errors: -ENOMEM, -errno. */
 MUST int cloud_attach(struct keys *k, int fd);

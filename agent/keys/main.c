@@ -175,6 +175,7 @@ static int set_up(struct keys *k)
 		log_warn(EV_SANDBOX, KV("what", V_S("secure heap not locked, raise LimitMEMLOCK")));
 	list_init(&k->fronts);
 	list_init(&k->jobs);
+	turn_init(k);
 	err = warm_up();
 	if (!err)
 		err = loop_new(&k->loop);

@@ -127,7 +127,7 @@ static int config_write(const struct bpf *b, const struct svid_config *cfg)
 	return bpf_map_update_elem(bpf_map_fd(b, SVID_MAP_CONFIG), &zero, cfg, BPF_ANY);
 }
 
-/* The scan has filled in pid 1's root; the rest is ours. ready comes last: half-made pins are never taken over. */
+/* The scan has filled in pid 1's root; the rest is ours. Not ready yet: see set_ready(). */
 static int config_finish(struct bpf *b, const char *listener)
 {
 	struct svid_config cfg;
@@ -143,8 +143,18 @@ static int config_finish(struct bpf *b, const char *listener)
 	err = own_pidns(&cfg);
 	if (err)
 		return err;
-	cfg.ready = 1;
+	cfg.ready = 0;
 	return config_write(b, &cfg);
+}
+
+/* The last word, after the last pin: half-made pins are never taken over. */
+static int set_ready(struct bpf *b)
+{
+	struct svid_config cfg;
+	int err = config_read(b, &cfg);
+
+	cfg.ready = 1;
+	return err ? err : config_write(b, &cfg);
 }
 
 static bool is_asked_for(const struct bpf_options *opt, uint32_t tier)
@@ -180,6 +190,8 @@ static int start_tier(struct bpf *b, const struct bpf_options *opt, const char *
 		err = config_finish(b, opt->listener);
 	if (!err && opt->pin)
 		err = bpf_pin_all(b, dir);
+	if (!err)
+		err = set_ready(b);
 	if (err)
 		bpf_why_failed(b->tier, "cannot finish", "scan or pins", err, why);
 	return err;
@@ -208,17 +220,36 @@ static int start(struct bpf *b, const struct bpf_options *opt, const char *dir, 
 	return -ERR_PROVIDER;
 }
 
+/* What was pinned by an svidd that did not come to its end: a program may have been missing since, and images are stale. */
+static int drop_half_made(struct bpf *b, const char *dir, const struct svid_config *cfg)
+{
+	if (cfg->ready)
+		return 0;
+	maps_close(b);
+	return bpf_pin_drop(dir, false);
+}
+
 /* Pinned maps of our layout are kept even when the programs are replaced: images and records live on. */
 static int open_pinned(struct bpf *b, const struct bpf_options *opt, const char *dir, struct bpf_report *report)
 {
+	const char *what = "bpffs";
 	struct svid_config cfg;
 	int err = bpf_pin_mount();
+	bool pinned = false;
 
+	if (!err) {
+		what = dir;
+		err = bpf_pin_dir_check(dir);
+	}
+	if (!err)
+		pinned = bpf_pin_maps_open(b, dir, &cfg) == 0;
+	if (pinned)
+		err = drop_half_made(b, dir, &cfg);
 	if (err) {
-		bpf_why_failed(SVID_TIER_NONE, "cannot mount", "bpffs", err, report->why[SVID_TIER_NONE]);
+		bpf_why_failed(SVID_TIER_NONE, "cannot use", what, err, report->why[SVID_TIER_NONE]);
 		return -ERR_PROVIDER;
 	}
-	if (bpf_pin_maps_open(b, dir, &cfg) == 0 && reuse(b, opt, dir, &cfg) == 0) {
+	if (pinned && reuse(b, opt, dir, &cfg) == 0) {
 		report->reused = true;
 		note_better(b, opt, report);
 		return bpf_set_core(b, 0);

@@ -54,10 +54,13 @@ MUST int bpf_pin_dir(const char *instance, char *ret);
 /** bpf_pin_mount() - bpffs is at its place afterwards. Errors: -errno of mount. */
 MUST int bpf_pin_mount(void);
 
+/** bpf_pin_dir_check() - nobody but us may put pins into @dir or take them out, if it is there. Errors: -EPERM, -errno. */
+MUST int bpf_pin_dir_check(const char *dir);
+
 /** bpf_pin_maps_open() - open the pinned maps that match our ABI and schema into @b. Errors: -ENOENT, -errno. */
 MUST int bpf_pin_maps_open(struct bpf *b, const char *dir, struct svid_config *ret_config);
 
-/** bpf_pin_links_open() - open the pinned links of b->tier. Errors: -ENOENT (not all are there), -errno. */
+/** bpf_pin_links_open() - open the pinned links of b->tier. Errors: -ENOENT (an iterator is not there), -errno. */
 MUST int bpf_pin_links_open(struct bpf *b, const char *dir);
 
 /** bpf_pin_all() - pin maps and links, replacing what is there. Errors: -errno. */

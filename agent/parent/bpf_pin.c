@@ -45,6 +45,16 @@ int bpf_pin_mount(void)
 	return 0;
 }
 
+/* Where bpffs was mounted with the kernel's mode, 01777, anybody may have made it before us. */
+int bpf_pin_dir_check(const char *dir)
+{
+	struct stat st;
+
+	if (lstat(dir, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)) ? 0 : -EPERM;
+}
+
 static int pin_open(const char *dir, const char *kind, const char *name)
 {
 	char path[PIN_PATH];
@@ -159,7 +169,9 @@ int bpf_pin_all(const struct bpf *b, const char *dir)
 		return err;
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	err = maps_pin(b, dir);
+	err = bpf_pin_dir_check(dir);
+	if (!err)
+		err = maps_pin(b, dir);
 	for (unsigned int i = 0; i < b->n_links && !err; i++)
 		err = pin_one(dir, "link", b->links[i].name, b->links[i].fd);
 	return err;

@@ -140,6 +140,7 @@ static int send_go(struct svidd *d)
 			.instance = slice_str(d->o.instance), .public_path = slice_str(d->t.public_path),
 			.admin_path = slice_str(d->t.admin_path), .config_path = slice_str(d->o.config_path),
 			.policy_path = slice_str(d->o.policy_dir), .state_path = slice_str(d->o.state_dir),
+			.audit_path = slice_str(d->o.audit_path),
 			.tier_notes = slice_str(evidence_notes(d->evidence)),
 			.tree_path = slice_str(d->delivery.path),
 			.tree_notes = slice_str(buf_cstr(&d->delivery.notes)), .oidc_port = setup_oidc_port(&d->t));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The life of an image: made at exec, copied at fork, touched by changes, removed at exit. Above env.h and emit.h, below
+ * The life of an image: made at exec, copied at fork, touched by changes, removed at exit. Above env.h and filters.h, below
  * image_more.h; used by the hooks in svid.bpf.c.
  *
  * Concurrency: an entry is filled in place only by its own process, in exec, when it has one thread. Others touch
@@ -65,31 +65,10 @@ static __always_inline __u32 names_read(struct linux_binprm *bprm, struct svid_i
 	return flags | SVID_IMG_SCRIPT | path_read(img->interp, SVID_INTERP_MAX, bprm->interp, &img->interp_len);
 }
 
-#define FILTERS_MAX	64	/* seccomp filters looked at; nobody is believed to have more */
-
-/*
- * Somebody answers system calls in the place of the kernel: whoever started this program below a seccomp listener can
- * have it open any file for a library, which is as good as a tracer.
- */
-static __always_inline int is_supervised(struct task_struct *t)
-{
-	struct seccomp_filter *f = t->seccomp.filter;
-	int i;
-
-	for (i = 0; i < FILTERS_MAX; i++) {
-		if (!f)
-			return 0;
-		if (f->notif)
-			return 1;
-		f = f->prev;
-	}
-	return f != 0;
-}
-
-/* Tracer and listener survive exec; so does, in tiers that see tracing, a mark set since the new memory became reachable. */
+/* Tracer and filters survive exec; so does, in tiers that see tracing, a mark set since the new memory became reachable. */
 static __always_inline void flags_set(struct svid_image *img, struct task_struct *p, __u32 flags)
 {
-	if (p->ptrace || is_supervised(p))
+	if (p->ptrace || is_supervised(p, WALK_EXEC))
 		flags |= SVID_IMG_TRACED;
 	if (svid_conn_flags & SVID_CONN_SEES_TRACE)
 		__sync_fetch_and_and(&img->flags, SVID_IMG_TRACED);

@@ -80,7 +80,7 @@ static __always_inline void image_scan(struct task_struct *t)
 	img->exec_id = next_exec_id();
 	img->flags = SVID_IMG_SCANNED | SVID_IMG_ARGV_TRUNC | SVID_IMG_ENV_TRUNC;
 	img->flags |= exe_read(file->f_inode, &img->exe);
-	if (t->ptrace || is_supervised(t))
+	if (t->ptrace || is_supervised(t, WALK_SCAN))
 		img->flags |= SVID_IMG_TRACED;
 	scan_ancestors(t, img);
 	if (bpf_map_update_elem(&svid_images, &key, img, BPF_NOEXIST) == 0)

@@ -17,6 +17,7 @@
 #include "kmod/bpf/task.h"
 #include "kmod/bpf/exe.h"
 #include "kmod/bpf/env.h"
+#include "kmod/bpf/filters.h"
 #include "kmod/bpf/image.h"
 #include "kmod/bpf/image_more.h"
 #include "kmod/bpf/record.h"

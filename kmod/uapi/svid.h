@@ -86,8 +86,8 @@ struct svid_key {
 
 /* svid_image.flags */
 #define SVID_IMG_SCANNED	(1U << 0)  /* older than the provider: argv and environment are of now, not of exec */
-#define SVID_IMG_TRACED		(1U << 1)  /* traced or memory-accessed since exec, or executed below a seccomp listener;
-					      or forked from one that was */
+#define SVID_IMG_TRACED		(1U << 1)  /* traced or memory-accessed since exec, or executed below a seccomp listener or
+					      a filter that lies (facts.h); or forked from one that was */
 #define SVID_IMG_MEMFD		(1U << 2)  /* executable was never in a file system (memfd, other shmem file) */
 #define SVID_IMG_DELETED	(1U << 3)  /* executable had no link at exec */
 #define SVID_IMG_OVERLAY	(1U << 4)  /* executable is on overlayfs: dev and ino are overlay's own */
@@ -97,7 +97,7 @@ struct svid_key {
 #define SVID_IMG_ENV_TRUNC	(1U << 8)  /* environment not searched whole: longer than SVID_ENV_SCAN, or unreadable */
 #define SVID_IMG_LD_PRELOAD	(1U << 9)
 #define SVID_IMG_LD_AUDIT	(1U << 10)
-#define SVID_IMG_LD_LIBRARY_PATH (1U << 11)
+#define SVID_IMG_LD_LIBRARY_PATH (1U << 11) /* or LD_ORIGIN_PATH, LD_PROFILE */
 #define SVID_IMG_ENV_OTHER	(1U << 12) /* another variable that makes a loader or interpreter run foreign code */
 #define SVID_IMG_SCRIPT		(1U << 13) /* `#!` or binfmt_misc: the path execve got is not what runs; see interp */
 #define SVID_IMG_PATH_TRUNC	(1U << 14) /* filename or interp did not fit */
@@ -385,7 +385,7 @@ struct svid_config {
 	__u64 root_dentry;	/* pid 1's root and mount namespace, filled by the scan, opaque */
 	__u64 root_mnt;
 	__u32 mnt_ns;
-	__u32 ready;		/* 1 once the scan is complete */
+	__u32 ready;		/* 1 once the scan is complete and all is pinned */
 	__u64 build;		/* hash of the loaded programs and their settings */
 };
 

@@ -186,8 +186,14 @@ def a12_cases():
                {}, "SVID stolen: not seen")
     yield Case("A12", "trusted started by ld.so --preload", ([form(s.a12_library, "LD_PRELOAD", "loader")], []), {},
                "no identity", "the executable is ld.so")
-    yield Case("A12", "trusted started below a seccomp listener, which gives it a library", ([s.a12_listener], []),
+    yield Case("A12", "trusted started below a seccomp listener, which gives it a library",
+               ([form(s.a12_seccomp, "a12-listener")], []), {}, "SVID stolen: not seen")
+    yield Case("A12", "trusted started below a seccomp filter, whose open() gives 0", ([form(s.a12_seccomp, "a12-filter")], []),
                {}, "SVID stolen: not seen")
+    yield Case("A12", "the same, the answer computed", ([form(s.a12_seccomp, "a12-filter", "computed")], []),
+               {}, "SVID stolen: not seen")
+    yield Case("A12", "trusted started below a seccomp filter that refuses, as units do",
+               ([form(s.a12_seccomp, "a12-filter", "honest")], []), {"socket": "served", "else": "served"}, "served")
     for variant, text in (("", "ptrace, let go"), ("mem", "/proc/PID/mem"), ("writev", "process_vm_writev")):
         yield Case("A12", f"trusted after {text}", ([form(s.a12_trace, variant)], []), unseen, "SVID stolen: not seen")
     yield Case("A12", "trusted started under ptrace, let go", ([s.a12_start], []),

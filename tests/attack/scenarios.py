@@ -284,15 +284,17 @@ def a12_library(lab, variable, hidden=""):
         return word(line)
 
 
-def a12_listener(lab):
+def a12_seccomp(lab, command, variant=""):
     lib = fake_library("library-path")
-    mine = f"{lab.top}/loose/listener"
+    mine = f"{lab.top}/loose/seccomp"
     os.makedirs(mine, exist_ok=True)
     shutil.copy(lib, mine)
-    with lab.play("evil", "a12-listener", how=mine + "/libnghttp2.so.14") as p:
+    with lab.play("evil", command, how=mine + "/libnghttp2.so.14", variant=variant) as p:
         line = p.until("caller: ")
+        if variant == "honest":
+            return "served" if word(line) == "SVID stolen" else word(line)
         if "injected: yes" not in p.lines:
-            raise Failed(f"the listener had no effect: {p.lines}")
+            raise Failed(f"{command} had no effect: {p.lines}")
         # the stand-in library cannot read the status
         return "no identity" if line and "Unknown" in line else word(line)
 

@@ -244,7 +244,7 @@ def test_audit_of_an_agent_tells_who_asked():
         agent.start()
         agent.svid("fetch", "x509")
         agent.svid("fetch", "jwt", "--audience", "x")
-        code, out, err = agent.svid("audit", agent.audit, "--identity", spiffe_id, "--since", "1h")
+        code, out, err = agent.svid("audit", "--identity", spiffe_id, "--since", "1h")  # it knows where this agent writes
         assert code == 0 and "decision allow" in out and "issue" in out and "audiences=x" in out and SVID in out, out + err
 
 

@@ -88,6 +88,9 @@ def test_explain_says_of_another_process_what_the_kernel_recorded():
         assert facts["identities"] == [], facts
         wanted = [s for d in facts["documents"] for x in d["sets"] for s in x["selectors"]]
         assert any(s["key"] == "unix:path" and not s["ok"] and s["found"] == other for s in wanted), facts["documents"]
+        code, text, _ = agent.svid("explain", str(denied.process.pid))
+        assert code == 0 and text.splitlines()[:3] == ["identities  none", "what is missing:",
+                                                       f"  app  unix:path is {other}, not {app}"], text
         code, _, err = agent.svid("explain", "2147483647")
         assert code == 1 and "no such process" in err, err
         assert agent.svid("explain", "x")[0] == 2
@@ -124,6 +127,20 @@ def test_status_tells_tier_identities_and_connections():
         assert spiffe_id in json.dumps(status["identities"]) and status["connections"]["total"] == 3, status
         code, text, _ = agent.svid("status")
         assert code == 0 and status["tier"] in text and spiffe_id in text, text
+
+
+def test_status_and_doctor_begin_with_what_is_wrong():
+    with Agent("cli-first") as agent:
+        agent.start()
+        assert until(lambda: agent.svid("status")[1].startswith("ok    identities are served\n"), 30), agent.svid("status")
+        assert agent.svid("doctor")[1].startswith("identities are served\n"), agent.svid("doctor")
+        agent.document("typo", "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: typo\nspec:\n  no: 1\n")
+        assert until(lambda: "typo.yaml:1:1: spec.workloadID" in agent.svid("status")[1].split("\n", 1)[0], 10), agent.svid("status")
+        text = agent.svid("doctor")[1].splitlines()
+        assert "typo.yaml:1:1: spec.workloadID" in text[0] and agent.policy_dir in text[1], text
+        assert agent.stop() == 0
+        code, out, _ = agent.svid("doctor")
+        assert code == 1 and agent.socket in out.split("\n", 1)[0] and "svidd" in out.splitlines()[1], out
 
 
 def test_status_is_for_root_only():

@@ -11,11 +11,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/base/mem.h"
+#include "agent/base/spare.h"
 #include "agent/base/secret.h"
 #include "agent/ipc/chan.h"
 
@@ -148,6 +150,70 @@ static int run_loop(void)
 	return err;
 }
 
+static void timers_are_armed_whatever_allocation_failed(void **state)
+{
+	unsigned int hits = 0;
+
+	(void)state;
+	for (long n = 0; n < 4; n++) {
+		struct loop_timer timers[200];
+		struct loop *loop = NULL;
+
+		assert_int_equal(loop_new(&loop), 0);
+		mem_fail_after(n);
+		n_fired = 0;
+		for (size_t i = 0; i < ARRAY_SIZE(timers); i++) {
+			timers[i] = (struct loop_timer){ .cb = on_timer };
+			assert_int_equal(loop_timer_in(loop, &timers[i], 0), 0);
+		}
+		hits += mem_fail_after(-1);
+		assert_int_equal(loop_once(loop, 0), 0);
+		assert_int_equal(n_fired, ARRAY_SIZE(timers));
+		loop_free(loop);
+	}
+	assert_true(hits >= 3);
+}
+
+/* Long strings, escapes, many members: each way in which jansson's lexer asks for memory, at each size of its buffer. */
+static void put_json(struct buf *b)
+{
+	buf_put_str(b, "{\"list\":[1,2.5,true,null,[[{}]]]");
+	for (unsigned int i = 1; i < 40; i++) {
+		buf_printf(b, ",\"k%u\":\"\\u00e9\\n", i);
+		for (unsigned int k = 0; k < i * i; k++)
+			buf_put_u8(b, (uint8_t)('a' + k % 26));
+		buf_put_str(b, "\"");
+	}
+	buf_put_str(b, "}");
+	assert_int_equal(buf_ok(b), 0);
+}
+
+/* Without the reserve it writes behind its own buffers. */
+static void jansson_reads_all_or_nothing(void **state)
+{
+	AUTO(buf) struct buf text = BUF_INIT(1 << 16);
+	long n;
+	int hit = 1;
+
+	(void)state;
+	put_json(&text);
+	json_set_alloc_funcs(spare_alloc, spare_free);
+	for (n = 0; hit; n++) {
+		struct slice s = buf_slice(&text);
+		json_t *doc;
+
+		assert_int_equal(spare_begin(), 0);
+		mem_fail_after(n);
+		doc = json_load_callback(spare_feed, &s, 0, NULL);
+		hit = mem_fail_after(-1);
+		assert_int_equal(spare_used(), hit);
+		if (!hit)
+			assert_int_equal(json_string_length(json_object_get(doc, "k39")), 39 * 39 + 3);
+		json_decref(doc);
+	}
+	assert_true(n > 100);
+}
+
 static unsigned int n_got, n_dead;
 
 static int on_message(struct chan *c, struct chan_msg *m)
@@ -251,7 +317,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(buffers_survive),
 		cmocka_unit_test(copies_survive),
+		cmocka_unit_test(jansson_reads_all_or_nothing),
 		cmocka_unit_test(loops_survive),
+		cmocka_unit_test(timers_are_armed_whatever_allocation_failed),
 		cmocka_unit_test(channels_survive),
 	};
 

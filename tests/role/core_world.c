@@ -144,7 +144,8 @@ static void give_plan(struct world *w, const char *audit_path)
 	assert_int_equal(ipc_put(w->svidd, P_GO, 0, .tier = TIER_SOCKET, .instance = slice_str("role"),
 				 .public_path = slice_str(world_path(w, "api.sock")), .admin_path = slice_str("-"),
 				 .config_path = slice_str("/nowhere/svid.yaml"), .policy_path = slice_str("-"),
-				 .state_path = slice_str("-"), .tier_notes = slice_str("a: why\nb: why")), 0);
+				 .state_path = slice_str("-"), .audit_path = slice_str("-"),
+				 .tier_notes = slice_str("a: why\nb: why")), 0);
 	for (unsigned int i = 0; i < LIM_UNDERTAKERS; i++)
 		world_new_undertaker(w, i);
 }
@@ -444,6 +445,9 @@ static void on_keys(struct world *w, struct chan_msg *m)
 		break;
 	case MSG_KY_ISSUE:
 		on_issue(w, m);
+		break;
+	case MSG_KY_SIGN:
+		assert_int_equal(ipc_put(w->keys, KY_SIGN_DONE, m->id, .err = 0), 0);
 		break;
 	case MSG_KY_FORGET:
 	case MSG_KY_STORED:

@@ -9,7 +9,6 @@
 
 static const struct slice nothing;
 
-
 static void seal(struct rig *r, int cloud, const char *about, const char *plain, struct buf *ret_sealed)
 {
 	struct msg_CK_SEALED sealed;
@@ -190,6 +189,103 @@ static void claims_for_a_front_end_the_process(void **state)
 	assert_dies(&r);
 }
 
+#define MANY 100 /* as many as fit into the socket */
+
+static void order_for_cloud(struct rig *r, uint32_t id)
+{
+	AUTO(buf) struct buf audiences = BUF_INIT(64);
+
+	buf_put_blob(&audiences, slice_str("sts.amazonaws.com"));
+	assert_int_equal(ipc_put(r->core, KY_JWT, id, .front = FRONT_CLOUD, .order = id, .identity = 5,
+				 .spiffe_id = slice_str(ID), .ttl = 300, .alg = JWT_RS256,
+				 .audiences = buf_slice(&audiences)), 0);
+}
+
+/* A svid-cloud taken over orders all that it may: somebody else's token, ordered last, is not the last that is made. */
+static void others_go_before_what_svid_cloud_ordered(void **state)
+{
+	unsigned int before = 0, after = 0;
+	struct msg_KY_JWT_DONE done;
+	struct chan_msg m;
+	struct rig r;
+	int cloud, front;
+
+	(void)state;
+	start_signing(&r);
+	cloud = give_cloud(&r);
+	front = give_front(&r, 1);
+	bind_front(&r, 1, &(uint32_t){ 9 }, 1);
+	attached(&r, front, 9);
+	kill(r.pid, SIGSTOP); /* it finds all of them at once */
+	for (uint32_t id = 100; id < 100 + MANY; id++)
+		order_for_cloud(&r, id);
+	order_jwt(&r, 1, 9, JWT_RS256);
+	kill(r.pid, SIGCONT);
+	for (bool others = false; before + after < MANY;) {
+		receive(&r, r.core, MSG_KY_JWT_DONE, &m);
+		assert_int_equal(msg_get_KY_JWT_DONE(m.body, &done), 0);
+		assert_int_equal(done.err, 0);
+		if (m.id != 31)
+			assert_int_equal(m.id, 100 + before + after); /* each, in its order */
+		others = others || m.id == 31;
+		before += !others;
+		after += others && m.id != 31;
+	}
+	assert_in_range(before, 0, 5);
+	for (uint32_t id = 100; id < 100 + MANY; id++) {
+		struct msg_CK_JWT jwt;
+
+		receive(&r, cloud, MSG_CK_JWT, &m);
+		assert_int_equal(msg_get_CK_JWT(m.body, &jwt), 0);
+		assert_int_equal(jwt.order, id);
+	}
+	close(front);
+	close(cloud);
+	stop(&r);
+}
+
+/* svid-core lets svid-cloud have LIM_CLOUD_ORDERS open; one that lets it have more is broken. */
+static void more_orders_than_there_can_be_end_the_process(void **state)
+{
+	const int room = 4 << 20;
+	struct rig r;
+	int cloud;
+
+	(void)state;
+	start_signing(&r);
+	cloud = give_cloud(&r);
+	assert_int_equal(setsockopt(r.core, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)), 0);
+	kill(r.pid, SIGSTOP);
+	for (uint32_t id = 100; id < 100 + LIM_CLOUD_ORDERS + 50; id++)
+		order_for_cloud(&r, id);
+	kill(r.pid, SIGCONT);
+	assert_dies(&r);
+	close(cloud);
+}
+
+/* The next svid-core's numbers begin anew: what the one before ordered is nobody's. */
+static void orders_end_with_the_core_that_gave_them(void **state)
+{
+	struct chan_msg m;
+	struct rig r;
+	int cloud;
+
+	(void)state;
+	start_signing(&r);
+	cloud = give_cloud(&r);
+	kill(r.pid, SIGSTOP);
+	for (uint32_t id = 100; id < 100 + MANY; id++)
+		order_for_cloud(&r, id);
+	close(r.core);
+	give_core(&r);
+	kill(r.pid, SIGCONT);
+	assert_int_equal(load(&r, nothing, 1).err, 0);
+	order(&r, 5, KEY_EC_P256);
+	receive(&r, r.core, MSG_KY_ISSUED, &m); /* and nothing else */
+	close(cloud);
+	stop(&r);
+}
+
 /* KY_ISSUED's generation and public key, once there is one. */
 static EVP_PKEY *issue(struct rig *r, uint32_t identity, enum key_type type, uint64_t *ret_generation)
 {
@@ -309,6 +405,9 @@ int main(void)
 		cmocka_unit_test(token_with_its_claims_goes_to_svid_cloud),
 		cmocka_unit_test(without_svid_cloud_its_token_is_nobodys),
 		cmocka_unit_test(claims_for_a_front_end_the_process),
+		cmocka_unit_test(others_go_before_what_svid_cloud_ordered),
+		cmocka_unit_test(more_orders_than_there_can_be_end_the_process),
+		cmocka_unit_test(orders_end_with_the_core_that_gave_them),
 		cmocka_unit_test(signature_is_of_the_key_in_the_certificate),
 		cmocka_unit_test(only_requests_to_roles_anywhere_are_signed),
 		cmocka_unit_test(svid_cloud_gets_no_key),

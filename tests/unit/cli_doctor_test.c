@@ -217,6 +217,9 @@ static void what_the_agent_says_of_itself_counts(void **state)
 		{ "clouds", RUNS("false", "\"ready\":2"), FINDING_FAIL },
 		{ "documents", "{\"documents\":{\"stale\":[]}}", FINDING_OK },
 		{ "documents", "{\"documents\":{\"stale\":[\"a\"]}}", FINDING_WARN },
+		{ "errors", "{\"documents\":{\"errors\":[]}}", FINDING_OK },
+		{ "errors", "{\"documents\":{\"errors\":[{\"severity\":\"warning\",\"text\":\"t\"}]}}", FINDING_OK },
+		{ "errors", "{\"documents\":{\"errors\":[{\"severity\":\"error\"}]}}", FINDING_WARN },
 		{ "settings", "{\"restart_needed\":[]}", FINDING_OK },
 		{ "settings", "{\"restart_needed\":[{\"setting\":\"spec.attestation\"}]}", FINDING_WARN },
 		{ "authority", "{\"authority\":{\"not_after\":\"2029-01-01T00:00:00Z\"}}", FINDING_OK },
@@ -248,6 +251,32 @@ static void what_the_agent_says_of_itself_counts(void **state)
 		json_decref(status);
 	}
 	patient = before;
+}
+
+/* status and doctor begin with it: what failed before what only warns, and the file of an error by name. */
+static void trouble_is_said_worst_first(void **state)
+{
+	static const char ill[] = "{\"documents\":{\"errors\":[{\"file\":\"a.yaml\",\"line\":3,\"column\":5,"
+				  "\"severity\":\"error\",\"text\":\"bad\\u001b\"},{\"severity\":\"error\"}]},"
+				  "\"audit\":{\"mode\":\"required\",\"working\":false}}";
+	AUTO(buf) struct buf out = BUF_INIT(1 << 16);
+	struct patient p = { .config = "/c", .policy_dir = "/p", .now = 1800000000 };
+	json_t *status = json_loads(ill, 0, NULL), *fine = json_loads("{\"serving\":true}", 0, NULL);
+
+	(void)state;
+	p.status = status;
+	doctor_trouble(&out, &p);
+	assert_string_equal(buf_cstr(&out),
+			    "fail  audit log, required: cannot be written\n"
+			    "      \xe2\x86\x92 is its disk full? svid status says where it is\n"
+			    "warn  errors in configuration and documents: 2, the first in a.yaml:3:5: bad\\x1b\n"
+			    "      \xe2\x86\x92 what has an error is not in force: svid policy check -c /c /p\n");
+	buf_reset(&out);
+	p.status = fine;
+	doctor_trouble(&out, &p);
+	assert_string_equal(buf_cstr(&out), "ok    identities are served\n");
+	json_decref(status);
+	json_decref(fine);
 }
 
 static void clock_must_be_plausible_and_should_be_synchronised(void **state)
@@ -354,6 +383,7 @@ int main(void)
 		cmocka_unit_test(expected_tier_follows_from_the_settings),
 		cmocka_unit_test(module_and_fuse_decide_on_the_tree),
 		cmocka_unit_test(what_the_agent_says_of_itself_counts),
+		cmocka_unit_test(trouble_is_said_worst_first),
 		cmocka_unit_test(clock_must_be_plausible_and_should_be_synchronised),
 		cmocka_unit_test(socket_must_be_open_to_all_in_a_closed_directory),
 		cmocka_unit_test(directories_must_not_be_open),

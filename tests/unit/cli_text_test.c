@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c agent/cli/env_form.c */
+/* links: agent/cli/view.c agent/cli/view_words.c agent/cli/closest.c agent/cli/dump.c agent/cli/out.c agent/cli/options.c agent/cli/nearest.c agent/cli/endpoint.c agent/cli/files.c agent/cli/env_form.c */
 /* cli_text_test.c - what svid prints, reads from its command line, and writes: hostile bytes stay bytes. */
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +111,42 @@ static void a_caller_is_shown_top_down(void **state)
 	(void)state;
 	assert_non_null(root);
 	view_caller(&out, root);
-	assert_string_equal(buf_cstr(&out), "identities  -\n\ndocuments:\n  name\n  n\n\ntier  t\n");
+	assert_string_equal(buf_cstr(&out), "identities  none\n\ndocuments:\n  name\n  n\n\ntier  t\n");
+	json_decref(root);
+}
+
+#define SELECTOR(key, wanted, found, ok, why) \
+	"{\"key\":\"" key "\",\"wanted\":[" wanted "],\"found\":\"" found "\",\"ok\":" ok ",\"why\":\"" why "\"}"
+#define DOCUMENT(name, selectors, require) \
+	"{\"name\":\"" name "\",\"sets\":[{\"selectors\":[" selectors "]}],\"require\":[" require "]}"
+
+/* At night nobody reads all documents to find the one selector. */
+static void a_caller_without_identity_is_told_what_is_missing_nearest_first(void **state)
+{
+	static const char other[] = DOCUMENT("other", SELECTOR("unix:path", "\"/b\"", "/a", "false", "different"), "");
+	static const char mine[] = DOCUMENT("mine\\u001b", SELECTOR("unix:path", "\"/a\"", "/a", "true", "") ","
+					    SELECTOR("unix:uid", "\"7\",\"8\",\"9\",\"10\"", "0", "false", "different") ","
+					    SELECTOR("unix:sha256", "\"ab\"", "", "false", "the file changed"),
+					    "{\"rule\":\"no-preload\",\"ok\":false,\"why\":\"LD_PRELOAD\"}");
+	AUTO(buf) struct buf json = BUF_INIT(VIEW_MAX);
+	AUTO(buf) struct buf out = BUF_INIT(VIEW_MAX);
+	const char *end;
+	json_t *root;
+
+	(void)state;
+	buf_printf(&json, "{\"identities\":[],\"documents\":[%s,%s,%s,%s]}", other, mine, other, other);
+	root = json_loads(buf_cstr(&json), 0, NULL);
+	assert_non_null(root);
+	view_caller(&out, root);
+	end = strstr(buf_cstr(&out), "\n\ndocuments:\n");
+	assert_non_null(end);
+	buf_reset(&json);
+	buf_put(&json, out.data, (size_t)(end - buf_cstr(&out)));
+	assert_string_equal(buf_cstr(&json),
+			    "identities  none\nwhat is missing, in the nearest documents:\n"
+			    "  mine\\x1b  unix:uid is 0, not 7 or 8 or 9 or others; unix:sha256: the file changed, wanted is ab; "
+			    "no-preload: LD_PRELOAD\n"
+			    "  other  unix:path is /a, not /b\n  other  unix:path is /a, not /b");
 	json_decref(root);
 }
 
@@ -365,6 +400,7 @@ int main(void)
 		cmocka_unit_test(lines_come_before_blocks),
 		cmocka_unit_test(machine_words_are_said_in_words),
 		cmocka_unit_test(a_caller_is_shown_top_down),
+		cmocka_unit_test(a_caller_without_identity_is_told_what_is_missing_nearest_first),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(fields_are_padded_and_escaped),
 		cmocka_unit_test(socket_addresses_have_the_standards_forms),

@@ -7,9 +7,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +164,65 @@ static void restart_is_no_gap(void **state)
 	close(fd);
 }
 
+static uint32_t map_number(const struct bpf *b)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(bpf_map_fd(b, SVID_MAP_IMAGES), &info, &len), 0);
+	return info.id;
+}
+
+/* An svidd that was killed between its first pin and its last one: nobody knows what was missed since. */
+static void half_made_pins_are_not_taken_over(void **state)
+{
+	struct bpf_options opt = world_options("unit-half", true);
+	struct bpf_report report;
+	struct svid_config cfg;
+	struct bpf *b = NULL;
+	uint32_t zero = 0, before;
+
+	(void)state;
+	NEED_KERNEL();
+	assert_int_equal(bpf_unpin("unit-half"), 0);
+	assert_int_equal(bpf_open(&opt, &report, &b), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map_fd(b, SVID_MAP_CONFIG), &zero, &cfg), 0);
+	assert_int_equal(cfg.ready, 1);
+	cfg.ready = 0;
+	assert_int_equal(bpf_map_update_elem(bpf_map_fd(b, SVID_MAP_CONFIG), &zero, &cfg, BPF_ANY), 0);
+	before = map_number(b);
+	bpf_free(b);
+	assert_int_equal(bpf_open(&opt, &report, &b), 0);
+	assert_false(report.reused);
+	assert_int_not_equal(map_number(b), before);
+	bpf_free(b);
+	assert_int_equal(bpf_unpin("unit-half"), 0);
+}
+
+/* Where bpffs was mounted with the kernel's own mode, 01777, anybody can make that directory first. */
+static void pins_are_not_kept_in_a_directory_of_others(void **state)
+{
+	static const char dir[] = "/sys/fs/bpf/svid-unit-others";
+	struct bpf_options opt = world_options("unit-others", true);
+	struct bpf_report report;
+	struct bpf *b = NULL;
+
+	(void)state;
+	NEED_KERNEL();
+	assert_int_equal(bpf_unpin("unit-others"), 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(chown(dir, 64190, 64190), 0);
+	assert_int_equal(bpf_open(&opt, &report, &b), -ERR_PROVIDER);
+	assert_non_null(strstr(report.why[SVID_TIER_NONE], dir));
+	assert_int_equal(chown(dir, 0, 0), 0);
+	assert_int_equal(chmod(dir, 0722), 0);
+	assert_int_equal(bpf_open(&opt, &report, &b), -ERR_PROVIDER);
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(bpf_open(&opt, &report, &b), 0);
+	bpf_free(b);
+	assert_int_equal(bpf_unpin("unit-others"), 0);
+}
+
 /* The file outlives svidd (in systemd's store) and each core; of the one before there are neither holders nor events. */
 static void kept_evidence_file_is_no_gap(void **state)
 {
@@ -211,7 +272,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(instance_names_cannot_leave_their_directory),
 	};
 	/* What is kept over a restart: maps and links, or the evidence file. */
-	const struct CMUnitTest bpf_tests[] = { cmocka_unit_test(restart_is_no_gap) };
+	const struct CMUnitTest bpf_tests[] = {
+		cmocka_unit_test(restart_is_no_gap),
+		cmocka_unit_test(half_made_pins_are_not_taken_over),
+		cmocka_unit_test(pins_are_not_kept_in_a_directory_of_others),
+	};
 	const struct CMUnitTest module_tests[] = { cmocka_unit_test(kept_evidence_file_is_no_gap) };
 	const struct CMUnitTest vm_tests[] = { cmocka_unit_test(silenced_trampolines_are_noticed) };
 	const char *tier = getenv("SVID_TEST_TIER");

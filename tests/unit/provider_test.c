@@ -318,6 +318,8 @@ static void loader_variables_are_flagged(void **state)
 		{ "LD_PRELOAD=", SVID_IMG_LD_PRELOAD },
 		{ "LD_AUDIT=", SVID_IMG_LD_AUDIT },
 		{ "LD_LIBRARY_PATH=/nowhere", SVID_IMG_LD_LIBRARY_PATH },
+		{ "LD_ORIGIN_PATH=/x", SVID_IMG_LD_LIBRARY_PATH },
+		{ "LD_PROFILE=libc.so.6", SVID_IMG_LD_LIBRARY_PATH },
 		{ "LD_BIND_NOW=1", SVID_IMG_ENV_OTHER },
 		{ "GLIBC_TUNABLES=", SVID_IMG_ENV_OTHER },
 		{ "PYTHONPATH=/x", SVID_IMG_ENV_OTHER },

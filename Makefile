@@ -191,7 +191,7 @@ check-all: # check, and the slow rest
 lint: # style, banned functions, sizes, docstrings, includes, licences, protocol table
 	$(Q)tests/lint/lint.sh
 
-bench: $(BINS) $(TOOLS) $(O)/tests/role/cloud_figures_test # the figures of DESIGN.md 13 against a floor server; PEER=spire-agent: and against a real one
+bench: $(BINS) $(TOOLS) $(O)/tests/role/cloud_figures_test # figures, beside a server that does the least possible; PEER=spire-agent: and a real one
 	$(Q)tests/bench/bench.py
 
 fuzz-build:

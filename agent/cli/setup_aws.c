@@ -150,7 +150,8 @@ void setup_aws(struct setup *s)
 	setup_publish(s, " AWS reads it from the public internet, and takes no upload.");
 	setup_words(s, "aws iam create-open-id-connect-provider");
 	setup_option(s, "--url", slice_str(s->issuer));
-	setup_option(s, "--client-id-list", slice_str(json_text(s->spec, "audience")));
+	/* As JSON: in a bare word the CLI would follow https:// and file://, and parse what begins with a bracket. */
+	setup_option_json(s, "--client-id-list", json_pack("[s]", json_text(s->spec, "audience")));
 	setup_step(s, "Once in each account: tokens of this issuer are known.");
 	put_role(s, &r, web_identity_trust(s, &r));
 }

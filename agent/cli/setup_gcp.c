@@ -92,6 +92,20 @@ static void put_pool_options(struct setup *s, const struct provider *p)
 	setup_words(s, " --location global");
 }
 
+/*
+ * One item of what gcloud takes for a list: a comma would make two of it, unless the value names another delimiter between two
+ * carets (`gcloud topic escaping`). No audience has a space.
+ */
+static void put_audience(struct setup *s)
+{
+	const char *audience = json_text(s->spec, "audience");
+	AUTO(buf) struct buf item = BUF_INIT(1024);
+
+	buf_put_str(&item, strchr(audience, ',') || *audience == '^' ? "^ ^" : "");
+	buf_put_str(&item, audience);
+	setup_option(s, "--allowed-audiences", buf_slice(&item));
+}
+
 static void put_provider(struct setup *s, const struct provider *p, const json_t *subjects, bool path_only)
 {
 	AUTO(buf) struct buf mapping = BUF_INIT(4096);
@@ -106,7 +120,7 @@ static void put_provider(struct setup *s, const struct provider *p, const json_t
 		put_pool_options(s, p);
 		setup_option(s, "--workload-identity-pool", p->pool);
 		setup_option(s, "--issuer-uri", slice_str(s->issuer));
-		setup_option(s, "--allowed-audiences", slice_str(json_text(s->spec, "audience")));
+		put_audience(s);
 		setup_option(s, "--attribute-mapping", buf_slice(&mapping));
 		setup_option(s, "--attribute-condition", buf_slice(&condition));
 		setup_step(s, update ? "Instead, where it exists:" :

@@ -19,6 +19,8 @@
 #include "agent/base/loop.h"
 #include "agent/base/slice.h"
 #include "agent/core/ask.h"
+#include "agent/core/cloud.h"
+#include "agent/core/front.h"
 #include "agent/core/provider.h"
 #include "agent/core/tree_helper.h"
 
@@ -36,10 +38,10 @@ struct tree_source {
 	const char *name;
 	/* Say add(@arg, "svid/cert.pem", what) for each file that @doc has. */
 	void (*names)(const struct identity *doc, void (*add)(void *arg, const char *path, uint32_t what), void *arg);
-	/* Make the content of @r->file for the identity @r->identity; tree_content() follows, maybe before this returns. */
-	void (*get)(struct tree *t, struct tree_read *r);
+	/* Make the content of @r->file for the identity @r->identity; tree_content() follows, maybe before this returns 0. */
+	int (*get)(struct tree *t, struct tree_read *r);
 	/* Nobody waits for it any more: tree_content() must not follow. */
-	void (*cancel)(struct tree *t, struct tree_read *r);
+	void (*cancel)(struct tree_read *r);
 	/* NULL, or whether file @what holds no secret: under <uuid>/ everybody may read it. */
 	bool (*is_public)(uint32_t what);
 };
@@ -115,7 +117,7 @@ struct tree_read {
 	struct tree_node *asked; /* what was read, NULL while it is not known */
 	struct tree_node *file;	 /* under <uuid>/, also when self/ was read; NULL before it is decided */
 	uint32_t identity;
-	void *content; /* the source's */
+	union { struct front_ask svid; struct cloud_wait cloud; } content; /* the source's, while it makes the content */
 };
 
 struct tree_stats {

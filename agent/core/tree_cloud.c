@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "agent/base/mem.h"
 #include "agent/base/uuid.h"
 #include "agent/core/tree_parts.h"
 
@@ -17,11 +16,6 @@
 _Static_assert(CLOUD_FILE_COUNT <= WHAT_FILES, "files of one binding");
 
 typedef void add_fn(void *arg, const char *path, uint32_t what);
-
-struct cloud_content {
-	struct cloud_wait wait;
-	struct tree_read *read;
-};
 
 /* Which files a kind has: bits of 1u << enum cloud_file. */
 static const uint32_t files_of[CLOUD_KIND_COUNT] = {
@@ -86,43 +80,20 @@ uint32_t tree_cloud_binding(const struct tree_node *file)
 
 static void on_done(struct cloud_wait *w, int err, int fd, uint32_t len)
 {
-	struct cloud_content *s = container_of(w, struct cloud_content, wait);
-	struct tree_read *r = s->read;
-
-	mem_free(s);
-	r->content = NULL;
-	tree_content(r, err ? -EAGAIN : 0, fd, len);
+	tree_content(container_of(w, struct tree_read, content.cloud), err ? -EAGAIN : 0, fd, len);
 }
 
-static void get(struct tree *t, struct tree_read *r)
+static int get(struct tree *t, struct tree_read *r)
 {
-	struct cloud_content *s = mem_new(struct cloud_content);
 	uint32_t what = r->file->what;
-	int err = -ENOMEM;
 
-	if (s) {
-		s->read = r;
-		s->wait.done = on_done;
-		r->content = s;
-		err = cloud_file(t->core->cloud, what / WHAT_FILES, what % WHAT_FILES, &s->wait);
-	}
-	if (!err)
-		return;
-	mem_free(s);
-	r->content = NULL;
-	tree_content(r, -EAGAIN, -1, 0);
+	r->content.cloud = (struct cloud_wait){ .done = on_done };
+	return cloud_file(t->core->cloud, what / WHAT_FILES, what % WHAT_FILES, &r->content.cloud);
 }
 
-static void cancel(struct tree *t, struct tree_read *r)
+static void cancel(struct tree_read *r)
 {
-	struct cloud_content *s = r->content;
-
-	(void)t;
-	if (!s)
-		return;
-	cloud_file_cancel(&s->wait);
-	mem_free(s);
-	r->content = NULL;
+	cloud_file_cancel(&r->content.cloud);
 }
 
 void tree_put_place(const char *root, const char *spiffe_id, const char *credential, struct buf *out)

@@ -43,7 +43,7 @@ static void point_to(struct tree_node **at, struct tree_node *n)
 static void leave_round(struct tree_read *r)
 {
 	if (r->state == TREE_READ_CONTENT && r->file)
-		r->file->source->cancel(r->tree, r);
+		r->file->source->cancel(r);
 	decision_leave(&r->asker);
 	tree_helper_leave(r);
 	point_to(&r->file, NULL);
@@ -266,7 +266,8 @@ static void get_content(struct tree_read *r, struct tree_node *file)
 	point_to(&r->file, file);
 	r->identity = file->identity;
 	r->state = TREE_READ_CONTENT;
-	file->source->get(r->tree, r);
+	if (file->source->get(r->tree, r)) /* else @r may be gone */
+		tree_content(r, -EAGAIN, -1, 0);
 }
 
 /* What is not its own may be read by a helper; @err: what it hears if it is none. */

@@ -7,13 +7,7 @@
 #include <stdio.h>
 
 #include "agent/base/log.h"
-#include "agent/base/mem.h"
 #include "agent/core/tree_parts.h"
-
-struct svid_content {
-	struct front_ask ask;
-	struct tree_read *read;
-};
 
 static void names(const struct identity *doc, void (*add)(void *arg, const char *path, uint32_t what), void *arg)
 {
@@ -29,48 +23,23 @@ static void names(const struct identity *doc, void (*add)(void *arg, const char 
 /* The front has all files of an identity that it serves: one that is missing is there a moment later. */
 static void on_done(struct front_ask *a, int err, int fd, uint32_t len)
 {
-	struct svid_content *s = container_of(a, struct svid_content, ask);
-	struct tree_read *r = s->read;
-
-	mem_free(s);
-	r->content = NULL;
 	if (err)
 		log_debug(EV_TREE, KV("what", V_S("no content")), KV("err", V_S(err_name(err))));
-	tree_content(r, err ? -EAGAIN : 0, fd, len);
+	tree_content(container_of(a, struct tree_read, content.svid), err ? -EAGAIN : 0, fd, len);
 }
 
-static void get(struct tree *t, struct tree_read *r)
+static int get(struct tree *t, struct tree_read *r)
 {
 	const struct identity *docs[LIM_SET_IDENTITIES];
 	size_t n = decision_docs(r->asker.decision, docs);
-	struct svid_content *s = mem_new(struct svid_content);
-	int err = -ENOMEM;
 
-	if (s) {
-		s->read = r;
-		s->ask.identity = r->identity;
-		s->ask.what = r->file->what;
-		s->ask.done = on_done;
-		r->content = s;
-		err = fronts_file(t->core->fronts, docs, n, &s->ask);
-	}
-	if (!err)
-		return;
-	mem_free(s);
-	r->content = NULL;
-	tree_content(r, -EAGAIN, -1, 0);
+	r->content.svid = (struct front_ask){ .identity = r->identity, .what = r->file->what, .done = on_done };
+	return fronts_file(t->core->fronts, docs, n, &r->content.svid);
 }
 
-static void cancel(struct tree *t, struct tree_read *r)
+static void cancel(struct tree_read *r)
 {
-	struct svid_content *s = r->content;
-
-	(void)t;
-	if (!s)
-		return;
-	fronts_file_cancel(&s->ask);
-	mem_free(s);
-	r->content = NULL;
+	fronts_file_cancel(&r->content.svid);
 }
 
 const struct tree_source tree_svid = { .name = "svid", .names = names, .get = get, .cancel = cancel };

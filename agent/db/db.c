@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/base/err.h"
@@ -39,18 +40,6 @@ static int get_number(struct db *db, const char *sql, int64_t *ret_value)
 		*ret_value = sqlite3_column_int64(q, 0);
 	sqlite3_finalize(q);
 	return rc == SQLITE_ROW ? 0 : db_failed(db, sql);
-}
-
-static bool is_sound(struct db *db)
-{
-	sqlite3_stmt *q = NULL;
-	bool ok = sqlite3_prepare_v2(db->sql, "PRAGMA quick_check(1)", -1, &q, NULL) == SQLITE_OK &&
-		  sqlite3_step(q) == SQLITE_ROW && slice_eq_str(slice_str((const char *)sqlite3_column_text(q, 0)), "ok");
-
-	if (!ok)
-		snprintf(db->problem, sizeof(db->problem), "%s is damaged", db->plan->name);
-	sqlite3_finalize(q);
-	return ok;
 }
 
 static void file_close(struct db *db)
@@ -90,6 +79,28 @@ enum verdict {
 	FILE_REFUSE,
 };
 
+static enum verdict check(struct db *db, const char *sql)
+{
+	sqlite3_stmt *q = NULL;
+	int rc = sqlite3_prepare_v2(db->sql, sql, -1, &q, NULL);
+	const char *text;
+	enum verdict v = FILE_REFUSE; /* not looked at: without memory, or a disk that cannot be read, nothing is said of it */
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(q);
+	text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
+	if (text)
+		v = strcmp(text, "ok") == 0 ? FILE_USE : FILE_ASIDE;
+	else if (is_damage(db))
+		v = FILE_ASIDE;
+	else
+		(void)db_failed(db, sql);
+	if (v == FILE_ASIDE)
+		snprintf(db->problem, sizeof(db->problem), "%s is damaged", db->plan->name);
+	sqlite3_finalize(q);
+	return v;
+}
+
 /* An empty file is ours to fill; anything else must say that it is ours and be whole. */
 static enum verdict judge(struct db *db, int64_t *ret_version)
 {
@@ -110,7 +121,7 @@ static enum verdict judge(struct db *db, int64_t *ret_version)
 			 *ret_version, db->plan->n_migrations);
 		return FILE_REFUSE;
 	}
-	return is_sound(db) ? FILE_USE : FILE_ASIDE;
+	return check(db, "PRAGMA quick_check(1)");
 }
 
 static void move_part(const struct db *db, const char *to, const char *suffix)

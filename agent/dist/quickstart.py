@@ -197,6 +197,10 @@ def show_file(screen, status):
     screen.line("cat, the same user", said.rsplit(": ", 1)[-1], done.returncode != 0 and said.endswith("Permission denied"))
 
 
+def stays_in_foreground():
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def show(screen, status):
     screen.head("How callers are identified on this kernel")
     screen.line("tier", status.get("tier", "?"), bool(status.get("tier")))
@@ -230,7 +234,8 @@ def show(screen, status):
 
     show_file(screen, status)
 
-    screen.head("Try next")
+    stays = stays_in_foreground()
+    screen.head("Try next, in another terminal" if stays else "In a terminal svidd goes on running; try there")
     svid_path = os.path.relpath(os.path.join(BIN, "svid"), ROOT)
     for command in (f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} status",
                     f"{svid_path} --admin {os.path.relpath(ADMIN, ROOT)} credentials",
@@ -248,8 +253,15 @@ def stop(process):
             process.wait()
 
 
+def on_signal(number, frame):
+    """A terminal that is closed ends it as ^C does: svidd must not stay behind."""
+    raise KeyboardInterrupt
+
+
 def main():
     os.chdir(ROOT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
     lay_out()
     process = start()
     screen = Screen()
@@ -261,7 +273,7 @@ def main():
                 print(f.read()[-4000:])
             return 1
         show(screen, status)
-        if sys.stdin.isatty() and sys.stdout.isatty():
+        if stays_in_foreground():
             print("\nsvidd is running; ^C stops it and removes everything.")
             process.wait()
     except KeyboardInterrupt:

@@ -125,7 +125,7 @@ def obtained_all(ways):
 
 
 def a3_cases():
-    foreign = "SVID stolen (W3)"
+    foreign = "SVID stolen"
     marks = {"bpf-lsm": "refused", "else": "safe"}
     late = {"bpf-lsm": "refused", "else": "read then cut"}
     splice = {"bpf-lsm": "refused", "bpf-tp": "stolen", "else": "read then cut"}
@@ -137,7 +137,7 @@ def a3_cases():
 
 
 def a4_cases():
-    keeps = "keeps receiving [ran] (W4)"
+    keeps = "keeps receiving (ran)"
     texts = {"exit": "its process exits", "exec": "its process execs", "thread-exec": "another thread execs",
              "userns": "its process enters a user namespace", "setuid": "its process changes uid",
              "move": "its process is moved to another cgroup"}
@@ -158,17 +158,17 @@ def sds_cases():
     late = {"bpf-lsm": "refused", "else": "read then cut"}
     slow_tp = {"bpf-tp": "closed at all", "else": "closed"}
     yield Case("A2", "over SDS: agent late", thin([over_sds(s.a2, v, "late") for v in ("", "thread", "half")]), {},
-               "SVID stolen (W2)")
+               "SVID stolen")
     yield Case("A2", "over SDS: child asks", thin([over_sds(s.a2, v) for v in ("", "vfork", "thread", "half")]), {},
-               "SVID stolen (W2)", stamp)
+               "SVID stolen", stamp)
     yield Case("A3", "over SDS: foreign send", thin([over_sds(s.a3, OBTAINED[i % 3], w) for i, w in enumerate(WAYS_SEND)]),
-               marks, "SVID stolen (W3)", "the stamp is another pid's")
+               marks, "SVID stolen", "the stamp is another pid's")
     yield Case("A3", "over SDS: foreign read of a queued answer",
-               thin([over_sds(s.a3, OBTAINED[i % 3], w) for i, w in enumerate(WAYS_READ)]), late, "SVID stolen (W3)")
+               thin([over_sds(s.a3, OBTAINED[i % 3], w) for i, w in enumerate(WAYS_READ)]), late, "SVID stolen")
     yield Case("A4", "over SDS: stream, its process exits or execs",
-               thin([over_sds(s.a4, v) for v in ("exec", "exit", "thread-exec")]), {"else": "closed"}, "keeps receiving (W4)")
+               thin([over_sds(s.a4, v) for v in ("exec", "exit", "thread-exec")]), {"else": "closed"}, "keeps receiving")
     yield Case("A4", "over SDS: stream, its process changes uid", ([over_sds(s.a4, "setuid")], []), slow_tp,
-               "keeps receiving (W4)")
+               "keeps receiving")
     yield Case("A4", "over SDS: stream, its process execs, front hangs", ([over_sds(s.a4, "exec", True)], []),
                {"socket": "stays open", "else": "closed"}, "one process")
     yield Case("A5", "over SDS: trusted asks, execs evil before the answer", ([over_sds(s.a5)], []), {}, "answer goes to evil")
@@ -204,9 +204,9 @@ def a12_cases():
 
 def digest_cases():
     yield Case("A8", "one executable, many callers", ([d.a8_again], []), {"socket": "any", "else": "once"},
-               "hashes each time (W9)")
+               "hashes each time")
     yield Case("A18", "FUSE shows the hasher the pinned bytes; remote files", ([d.a18_fuse, d.a18_remote], []), {},
-               "SVID stolen (kernel.md K9)")
+               "SVID stolen")
     yield Case("A19", "evil runs, rewrites its file into the pinned one, no stamp", ([d.a19_mapping], []), {},
                "SVID stolen: the link says so")
     yield Case("A19", "the same within the tick of its exec", ([d.a19_fresh], []), {}, "SVID stolen: the link says so")
@@ -221,7 +221,7 @@ def digest_cases():
     # last: afterwards that user's share of hashing is spent
     safe = {"socket": "unhurt", "else": "unhurt"}
     yield Case("A8", "24 callers with 8 executables of 900 MB to be hashed", ([d.a8_huge], []), safe,
-               "hashes each time, for each caller (W9)")
+               "hashes each time, for each caller")
     yield Case("A8", "executables whose file system never answers the hasher", ([d.a8_hanging], []), safe, "not tested")
 
 
@@ -231,22 +231,22 @@ def process_cases():
     send_mark = {"bpf-lsm": "refused", "else": "safe"}
     served = {"socket": "served", "else": "served"}
     others = [form(s.a3, o, w) for o in ("inflight", "files") for w in ("read", "uring-recv", "peek")]
-    yield Case("A2", "the same with vfork, agent late", ([p.a2_vfork_late], []), {}, "SVID stolen (W2)")
-    yield Case("A2", "CLONE_FILES: child asks and execs trusted, parent reads", ([p.a2_files], []), {}, "SVID stolen (W2)")
-    yield Case("A2", "the parent execs a set-uid program, agent late", ([p.a2_setuid], []), {}, "SVID stolen (W2)")
+    yield Case("A2", "the same with vfork, agent late", ([p.a2_vfork_late], []), {}, "SVID stolen")
+    yield Case("A2", "CLONE_FILES: child asks and execs trusted, parent reads", ([p.a2_files], []), {}, "SVID stolen")
+    yield Case("A2", "the parent execs a set-uid program, agent late", ([p.a2_setuid], []), {}, "SVID stolen")
     yield Case("A3", "read of a queued answer: in flight as its sender exits; CLONE_FILES", thin_pair(others), late_mark,
-               "SVID stolen (W3)")
+               "SVID stolen")
     yield Case("A3", "send: in flight as its sender exits; CLONE_FILES",
                thin_pair([form(s.a3, o, w) for o in ("inflight", "files") for w in ("write", "uring-send")]), send_mark,
-               "SVID stolen (W3)", "the stamp is another pid's")
+               "SVID stolen", "the stamp is another pid's")
     yield Case("A3", "fixed file of a ring that a child inherits: read", ([form(p.a3_ring, "recv")], []), late_mark,
-               "SVID stolen (W3)")
-    yield Case("A3", "the same: send", ([form(p.a3_ring, "send")], []), send_mark, "SVID stolen (W3)",
+               "SVID stolen")
+    yield Case("A3", "the same: send", ([form(p.a3_ring, "send")], []), send_mark, "SVID stolen",
                "the stamp is another pid's")
     yield Case("A4", "stream: its process exits, the descriptor in flight", ([form(p.a4_shared, "inflight")], []),
-               {"else": "closed"}, "keeps receiving (W4)")
+               {"else": "closed"}, "keeps receiving")
     yield Case("A4", "stream: its process exits, CLONE_FILES", ([form(p.a4_shared, "files")], []), {"else": "closed"},
-               "keeps receiving (W4)")
+               "keeps receiving")
     yield Case("A5", "trusted asks, a thread of it execs evil", ([p.a5_thread], []), {}, "answer goes to evil")
     yield Case("A5", "trusted asks, execs a set-uid program", ([p.a5_setuid], []), {}, "answer goes to evil")
     yield Case("A7", "caller executed by a thread, also of a dead leader",
@@ -259,7 +259,7 @@ def namespace_cases():
     translated = "the kernel translates pids; a caller without one is 0"
     yield Case("A1", "evil has trusted's number in its own pid namespace", ([p.a1_namesake], []), {}, "no identity", translated)
     yield Case("A1", "agent in a pid namespace, caller outside of it", ([p.k18_outside], []), {}, "no identity", translated)
-    yield Case("A10", "evil over trusted by its own overlayfs", ([p.a10_overlay], []), {}, "SVID stolen (W12)")
+    yield Case("A10", "evil over trusted by its own overlayfs", ([p.a10_overlay], []), {}, "SVID stolen")
     yield Case("A10", "evil's library mounted over trusted's, own namespaces", ([p.a10_library], []), {}, "SVID stolen: not seen")
     yield Case("A12", "set-uid program started under ptrace, let go", ([p.setuid_traced], []), {}, "SVID stolen: not seen")
 
@@ -278,8 +278,8 @@ def overlay_cases():
 def cases():
     stamp = "the stamp of the request is another pid's, and the front compares it in every mode"
     yield Case("A1", "connect, ask, exit, reaped, pid is trusted's, agent late", ([form(s.a1, "", "late")], []), {},
-               "SVID stolen when late (W1)")
-    yield Case("A1", "the same, another process asks", ([form(s.a1, "")], []), {}, "SVID stolen when late (W1)", stamp)
+               "SVID stolen when late")
+    yield Case("A1", "the same, another process asks", ([form(s.a1, "")], []), {}, "SVID stolen when late", stamp)
     yield Case("A1", "connect, exit, not reaped", ([form(s.a1, "zombie")], []), {}, "no identity",
                "a zombie has no /proc/PID/exe")
     yield Case("A1", "trusted connects, exits; evil has its pid and socket", ([form(s.a1, "reverse")], []), {},
@@ -287,8 +287,8 @@ def cases():
     for variant, text in (("", "connect, fork, parent execs trusted"), ("vfork", "the same with vfork"),
                           ("thread", "the same by a thread"), ("half", "the same, half a request before")):
         if variant != "vfork":
-            yield Case("A2", text + ", agent late", ([form(s.a2, variant, "late")], []), {}, "SVID stolen [ran] (W2)")
-        yield Case("A2", text + ", child asks", ([form(s.a2, variant)], []), {}, "SVID stolen [ran] (W2)", stamp)
+            yield Case("A2", text + ", agent late", ([form(s.a2, variant, "late")], []), {}, "SVID stolen (ran)")
+        yield Case("A2", text + ", child asks", ([form(s.a2, variant)], []), {}, "SVID stolen (ran)", stamp)
     yield from a3_cases()
     yield from a4_cases()
     yield Case("A5", "trusted asks, execs evil before the answer", ([s.a5], []), {}, "answer goes to evil")
@@ -297,19 +297,19 @@ def cases():
     yield Case("A6", "the same on a connection that was served", ([s.a6_second], []), {}, "no identity: looks at each RPC")
     yield from sds_cases()
     yield Case("A7", "caller not dumpable", ([form(s.a7, "nodump")], []), {"socket": "served", "else": "served"},
-               "not served (W7)")
+               "not served")
     yield Case("A7", "/proc of the agent with hidepid=2", ([s.a7_hidepid], []), {"socket": "safe", "else": "served"},
-               "not served (W8)")
-    yield Case("A9", "argv overwritten after exec", ([form(s.a9, "overwrite")], []), {}, "no argv selector (W10)")
-    yield Case("A9", "argv moved by PR_SET_MM", ([form(s.a9, "move")], []), {}, "no argv selector (W10)")
-    yield Case("A9", "argv[0] holds the wanted arguments", ([form(s.a9, "argv0")], []), {}, "no argv selector (W10)",
+               "not served")
+    yield Case("A9", "argv overwritten after exec", ([form(s.a9, "overwrite")], []), {}, "no argv selector")
+    yield Case("A9", "argv moved by PR_SET_MM", ([form(s.a9, "move")], []), {}, "no argv selector")
+    yield Case("A9", "argv[0] holds the wanted arguments", ([form(s.a9, "argv0")], []), {}, "no argv selector",
                "arguments are compared one by one in every mode")
     yield Case("A9", "argv truncated: not matched", ([form(s.a9, "truncated")], []), {"socket": "any"},
-               "no argv selector (W10)")
+               "no argv selector")
     yield Case("A9", "argv as the policy says: served", ([form(s.a9, "honest")], []),
-               {"socket": "served", "else": "served"}, "no argv selector (W10)")
+               {"socket": "served", "else": "served"}, "no argv selector")
     yield Case("A10", "evil bind-mounted over trusted, own namespaces", ([form(s.a10, "bind")], []), {},
-               "SVID stolen (W12)")
+               "SVID stolen")
     yield Case("A10", "the same, executed from outside by /proc/PID/root", ([form(s.a10, "outside")], []), {},
                "SVID stolen: the link says trusted")
     yield Case("A10", "chroot in a user namespace", ([form(s.a10, "chroot")], []), {}, "no identity",
@@ -319,12 +319,12 @@ def cases():
     yield Case("A11", "evil runs, its file is replaced by trusted", ([form(s.a11, "replaced")], []), {}, "no identity",
                "/proc says deleted")
     yield from a12_cases()
-    yield Case("A15", "PR_SET_MM_MAP: exe link says trusted", ([s.a15], []), {}, "SVID stolen (kernel.md K4)")
+    yield Case("A15", "PR_SET_MM_MAP: exe link says trusted", ([s.a15], []), {}, "SVID stolen")
     yield Case("A15", "the same by a child in the same memory, another mount", ([form(s.a15, "lent")], []), {},
                "SVID stolen: the link says trusted")
     yield Case("A16", "trusted's connection, ucred forged by root of a userns", ([form(s.a16, "")], []), {},
                "SVID stolen: not looked at")
-    yield Case("A16", "A2 with a forged ucred", ([form(s.a16, "exec")], []), {}, "SVID stolen (W2)")
+    yield Case("A16", "A2 with a forged ucred", ([form(s.a16, "exec")], []), {}, "SVID stolen")
     yield from process_cases()
     yield from namespace_cases()
     yield from overlay_cases()
@@ -332,7 +332,7 @@ def cases():
     modes = ("inline", "worker", "sqpoll", "threads")
     yield Case("A17", "honest caller by io_uring x3, by threads", ([form(s.a17_honest, m) for m in modes], []),
                {"socket": "served", "else": "served"}, "served")
-    yield Case("A17", "A2 by io_uring x3, by threads, agent late", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen (W2)")
+    yield Case("A17", "A2 by io_uring x3, by threads, agent late", ([form(s.a17, m) for m in modes], []), {}, "SVID stolen")
     yield Case("A17", "trusted in a chroot of a userns, credentials of a ring", ([s.a17_personality], []), {},
                "SVID stolen: the link says trusted")
     yield Case("A17", "polling ring kept by a child over exec", ([form(s.a17, "shared")], []), {}, "no answer",

@@ -308,7 +308,7 @@ def test_setup_of_aws_trusts_the_identities_that_use_the_source_and_its_audience
         calls = Calls(t.svid("cloud", "setup", "aws", "aws-source"))
         assert calls.all[0] == ["svid", "oidc", "export", "oidc"] and calls.all[-1] == ["svid", "credentials", "refresh", "alice-aws"]
         provider = calls.of("aws", "iam", "create-open-id-connect-provider")
-        assert provider == {"--url": ISSUER, "--client-id-list": "sts.amazonaws.com"}, provider
+        assert provider == {"--url": ISSUER, "--client-id-list": '["sts.amazonaws.com"]'}, provider
         role = calls.of("aws", "iam", "create-role")
         assert role["--role-name"] == "demo" and role["--path"] == "/" and role["--max-session-duration"] == "3600", role
         trust = json.loads(role["--assume-role-policy-document"])
@@ -323,6 +323,8 @@ def test_setup_of_aws_trusts_the_identities_that_use_the_source_and_its_audience
         assert until(lambda: t.ids["bob"] in t.agent.svid("cloud", "setup", "aws", "aws-source")[1] and
                      "7200" in t.agent.svid("cloud", "setup", "aws", "aws-source")[1], 10)
         calls = Calls(t.svid("cloud", "setup", "aws", "aws-source"))
+        provider = calls.of("aws", "iam", "create-open-id-connect-provider")
+        assert json.loads(provider["--client-id-list"]) == ["it's-`id`-$(id)"], provider
         role = calls.of("aws", "iam", "create-role")
         statement, = json.loads(role["--assume-role-policy-document"])["Statement"]
         assert role["--max-session-duration"] == "7200", role
@@ -360,6 +362,12 @@ def test_setup_of_google_limits_the_provider_to_the_identities():
             assert provider["--attribute-condition"] == f'assertion.sub in ["{t.ids["alice"]}"]', provider
             assert provider["--attribute-mapping"] == "google.subject=assertion.sub", provider
         pool = PROVIDER.split("/providers")[0]
+        for audience, item in (("a,b", "^ ^a,b"), ("^a^b", "^ ^^a^b"), ("x^y", "x^y")):  # gcloud topic escaping
+            t.agent.source("gcp-source", {"gcp": {**service.source("gcp")["gcp"], "audience": audience}, "caBundle": service.ca})
+            assert until(lambda: item in t.agent.svid("cloud", "setup", "gcp", "gcp-source")[1], 10), audience
+            provider = Calls(t.svid("cloud", "setup", "gcp", "gcp-source")).of("gcloud", "iam", "workload-identity-pools",
+                                                                               "providers", "create-oidc", "svidd")
+            assert provider["--allowed-audiences"] == item, provider
         assert calls.of("gcloud", "projects", "add-iam-policy-binding", "p")["--member"] == f"principal:{pool}/subject/{t.ids['alice']}"
         account = {"gcp": {**service.source("gcp")["gcp"], "serviceAccount": "me@p.iam.gserviceaccount.com",
                            "subject": "mapped"}, "caBundle": service.ca}

@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import case  # noqa: E402  pylint: disable=wrong-import-position
 import clients  # noqa: E402  pylint: disable=wrong-import-position
-from agent import BIN, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
+from agent import BIN, ROOT, Agent, until  # noqa: E402  pylint: disable=wrong-import-position
 
 SVID = os.path.join(BIN, "svid")
 SVIDD = os.path.join(BIN, "svidd")
@@ -269,6 +269,19 @@ def test_explain_exec_says_who_a_program_could_be_and_what_else_it_needs():
         assert agent.svid("explain", "--exec", agent.top)[0] == LOCAL
         assert agent.svid("explain", "--exec", app, "1")[0] == USAGE
         assert agent.svid("explain")[0] == USAGE
+
+
+def test_the_users_of_an_installed_svidd_are_made():
+    case.needs("systemd-sysusers")
+    with open(os.path.join(ROOT, "agent/parent/roles.c"), encoding="utf-8") as f:
+        wanted = set(re.findall(r'\.user = "([a-z-]+)"', f.read()))
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(os.path.join(directory, "etc"))
+        done = subprocess.run(["systemd-sysusers", "--root=" + directory, os.path.join(ROOT, "agent/dist/svid.sysusers")],
+                              capture_output=True, check=False, timeout=60)
+        with open(os.path.join(directory, "etc/passwd"), encoding="utf-8") as f:
+            made = {line.split(":")[0] for line in f}
+    assert done.returncode == 0 and len(wanted) >= 7 and wanted <= made, (wanted - made, done)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* links: tests/lib/fault.c */
 /*
  * base_test.c - scenarios of agent/base and agent/ipc, repeated with the nth allocation failing until
  * none fails any more. Each run must end in an error or in the right result, and leak nothing (SAN=1).
@@ -11,17 +12,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <jansson.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/base/mem.h"
-#include "agent/base/spare.h"
 #include "agent/base/secret.h"
+#include "agent/base/spare.h"
 #include "agent/ipc/chan.h"
-
-#define MOST 1000
+#include "tests/lib/fault.h"
 
 static unsigned int open_fds(void)
 {
@@ -34,26 +34,18 @@ static unsigned int open_fds(void)
 	return n;
 }
 
-/* Repeat until a run in which the fault was not reached any more; that one must succeed. */
+static unsigned int fds_before;
+
+static bool is_fine(int err)
+{
+	return err <= 0 && open_fds() == fds_before;
+}
+
 static void with_every_allocation_failing(int (*scenario)(void))
 {
-	unsigned int before = open_fds();
-
-	for (long n = 0; n < MOST; n++) {
-		int err, hit;
-
-		mem_fail_after(n);
-		err = scenario();
-		hit = mem_fail_after(-1);
-		assert_int_equal(open_fds(), before);
-		if (!hit) {
-			assert_int_equal(err, 0);
-			assert_true(n > 0); /* the scenario allocates, or this test tests nothing */
-			return;
-		}
-		assert_true(err <= 0);
-	}
-	fail_msg("after %d allocations there was still one more", MOST);
+	fds_before = open_fds();
+	fault_each(scenario, 5, is_fine);
+	assert_int_equal(open_fds(), fds_before);
 }
 
 static int fill_buf(void)

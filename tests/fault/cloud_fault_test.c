@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: federation agent/db agent/oidc agent/sandbox tests/lib/ca.c */
+/* links: federation agent/db agent/oidc agent/sandbox tests/lib/ca.c tests/lib/fault.c */
 /*
  * cloud_fault_test.c - each allocation of svid-cloud in turn fails, expat's too: requests, answers, bindings with their files and
  * refusals. Nothing is half done, and with memory back all goes on. (jansson's failing ends svid-cloud, see main.c.)
@@ -21,6 +21,7 @@
 #include "federation/http.h"
 #include "federation/oidc.h"
 #include "tests/lib/ca.h"
+#include "tests/lib/fault.h"
 
 #define MAX_STEPS 20000
 #define ID "spiffe://example.org/web"
@@ -254,37 +255,21 @@ static int live(void)
 
 /* ---- */
 
-static void each_allocation_fails(int (*work)(void))
+static bool is_fine(int err)
 {
-	long n;
-
-	assert_int_equal(work(), 0);
-	for (n = 0; n < MAX_STEPS; n++) {
-		int err;
-
-		mem_fail_after(n);
-		err = work();
-		if (!mem_fail_after(-1)) {
-			assert_int_equal(err, 0);
-			break;
-		}
-		assert_true(err == 0 || err == -ENOMEM);
-		assert_int_equal(work(), 0);
-	}
-	assert_in_range(n, 5, MAX_STEPS - 1);
-	print_message("%ld allocations\n", n);
+	return err == 0 || err == -ENOMEM;
 }
 
 static void exchanges(void **state)
 {
 	(void)state;
-	each_allocation_fails(exchange_all);
+	fault_each(exchange_all, 1, is_fine);
 }
 
 static void documents(void **state)
 {
 	(void)state;
-	each_allocation_fails(serve_documents);
+	fault_each(serve_documents, 1, is_fine);
 }
 
 static void bindings(void **state)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* links: agent/keys/seal.c agent/keys/gcm.c agent/keys/leaf.c agent/keys/jwt.c agent/keys/wit.c agent/keys/jws.c agent/keys/verify.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/keystore.c */
+/* links: agent/keys/seal.c agent/keys/gcm.c agent/keys/leaf.c agent/keys/jwt.c agent/keys/wit.c agent/keys/jws.c agent/keys/verify.c agent/keys/authority.c agent/keys/signer.c agent/keys/jwk.c agent/keys/root.c agent/keys/cert.c agent/keys/pkey.c agent/keys/heap.c agent/keys/keystore.c tests/lib/fault.c */
 /*
  * keys_fault_test.c - each allocation in turn fails, ours and libcrypto's (heap.c sends those through
  * mem.h): the work ends with an error, leaves no half result, and succeeds when memory is back.
  */
 #include "tests/unit/keys_case.h"
 
-#include "agent/base/mem.h"
 #include "agent/ipc/lists.h"
 #include "agent/keys/jwt.h"
 #include "agent/keys/keystore.h"
@@ -15,8 +14,8 @@
 #include "agent/keys/seal.h"
 #include "agent/keys/verify.h"
 #include "agent/keys/wit.h"
+#include "tests/lib/fault.h"
 
-#define MAX_STEPS 100000
 #define STRIDE 13
 
 static const uint8_t seal_key[SEAL_KEY_BYTES] = { 7 };
@@ -178,81 +177,58 @@ static int store_keys(void)
 	return err;
 }
 
-/*
- * The nth allocation fails, for n = 0, 1, ... until the work gets by without it. After the first
- * hundreds, which are ours and the start of each libcrypto call, every STRIDE-th, later every 7 * STRIDE-th is enough
- * (ALL=1: each, then each 7th).
- */
-static void each_allocation_fails(int (*work)(void))
+/* libcrypto may get by without some allocation; what it may not is break. */
+static bool is_fine(int err)
 {
-	const char *all = getenv("ALL");
-	long stride = all && *all ? 1 : STRIDE;
-	long n;
-
-	assert_int_equal(work(), 0); /* what libcrypto allocates once is there now */
-	for (n = 0; n < MAX_STEPS; n += n < 200 ? 1 : n < 4000 ? stride : 7 * stride) {
-		int err;
-
-		mem_fail_after(n);
-		err = work();
-		if (!mem_fail_after(-1)) {
-			assert_int_equal(err, 0);
-			break;
-		}
-		/* libcrypto may get by without some allocation; what it may not is break. */
-		assert_true(err == 0 || err == -ENOMEM || err == -ERR_CRYPTO || err == -ERR_SEALED);
-		assert_int_equal(work(), 0);
-	}
-	assert_in_range(n, 1, MAX_STEPS - 1);
-	print_message("%ld allocations\n", n);
+	return err == 0 || err == -ENOMEM || err == -ERR_CRYPTO || err == -ERR_SEALED;
 }
 
 static void making_and_rotating_keys(void **state)
 {
 	(void)state;
-	each_allocation_fails(rotate);
+	fault_each(rotate, STRIDE, is_fine);
 }
 
 static void making_a_ca_that_trusts_nobody(void **state)
 {
 	(void)state;
-	each_allocation_fails(make_nobody);
+	fault_each(make_nobody, STRIDE, is_fine);
 }
 
 static void minting_jwts(void **state)
 {
 	(void)state;
-	each_allocation_fails(mint);
+	fault_each(mint, STRIDE, is_fine);
 }
 
 static void issuing_a_wit(void **state)
 {
 	(void)state;
-	each_allocation_fails(issue_wit);
+	fault_each(issue_wit, STRIDE, is_fine);
 }
 
 static void verifying(void **state)
 {
 	(void)state;
-	each_allocation_fails(verify);
+	fault_each(verify, STRIDE, is_fine);
 }
 
 static void sealing_and_opening(void **state)
 {
 	(void)state;
-	each_allocation_fails(seal_and_open);
+	fault_each(seal_and_open, STRIDE, is_fine);
 }
 
 static void issuing_a_leaf(void **state)
 {
 	(void)state;
-	each_allocation_fails(issue);
+	fault_each(issue, STRIDE, is_fine);
 }
 
 static void keeping_keys(void **state)
 {
 	(void)state;
-	each_allocation_fails(store_keys);
+	fault_each(store_keys, STRIDE, is_fine);
 }
 
 int main(void)

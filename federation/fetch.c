@@ -29,6 +29,7 @@ struct fetch {
 	struct buf jwt, chain, signature;
 	struct buf jti, kid, endpoint;
 	unsigned int status; /* of the last answer */
+	bool same_chain;     /* the signature is of the key in the chain that is sent */
 	bool renewed;	     /* the JWT-SVID was made anew once already */
 };
 
@@ -94,9 +95,15 @@ static void over(struct fetch *f, struct outcome *o)
 	bindings_go(c);
 }
 
+/* Until the first request it is svid-core or svid-keys that did not answer: nothing that a proxy or DNS has to do with. */
 static void on_deadline(struct loop_timer *t)
 {
-	give_up(container_of(t, struct fetch, deadline), "the exchange took too long");
+	struct fetch *f = container_of(t, struct fetch, deadline);
+
+	if (f->phase == PHASE_HTTP)
+		give_up(f, "the exchange took too long");
+	else
+		fail(f, -ERR_DEADLINE);
 }
 
 /* ---- the cloud ---- */
@@ -217,11 +224,17 @@ bool fetch_jwt(struct cloud *c, const struct msg_CK_JWT *m)
 	return true;
 }
 
-/* Known already when the signature was asked for: another chain means that the SVID was rotated in between. */
+/*
+ * Known already when the signature was asked for: another chain means that the SVID was rotated in between. The signature comes
+ * on another channel, and so may come first.
+ */
 static void chain_again(struct fetch *f, const struct msg_CL_CHAIN *m)
 {
-	if (!slice_eq(buf_slice(&f->chain), m->chain))
+	f->same_chain = slice_eq(buf_slice(&f->chain), m->chain);
+	if (!f->same_chain)
 		fail(f, -ERR_CHANGED);
+	else if (f->signature.len)
+		send_request(f);
 }
 
 bool fetch_chain(struct cloud *c, const struct msg_CL_CHAIN *m)
@@ -252,13 +265,12 @@ bool fetch_signed(struct cloud *c, const struct msg_CK_SIGNED *m)
 
 	if (!f || f->phase != PHASE_SIGN)
 		return false;
-	f->order = 0;
 	if (!err)
 		err = keep(&f->signature, m->signature);
 	f->x.signature = buf_slice(&f->signature);
 	if (err)
 		fail(f, err);
-	else
+	else if (f->same_chain)
 		send_request(f);
 	return true;
 }

@@ -18,8 +18,8 @@ int compile_main(int argc, char **argv);
 
 /**
  * policy_check_main() - `svid policy check [-c SVID.YAML] [-o json] DIR|FILE...`. @argv[0] is "check".
- * Prints file:line:column: error: text. Returns 0 (all good, warnings or not), 1 (errors), 2 (cannot look,
- * wrong usage).
+ * Prints file:line:column: error: text. Returns enum cli_exit: CLI_DONE (all good, warnings or not), CLI_NO (errors),
+ * CLI_USAGE, CLI_LOCAL (cannot look).
  */
 int policy_check_main(int argc, char **argv);
 

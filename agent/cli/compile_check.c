@@ -9,16 +9,11 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
+#include "agent/cli/cli.h"
 #include "agent/cli/compile.h"
 #include "agent/cli/compile_files.h"
 
 #define OUTPUT_MAX (64u << 20) /* bytes printed */
-
-enum check_exit {
-	CHECK_GOOD,
-	CHECK_BAD,
-	CHECK_TROUBLE, /* cannot look, or called wrongly */
-};
 
 struct check {
 	const char *config; /* svid.yaml, for the trust domain; NULL: none */
@@ -28,14 +23,14 @@ struct check {
 static int usage(void)
 {
 	fputs("usage: svid policy check [-c SVID.YAML] [-o json|text] DIR|FILE...\n"
-	      "Checks policy documents as svidd would. Exit: 0 good, 1 errors, 2 cannot look.\n",
+	      "Checks policy documents as svidd would. Exit: 0 good, 1 errors, 2 wrong usage, 5 cannot look.\n",
 	      stderr);
-	return CHECK_TROUBLE;
+	return CLI_USAGE;
 }
 
-static int trouble(const char *path, int err)
+static int trouble(const char *what, const char *path, int err)
 {
-	fprintf(stderr, "svid policy check: %s: %s\n", path, err_text(err));
+	cli_error(what, path, err_text(err), err == -ENOENT ? "a document, or a directory of documents, is wanted" : NULL);
 	return err;
 }
 
@@ -55,7 +50,7 @@ static int check_path(struct compiler *c, const char *path, enum agent_place age
 	int err = 0;
 
 	if (fd < 0)
-		return trouble(path, -errno);
+		return trouble("cannot read", path, -errno);
 	if (fstat(fd, &st) < 0)
 		err = -errno;
 	else if (S_ISDIR(st.st_mode))
@@ -63,7 +58,7 @@ static int check_path(struct compiler *c, const char *path, enum agent_place age
 	else
 		files_compile_fd(c, fd, path, agent, TRUST_WARN);
 	close(fd);
-	return err ? trouble(path, err) : 0;
+	return err ? trouble("cannot read", path, err) : 0;
 }
 
 static void put_text(const struct compiler *c, const struct cerror *e, struct buf *out)
@@ -133,14 +128,14 @@ static int report(const struct compiler *c, bool json)
 
 	put_report(c, json, &out);
 	if (buf_ok(&out)) {
-		(void)trouble("output", buf_ok(&out));
-		return CHECK_TROUBLE;
+		(void)trouble("cannot write", "the report", buf_ok(&out));
+		return CLI_LOCAL;
 	}
 	if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) {
-		(void)trouble("standard output", -errno);
-		return CHECK_TROUBLE;
+		(void)trouble("cannot write", "standard output", -errno);
+		return CLI_LOCAL;
 	}
-	return c->n_errors > c->n_warnings ? CHECK_BAD : CHECK_GOOD;
+	return c->n_errors > c->n_warnings ? CLI_NO : CLI_DONE;
 }
 
 static int check_all(const struct check *k, char **paths)
@@ -151,11 +146,11 @@ static int check_all(const struct check *k, char **paths)
 	for (; *paths && !err; paths++)
 		err = check_path(&c, *paths, AGENT_MAY);
 	if (err)
-		return CHECK_TROUBLE;
+		return CLI_LOCAL;
 	compiler_finish(&c);
 	if (c.no_memory) {
-		(void)trouble("documents", -ENOMEM);
-		return CHECK_TROUBLE;
+		(void)trouble("cannot check", "the documents", -ENOMEM);
+		return CLI_LOCAL;
 	}
 	return report(&c, k->json);
 }

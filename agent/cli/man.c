@@ -66,7 +66,7 @@ static void put_more(struct buf *out, const char *more)
 		size_t n = example ? strcspn(more, "\n") : line_len(more);
 
 		if (example != literal)
-			buf_put_str(out, example ? ".Bd -literal -offset indent\n" : ".Ed\n.Pp\n");
+			buf_put_str(out, example ? ".Bd -literal\n" : ".Ed\n.Pp\n");
 		literal = example;
 		man_text(out, more + (example ? 2 : 0), n - (example ? 2 : 0));
 		buf_put_str(out, "\n");

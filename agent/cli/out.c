@@ -49,7 +49,9 @@ int cli_print(struct buf *out, int code)
 	buf_done(out);
 	if (!err)
 		return code;
-	cli_error("cannot write", "standard output", err_text(err), NULL);
+	/* Who reads in a pipe may leave when they have what they want. */
+	if (err != -EPIPE)
+		cli_error("cannot write", "standard output", err_text(err), NULL);
 	return CLI_LOCAL;
 }
 

@@ -31,8 +31,8 @@ static const struct verb verbs[] = {
 	  "fetch my X.509-SVIDs and check them strictly",
 	  "The caller is attested like any workload: by what runs, not by who asks.\n"
 	  "With --write: svid.N.pem, svid.N.key, bundle.N.pem and federated_bundle.N.M.pem, each replaced as a whole.\n"
-	  "  svid fetch x509                    what a client checks, line by line\n"
-	  "  svid fetch x509 --write /run/app   files for programs; keys are 0600\n" },
+	  "  svid fetch x509                   what a client checks\n"
+	  "  svid fetch x509 --write /run/app  files for programs; keys are 0600\n" },
 	{ "fetch", "jwt", "", 0, 0, FORMS_TOKEN, USES_WORKLOAD | USES_WRITE | USES_AUDIENCE | USES_ID, fetch_jwt,
 	  "fetch JWT-SVIDs for an audience and check them strictly",
 	  "Shows what is in the token; the token itself only with -o token, -o json or --write (svid.N.jwt, 0600).\n"
@@ -61,7 +61,7 @@ static const struct verb verbs[] = {
 	  "trust bundles: certificates, JWT keys",
 	  "Root gets them from admin.sock, others need an identity. --format jwks and spiffe are of one trust domain.\n"
 	  "  svid bundle show -o pem > bundle.pem\n"
-	  "  svid bundle show --format spiffe > bundle.json    for: svid bundle set\n" },
+	  "  svid bundle show --format spiffe > bundle.json   for: bundle set\n" },
 	{ "bundle", "list", "", 0, 0, FORMS_VIEW, USES_ROOT, bundle_list,
 	  "the foreign trust domains whose bundles are kept (root)",
 	  "Workloads get those that federatesWith of their document names.\n"
@@ -70,12 +70,12 @@ static const struct verb verbs[] = {
 	  "keep a foreign trust domain's bundle (root)",
 	  "FILE is a SPIFFE bundle (JSON) or CA certificates (PEM). It replaces what was kept; a document's federatesWith\n"
 	  "says who gets it. Make sure by other means that it is theirs: who is in it can be anybody there.\n"
-	  "  svid bundle set other.example bundle.json\n"
-	  "  curl -sS https://other.example/bundle | svid bundle set other.example -\n" },
+	  "  svid bundle set td.example bundle.json\n"
+	  "  curl -sS https://td.example/bundle | svid bundle set td.example -\n" },
 	{ "bundle", "delete", "TRUSTDOMAIN", 1, 1, FORMS_VIEW, USES_ROOT, bundle_delete,
 	  "forget a foreign trust domain's bundle (root)",
 	  "Workloads that had it are told at once.\n"
-	  "  svid bundle delete other.example\n" },
+	  "  svid bundle delete td.example\n" },
 	{ "status", NULL, "", 0, 0, FORMS_VIEW, USES_ROOT, admin_status,
 	  "the agent's state (root)",
 	  "Ends with 1 when nothing is served, when evidence is not whole, or when documents are stale.\n"
@@ -100,14 +100,14 @@ static const struct verb verbs[] = {
 	{ "env", NULL, "WORKLOADID", 1, 1, FORMS_VIEW, USES_ROOT | USES_FOR, cloud_env,
 	  "the variables by which a workload's SDKs find its cloud credentials (root)",
 	  "WORKLOADID is the path of its SPIFFE ID, or all of it. The lines name files, and hold no secret.\n"
-	  "  svid env batch/reports --for systemd    for: systemctl edit reports.service\n"
-	  "  svid env batch/reports --for k8s        environment and mount of a pod\n" },
+	  "  svid env batch/reports --for systemd  for: systemctl edit reports\n"
+	  "  svid env batch/reports --for k8s      a pod's environment and mount\n" },
 	{ "cloud", "setup", "aws|gcp|azure SOURCE", 2, 2, FORMS_VIEW, USES_ROOT, cloud_setup,
 	  "the commands that set up the cloud's side of a CredentialSource (root)",
 	  "Prints commands of aws, gcloud or az and runs none. Trust is for the identities that use SOURCE now, by their\n"
 	  "SPIFFE IDs, and for its audience; after another one was added, run it again. awsRolesAnywhere is part of aws.\n"
 	  "  svid cloud setup aws reports-bucket\n"
-	  "  svid cloud setup gcp reports-bucket > setup.sh    read it, then run it\n" },
+	  "  svid cloud setup gcp reports-bucket > setup.sh   read, then run it\n" },
 	{ "oidc", "export", "DIR", 1, 1, FORMS_VIEW, USES_ROOT, oidc_export,
 	  "write the issuer's public documents, by which clouds check our tokens (root)",
 	  "DIR gets .well-known/openid-configuration and keys, each replaced as a whole; publish it at the issuer's URL,\n"

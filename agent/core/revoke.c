@@ -40,6 +40,21 @@ static void audit_event(struct core *c, const struct conn *conn, const struct sv
 		hold_set(c, HOLD_AUDIT, -ERR_AUDIT);
 }
 
+/*
+ * An exit is the normal end of a client; the others are worth a line, where there was something to lose. Whoever is not
+ * decided yet, or gets nothing, can have that as often as he likes: nobody.h counts what is written of him.
+ */
+static bool is_worth_a_record(struct conn *conn, const struct svid_event *e)
+{
+	struct core *c = conn->core;
+
+	if (e->type == SVID_EVENT_EXIT || conn->anonymous)
+		return false;
+	if (conn->set && conn->set != fronts_empty_set(c->fronts))
+		return true;
+	return nobody_wants_record(c, &conn->person, NULL);
+}
+
 static void on_conn_event(struct conn *conn, void *arg)
 {
 	const struct svid_event *e = arg;
@@ -48,8 +63,7 @@ static void on_conn_event(struct conn *conn, void *arg)
 		return;
 	if (conn->end_err)
 		return;
-	/* An exit is the normal end of a client; the others are worth a line, where there was something to lose. */
-	if (e->type != SVID_EVENT_EXIT && !conn->anonymous) {
+	if (is_worth_a_record(conn, e)) {
 		audit_event(conn->core, conn, e);
 		log_info(EV_CONN_CUT, KV("connection", V_U(conn->number)), KV("pid", V_U(e->key.tgid)),
 			 KV("why", V_S(event_name(e->type))), KV("by", V_U(e->by.tgid)));

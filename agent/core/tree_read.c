@@ -181,6 +181,16 @@ static int count_userns(struct tree_read *r, const struct svid_creds *cr)
 	return 0;
 }
 
+/* Whether the kernel module means this process, too. In `attestation: socket`, /proc tells its start in clock ticks. */
+static bool is_asked_by(const struct tree_read *r, const struct svid_key *key)
+{
+	struct svid_key asked = r->key;
+
+	if (r->tree->core->plan.tier == TIER_SOCKET)
+		asked.start -= asked.start % (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+	return memcmp(&asked, key, sizeof(asked)) == 0;
+}
+
 static int take_record(struct tree_read *r, struct svid_conn *ret_record)
 {
 	struct core *c = r->tree->core;
@@ -192,7 +202,7 @@ static int take_record(struct tree_read *r, struct svid_conn *ret_record)
 	if (err)
 		return err;
 	/* Another process has that number now: the reader was killed, and nobody waits. */
-	if (r->key.start && memcmp(&r->key, &img->key, sizeof(r->key)) != 0)
+	if (r->key.start && !is_asked_by(r, &img->key))
 		return -ESRCH;
 	r->key = img->key;
 	r->exec_id = img->exec_id;

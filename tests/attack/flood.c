@@ -105,21 +105,32 @@ static void hold_many(const struct options *o, int want)
 	}
 }
 
+#define AT_ONCE 32 /* so that some are another program before their turn comes */
+
 /* One after the other, each from a new process if wanted. */
 static void churn(const struct options *o)
 {
+	bool execs = is_variant(o, "execs"), forks = execs || is_variant(o, "forks");
+	int running = 0;
+
 	for (;;) {
-		pid_t pid = is_variant(o, "forks") ? fork() : 0;
+		pid_t pid = forks ? fork() : 0;
 		int fd;
 
 		if (pid > 0) {
-			waitpid(pid, NULL, 0);
+			running++;
+			if (!execs || running == AT_ONCE) {
+				waitpid(-1, NULL, 0);
+				running--;
+			}
 			continue;
 		}
 		fd = try_open(o->socket);
 		if (fd >= 0)
 			send_part(fd, o);
-		if (is_variant(o, "forks"))
+		if (execs)
+			execl("/bin/true", "true", NULL);
+		if (forks)
 			_exit(0);
 		if (fd < 0)
 			sleep_ms(1);
@@ -196,7 +207,7 @@ static int a14(const struct options *o)
 	} else {
 		for (int i = 0; i < workers; i++)
 			if (worker() == 0) {
-				if (is_variant(o, "connect") || is_variant(o, "forks"))
+				if (is_variant(o, "connect") || is_variant(o, "forks") || is_variant(o, "execs"))
 					churn(o);
 				hold_many(o, o->count / workers);
 			}
@@ -209,6 +220,6 @@ static int a14(const struct options *o)
 }
 
 const struct command flood_commands[] = {
-	{"a14", "a flood; variant=silent|half|slow|connect|forks|subuids, count=N held at once", a14},
+	{"a14", "a flood; variant=silent|half|slow|connect|forks|execs|subuids, count=N held at once", a14},
 	{NULL, NULL, NULL},
 };

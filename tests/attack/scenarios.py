@@ -14,6 +14,7 @@ import time
 from product import ROOT, SLOW, UID, WAIT_MS, Failed, Player, Product, Skipped, resume
 
 CUT_MS = 100  # DESIGN.md A4, A22
+NOBODY_BURST = 64  # LIM_AUDIT_NOBODY_BURST
 
 
 def word(line):
@@ -434,6 +435,18 @@ def a14_audit(lab):
     before = os.path.getsize(path)
     said = a14(lab, "forks")
     return said if "served in" not in said else f"{(os.path.getsize(path) - before) // 1024} KB of audit"
+
+
+def a14_revoked(lab):
+    """Callers that are another program before anything was decided about them: how many revocations are written a second?"""
+    path, begin = os.path.join(lab.top, "audit.log"), time.monotonic()
+    before = os.path.getsize(path)
+    said = a14(lab, "execs")
+    seconds = time.monotonic() - begin
+    with open(path, "rb") as f:
+        f.seek(before)
+        n = f.read().count(b'"event":"revoke"')
+    return said if "served in" not in said else f"{max(0, n - NOBODY_BURST) / seconds:.0f} revocations a second"
 
 
 def a22(lab, how):

@@ -271,6 +271,18 @@ def test_explain_exec_says_who_a_program_could_be_and_what_else_it_needs():
         assert agent.svid("explain")[0] == USAGE
 
 
+def test_a_reader_that_leaves_is_no_error_and_a_full_disk_is():
+    for target, said in ((None, b""), ("/dev/full", b"svid: cannot write standard output: No space left")):
+        reader, writer = os.pipe()
+        os.close(reader)
+        if target:
+            os.close(writer)
+            writer = os.open(target, os.O_WRONLY)
+        done = subprocess.run([SVID, "help"], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=30)
+        os.close(writer)
+        assert done.returncode == LOCAL and done.stderr.startswith(said) and bool(done.stderr) == bool(said), done
+
+
 def test_the_users_of_an_installed_svidd_are_made():
     case.needs("systemd-sysusers")
     with open(os.path.join(ROOT, "agent/parent/roles.c"), encoding="utf-8") as f:

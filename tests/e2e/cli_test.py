@@ -135,9 +135,10 @@ def test_status_and_doctor_begin_with_what_is_wrong():
         assert until(lambda: agent.svid("status")[1].startswith("ok    identities are served\n"), 30), agent.svid("status")
         assert agent.svid("doctor")[1].startswith("identities are served\n"), agent.svid("doctor")
         agent.document("typo", "apiVersion: svid/v1alpha1\nkind: WorkloadIdentity\nmetadata:\n  name: typo\nspec:\n  no: 1\n")
-        assert until(lambda: "typo.yaml:1:1: spec.workloadID" in agent.svid("status")[1].split("\n", 1)[0], 10), agent.svid("status")
+        said = "typo.yaml:1:1: spec.workloadID"
+        assert until(lambda: said in agent.svid("status")[1].split("\n", 1)[0], 10), agent.svid("status")
         text = agent.svid("doctor")[1].splitlines()
-        assert "typo.yaml:1:1: spec.workloadID" in text[0] and agent.policy_dir in text[1], text
+        assert said in text[0] and agent.policy_dir in text[1], text
         assert agent.stop() == 0
         code, out, _ = agent.svid("doctor")
         assert code == 1 and agent.socket in out.split("\n", 1)[0] and "svidd" in out.splitlines()[1], out
@@ -181,6 +182,13 @@ def test_policy_check_needs_no_agent_and_names_file_and_line():
         done = subprocess.run([SVID, "policy", "check", agent.policy_dir], capture_output=True, check=False, timeout=10)
         said = (done.stdout + done.stderr).decode()
         assert done.returncode == 1 and "bad.yaml:7" in said and "nonsense" in said and "bad.yaml:9" in said, said
+
+
+def test_policy_check_of_what_is_not_there_ends_as_help_says():
+    for words, code, said in ((["/nonexistent"], 5, b"/nonexistent: No such file"),
+                              (["-c", "/nonexistent", "/tmp"], 5, b"/nonexistent"), ([], 2, b"usage:")):
+        done = subprocess.run([SVID, "policy", "check", *words], capture_output=True, check=False, timeout=10)
+        assert done.returncode == code and said in done.stderr and not done.stdout, (words, done)
 
 
 def test_the_installed_example_is_good():

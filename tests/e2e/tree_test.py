@@ -52,6 +52,19 @@ def test_each_program_reads_its_own_files_and_cat_reads_nothing():
         assert not out and "No such file" in complaint, (out, complaint)
 
 
+def test_in_socket_attestation_a_reader_is_who_proc_says():
+    t = Tree("tree-socket")
+    t.agent.tier = "socket"
+    with t:
+        for name in ("alice", "bob"):
+            file, complaint = t.read(getattr(t, name), "self/svid/cert.pem")
+            assert file and not complaint, f"{name}: {complaint}\n{t.agent.explain()}"
+            assert file == t.read(getattr(t, name), f"{t.own(name)}/svid/cert.pem")[0]
+        for program, path in (("/bin/cat", "self"), (t.alice, t.own("bob"))):
+            out, complaint = t.read(program, f"{path}/svid/key.pem")
+            assert not out and "Permission denied" in complaint, (program, out, complaint)
+
+
 def test_names_are_for_everybody_and_files_have_no_size():
     with Tree("tree-names") as t:
         want = {"self", *(t.own(n) for n in t.ids)}

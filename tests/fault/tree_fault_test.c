@@ -125,6 +125,18 @@ static void names_follow_whatever_allocation_failed(void **state)
 	assert_is_served(0, 0);
 }
 
+/* `attestation: socket`, and the module says who asks: what it knows more exactly than /proc is the same process all the same. */
+static void readers_are_who_the_module_says(void **state)
+{
+	pid_t other = module_reader(0);
+
+	(void)state;
+	assert_is_served(0, 0);
+	assert_int_equal(answer_of(module_ask_as(root, other, 0, CERT)), ETIMEDOUT); /* it is gone, and nobody waits */
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+}
+
 static int setup(void **state)
 {
 	struct tree_stats s = { .reads = 0 };
@@ -157,6 +169,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(readers_are_who_the_module_says),
 		cmocka_unit_test(readers_are_answered_whatever_allocation_failed),
 		cmocka_unit_test(names_follow_whatever_allocation_failed),
 	};

@@ -225,6 +225,8 @@ static void slow_ones_are_given_up_and_delay_nobody(void **state)
 		assert_string_not_equal(w.rig.seen[i].error, "");
 	}
 	assert_in_range(stopwatch_ms(&watch), LIM_CLOUD_MS / 2, LIM_CLOUD_MS + 10000);
+	assert_non_null(strstr(w.rig.seen[1].next_step, "the token service could not be reached"));
+	assert_string_equal(w.rig.seen[3].next_step, ""); /* it was not that */
 	world_end(&w);
 	https_stop(drip);
 	https_stop(fast);
@@ -349,6 +351,21 @@ static void what_svid_core_refuses_is_told_and_tried_again(void **state)
 	world_end(&w);
 }
 
+/* The X.509-SVID was rotated between its chain and the signature; of the two channels svid-keys' is read first. */
+static void signature_of_another_key_is_not_shown(void **state)
+{
+	struct world w = { .rig.pid = 0 };
+
+	(void)state;
+	world_begin(&w, CLOUD_AWS_ROLES_ANYWHERE, "");
+	w.rig.late_chain = true;
+	assert_non_null(strstr(cloud_state(&w.rig, 1, CLOUD_RETRYING)->error, err_text(-ERR_CHANGED)));
+	assert_int_equal(w.service.n, 0);
+	w.rig.late_chain = false;
+	cloud_state(&w.rig, 1, CLOUD_READY);
+	world_end(&w);
+}
+
 /* ---- times ---- */
 
 static void old_value_is_served_until_it_ends_and_not_longer(void **state)
@@ -453,6 +470,7 @@ int main(void)
 		cmocka_unit_test(each_refusal_has_its_time),
 		cmocka_unit_test(stale_token_is_made_anew_once),
 		cmocka_unit_test(what_svid_core_refuses_is_told_and_tried_again),
+		cmocka_unit_test(signature_of_another_key_is_not_shown),
 		cmocka_unit_test(old_value_is_served_until_it_ends_and_not_longer),
 		cmocka_unit_test(no_cloud_has_a_credential_end_by_saying_later),
 		cmocka_unit_test(life_is_counted_by_the_clock_of_the_cloud),

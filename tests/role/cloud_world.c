@@ -54,10 +54,16 @@ static void issue(struct cloud_rig *w)
 	buf_put_slice(&w->chain, i.chain);
 }
 
+static void send_chain(struct cloud_rig *w, uint32_t order)
+{
+	assert_int_equal(ipc_put(w->core, CL_CHAIN, 0, .order = order, .chain = buf_slice(&w->chain)), 0);
+}
+
 static void on_sign(struct cloud_rig *w, const struct chan_msg *m)
 {
 	struct msg_CR_SIGN ask;
 	struct chan_msg done;
+	bool late;
 
 	assert_int_equal(msg_get_CR_SIGN(m->body, &ask), 0);
 	w->signs += !ask.chain_only;
@@ -67,15 +73,21 @@ static void on_sign(struct cloud_rig *w, const struct chan_msg *m)
 		refuse(w, ask.order);
 		return;
 	}
-	if (!w->generation)
+	late = w->late_chain && !ask.chain_only;
+	if (!w->generation || late)
 		issue(w);
-	assert_int_equal(ipc_put(w->core, CL_CHAIN, 0, .order = ask.order, .chain = buf_slice(&w->chain)), 0);
+	if (!late)
+		send_chain(w, ask.order);
 	if (ask.chain_only)
 		return;
 	assert_true(slice_starts(ask.text, slice_str("AWS4-X509-")));
 	assert_int_equal(ipc_put(w->keys.core, KY_SIGN, 12, .order = ask.order, .identity = IDENTITY,
 				 .generation = w->generation, .text = ask.text), 0);
 	receive(&w->keys, w->keys.core, MSG_KY_SIGN_DONE, &done);
+	if (!late)
+		return;
+	busy_idle(w->pid); /* it has read the signature */
+	send_chain(w, ask.order);
 }
 
 static void on_state(struct cloud_rig *w, const struct chan_msg *m)

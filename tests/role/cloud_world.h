@@ -51,6 +51,7 @@ struct cloud_rig {
 	const char *source; /* of bindings from now on; NULL: SOURCE */
 	int refuse; /* CR_JWT and CR_SIGN are refused with this */
 	bool deaf;  /* they are not answered */
+	bool late_chain; /* the chain to a signature comes after it, and is another's */
 	struct seen *seen; /* BINDINGS of them */
 	struct record record;
 	struct answered *files; /* ORDERS of them */

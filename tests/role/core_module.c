@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -65,15 +67,38 @@ static uint64_t node_of(const char *path)
 	return n->id;
 }
 
-uint64_t module_ask(pid_t pid, uid_t uid, const char *path)
+/* As the kernel knows it: in nanoseconds, of which /proc tells clock ticks. 0: nobody has that number any more. */
+static uint64_t start_of(pid_t pid)
+{
+	char path[32], text[1024], *p;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	text[read(fd, text, sizeof(text) - 1)] = 0;
+	close(fd);
+	p = strrchr(text, ')');
+	for (int field = 2; field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return strtoull(p + 1, NULL, 10) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK)) + 1234567;
+}
+
+uint64_t module_ask_as(pid_t pid, pid_t process, uid_t uid, const char *path)
 {
 	uint64_t id = ++module.last_id;
 
 	assert_true(id < TREE_QUEUE_MAX);
 	tree_queue_add(&module.queue, &(struct svid_tree_request){
 		.size = sizeof(struct svid_tree_request), .tid = (uint32_t)pid, .tgid = (uint32_t)pid, .id = id,
-		.cookie = node_of(path), .uid = uid });
+		.cookie = node_of(path), .uid = uid, .key = { .start = start_of(process), .tgid = (uint32_t)process } });
 	return id;
+}
+
+uint64_t module_ask(pid_t pid, uid_t uid, const char *path)
+{
+	return module_ask_as(pid, pid, uid, path);
 }
 
 void module_start(void)

@@ -30,6 +30,9 @@ void module_start(void);
 /** module_ask() - @pid of @uid reads @path; returns the id of its answer. */
 uint64_t module_ask(pid_t pid, uid_t uid, const char *path);
 
+/** module_ask_as() - the same, but it was process @process that had that number when it began to read. */
+uint64_t module_ask_as(pid_t pid, pid_t process, uid_t uid, const char *path);
+
 /** module_reader() - a process of @uid that does nothing. */
 pid_t module_reader(unsigned int uid);
 

@@ -98,8 +98,6 @@ static u32 name_at(const struct env_work *w, u32 pos)
 {
 	u64 word;
 
-	if (!may_be_ours(w->b[pos]))
-		return 0;
 	memcpy(&word, &w->b[pos], sizeof(word));
 	return name_flags(word);
 }

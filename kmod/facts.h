@@ -90,42 +90,62 @@ static __always_inline __u32 userns_maker(struct user_namespace *ns)
 		    BYTE_AT(s, 6) | BYTE_AT(s, 7))
 #define STARTS(word, s, n) (((word) & FIRST(n)) == (WORD_OF(s "\0\0\0\0\0\0\0\0") & FIRST(n)))
 
-/* Most names are none of ours by their first letter; this is the test that runs for every variable of every exec. */
-#define LETTER(c)	(1u << ((c) - '@'))
-#define OUR_LETTERS	(LETTER('L') | LETTER('G') | LETTER('P') | LETTER('R') | LETTER('N') | LETTER('J') | LETTER('_') | \
-			 LETTER('B') | LETTER('C') | LETTER('D') | LETTER('E') | LETTER('K') | LETTER('O') | LETTER('Q') | \
-			 LETTER('S'))
+/* The first two letters as a number: by these most names are none of ours. It runs for every variable of every exec. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define TWO(a, b)	((a) | (b) << 8)
+#define FIRST_TWO(word)	((__u32)(word) & 0xffff)
+#else
+#define TWO(a, b)	((a) << 8 | (b))
+#define FIRST_TWO(word)	((__u32)((word) >> 48))
+#endif
 
-static __always_inline int may_be_ours(__u8 first)
+#define OTHER_IF(w, s) (STARTS(w, s, sizeof(s) - 1) ? SVID_IMG_ENV_OTHER : 0)
+
+static __always_inline __u32 loader_flags(__u64 w)
 {
-	return first >= '@' && first <= '_' && (OUR_LETTERS >> (first - '@') & 1);
+	if (STARTS(w, "LD_PRELO", 8))
+		return SVID_IMG_LD_PRELOAD;
+	if (STARTS(w, "LD_AUDIT", 8))
+		return SVID_IMG_LD_AUDIT;
+	/* what $ORIGIN is when a filter refuses the loader readlink(); a file it maps and believes, which others write */
+	if (STARTS(w, "LD_LIBRA", 8) || STARTS(w, "LD_ORIGI", 8) || STARTS(w, "LD_PROFI", 8))
+		return SVID_IMG_LD_LIBRARY_PATH;
+	return OTHER_IF(w, "LD_");
 }
 
-/* SVID_IMG_* of a variable whose name starts with these eight bytes (kernel.md K22, and what else loads foreign code). */
+/*
+ * SVID_IMG_* of a variable whose name starts with these eight bytes: kernel.md K22, and what else loads foreign code. OPENSSL_,
+ * KRB5_CON, GIO_, GTK_ and QT_PLUGI are of libraries that load plugins by them: libcrypto, libkrb5, GLib, GTK, Qt.
+ */
 static __always_inline __u32 name_flags(__u64 w)
 {
-	if (STARTS(w, "LD_", 3)) {
-		if (STARTS(w, "LD_PRELO", 8))
-			return SVID_IMG_LD_PRELOAD;
-		if (STARTS(w, "LD_AUDIT", 8))
-			return SVID_IMG_LD_AUDIT;
-		/* what $ORIGIN is when a filter refuses the loader readlink(); a file it maps and believes, which others write */
-		if (STARTS(w, "LD_LIBRA", 8) || STARTS(w, "LD_ORIGI", 8) || STARTS(w, "LD_PROFI", 8))
-			return SVID_IMG_LD_LIBRARY_PATH;
-		return SVID_IMG_ENV_OTHER;
+	switch (FIRST_TWO(w)) {
+	case TWO('L', 'D'): return loader_flags(w);
+	case TWO('G', 'L'): return OTHER_IF(w, "GLIBC_TU");
+	case TWO('G', 'C'): return OTHER_IF(w, "GCONV_PA");
+	case TWO('P', 'Y'): return OTHER_IF(w, "PYTHON");
+	case TWO('P', 'E'): return OTHER_IF(w, "PERL");
+	case TWO('R', 'U'): return OTHER_IF(w, "RUBY");
+	case TWO('N', 'O'): return OTHER_IF(w, "NODE_OPT") | OTHER_IF(w, "NODE_PAT");
+	case TWO('J', 'A'): return OTHER_IF(w, "JAVA_TOO");
+	case TWO('J', 'D'): return OTHER_IF(w, "JDK_JAVA");
+	case TWO('_', 'J'): return OTHER_IF(w, "_JAVA_OP");
+	case TWO('C', 'L'): return OTHER_IF(w, "CLASSPAT");
+	case TWO('B', 'A'): return OTHER_IF(w, "BASH_ENV") | OTHER_IF(w, "BASH_FUN");
+	case TWO('S', 'H'): return OTHER_IF(w, "SHELLOPT");
+	case TWO('P', 'S'): return OTHER_IF(w, "PS4=");
+	case TWO('L', 'U'): return OTHER_IF(w, "LUA_");
+	case TWO('P', 'H'): return OTHER_IF(w, "PHPRC=") | OTHER_IF(w, "PHP_INI_");
+	case TWO('E', 'R'): return OTHER_IF(w, "ERL_");
+	case TWO('D', 'O'): return OTHER_IF(w, "DOTNET_S");
+	case TWO('C', 'O'): return OTHER_IF(w, "CORECLR_");
+	case TWO('O', 'P'): return OTHER_IF(w, "OPENSSL_");
+	case TWO('K', 'R'): return OTHER_IF(w, "KRB5_CON");
+	case TWO('G', 'I'): return OTHER_IF(w, "GIO_");
+	case TWO('G', 'T'): return OTHER_IF(w, "GTK_");
+	case TWO('Q', 'T'): return OTHER_IF(w, "QT_PLUGI");
+	default: return 0;
 	}
-	if (STARTS(w, "GLIBC_TU", 8) || STARTS(w, "GCONV_PA", 8) || STARTS(w, "PYTHON", 6) || STARTS(w, "PERL", 4) ||
-	    STARTS(w, "RUBY", 4) || STARTS(w, "NODE_OPT", 8) || STARTS(w, "NODE_PAT", 8) || STARTS(w, "JAVA_TOO", 8) ||
-	    STARTS(w, "JDK_JAVA", 8) || STARTS(w, "_JAVA_OP", 8) || STARTS(w, "CLASSPAT", 8) ||
-	    STARTS(w, "BASH_ENV", 8) || STARTS(w, "BASH_FUN", 8) || STARTS(w, "SHELLOPT", 8) || STARTS(w, "PS4=", 4) ||
-	    STARTS(w, "LUA_", 4) || STARTS(w, "PHPRC=", 6) || STARTS(w, "PHP_INI_", 8) || STARTS(w, "ERL_", 4) ||
-	    STARTS(w, "DOTNET_S", 8) || STARTS(w, "CORECLR_", 8))
-		return SVID_IMG_ENV_OTHER;
-	/* of libraries that load plugins by them: libcrypto, libkrb5, GLib, GTK, Qt */
-	if (STARTS(w, "OPENSSL_", 8) || STARTS(w, "KRB5_CON", 8) || STARTS(w, "GIO_", 4) || STARTS(w, "GTK_", 4) ||
-	    STARTS(w, "QT_PLUGI", 8))
-		return SVID_IMG_ENV_OTHER;
-	return 0;
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The search for loader variables in a new program's environment. Above exe.h, below image.h; their names are in facts.h.
- * It runs in every exec of the machine, so it counts instructions: about two for each byte.
+ * It runs in every exec of the machine, so it counts instructions: about one for each byte, and sixty for each variable.
  */
 #ifndef SVID_ENV_H
 #define SVID_ENV_H
@@ -10,17 +10,24 @@ struct env_walk {
 	struct exec_work *c;
 };
 
+/* Eight bytes from anywhere. Told nothing of what it points at, clang does not take them one by one. */
+static __always_inline __u64 *eight_at(struct exec_work *c, __u32 pos)
+{
+	__u64 *at = (__u64 *)&c->b[pos];
+
+	barrier_var(at);
+	return at;
+}
+
 static __always_inline void name_at(struct exec_work *c, __u32 pos)
 {
 	barrier_var(pos);
 	if (pos >= c->have || pos > ENV_CHUNK)
 		return;
 	barrier_var(pos);
-	if (may_be_ours(c->b[pos]))
-		c->flags |= name_flags(*(const __u64 *)&c->b[pos]);
+	c->flags |= name_flags(*eight_at(c, pos));
 }
 
-#define ENV_BLOCK	128
 #define EACH_BYTE	0x0101010101010101ULL
 #define HIGH_BITS	0x8080808080808080ULL
 
@@ -50,27 +57,40 @@ static __noinline int names_in(struct env_walk *walk, __u32 pos, __u64 z)
 	return 0;
 }
 
-/* After each NUL a name starts. Most words have none, which is one test for eight bytes. */
+/* After each NUL a name starts. Most words have neither one nor a byte beyond ASCII, which is one test for eight bytes. */
 static long env_block(__u32 index, void *ctx)
 {
 	struct env_walk *walk = ctx;
-	const char *block;
+	__u64 each = EACH_BYTE, high = HIGH_BITS;
 	__u32 base = index * ENV_BLOCK;
+	const __u64 *block;
 	__u32 i;
 
+	barrier_var(each);	/* two registers, not two constants in each step */
+	barrier_var(high);
 	barrier_var(base);
 	base &= ENV_CHUNK - ENV_BLOCK;	/* changes nothing; the verifier of 6.1 sees the bound */
 	barrier_var(base);
-	block = &walk->c->b[base];
+	block = eight_at(walk->c, base);
 #pragma unroll
-	for (i = 0; i < ENV_BLOCK; i += 8) {
-		__u64 w = *(const __u64 *)&block[i];
-		__u64 z = (w - EACH_BYTE) & ~w & HIGH_BITS;
+	for (i = 0; i < ENV_BLOCK / 8; i++) {
+		__u64 z = (block[i] - each) & high;
 
-		if (z)
-			names_in(walk, base + i, z);
+		if (z && z & ~block[i])
+			names_in(walk, base + 8 * i, z & ~block[i]);
 	}
 	return 0;
+}
+
+/* What another exec left behind byte @n is nobody's name: no NUL, nor a letter, to the end of the block. */
+static __always_inline void blank_behind(struct exec_work *c, __u32 n)
+{
+	__u64 *rest = eight_at(c, n);
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < ENV_BLOCK / 8; i++)
+		rest[i] = ~0ULL;
 }
 
 /* One chunk, with a little of the next one so that no name is cut. */
@@ -96,7 +116,7 @@ static long env_part(__u32 index, void *ctx)
 	if (n > ENV_CHUNK)
 		n = ENV_CHUNK;
 	else
-		__builtin_memset(&c->b[n], 0, ENV_SLACK);
+		blank_behind(c, n);
 	if (index == 0)
 		name_at(c, 0);
 	bpf_loop((n + ENV_BLOCK - 1) / ENV_BLOCK, env_block, walk, 0);

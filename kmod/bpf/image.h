@@ -108,7 +108,9 @@ static __always_inline void image_exec(struct task_struct *p, struct linux_binpr
 		img->key = key;
 		exec_fill(img, p, bprm, work);
 	}
-	image_changed(SVID_EVENT_EXEC, &key, &key);
+	if (img)
+		__sync_fetch_and_add(&img->change, 1);
+	holder_changed(SVID_EVENT_EXEC, &key, &key);
 }
 
 /* The child's line of forks: its parent in front, the oldest dropped. */

@@ -15,6 +15,7 @@
 
 #define ENV_CHUNK	4096	/* bytes of environment read at a time */
 #define ENV_SLACK	16	/* so that a name at the edge of a chunk is whole */
+#define ENV_BLOCK	128	/* bytes searched at a time */
 
 /* Set by svidd before load. */
 const volatile __u32 svid_tier = SVID_TIER_TP;
@@ -97,7 +98,7 @@ struct {
  * 6.1 would follow every combination of them.
  */
 struct exec_work {
-	char b[ENV_CHUNK + ENV_SLACK];
+	char b[ENV_CHUNK + ENV_BLOCK];
 	__u64 start;	/* user address */
 	__u32 total;	/* bytes to search */
 	__u32 have;	/* bytes from the start of this chunk to the end of the environment */

@@ -312,7 +312,7 @@ static uint32_t env_flags(char *const env[])
 static void loader_variables_are_flagged(void **state)
 {
 	static const struct {
-		const char *var;
+		char *var;
 		uint32_t flags;
 	} table[] = {
 		{ "LD_PRELOAD=", SVID_IMG_LD_PRELOAD },
@@ -320,44 +320,52 @@ static void loader_variables_are_flagged(void **state)
 		{ "LD_LIBRARY_PATH=/nowhere", SVID_IMG_LD_LIBRARY_PATH },
 		{ "LD_ORIGIN_PATH=/x", SVID_IMG_LD_LIBRARY_PATH },
 		{ "LD_PROFILE=libc.so.6", SVID_IMG_LD_LIBRARY_PATH },
-		{ "LD_BIND_NOW=1", SVID_IMG_ENV_OTHER },
-		{ "GLIBC_TUNABLES=", SVID_IMG_ENV_OTHER },
-		{ "PYTHONPATH=/x", SVID_IMG_ENV_OTHER },
-		{ "BASH_ENV=/x", SVID_IMG_ENV_OTHER },
-		{ "OPENSSL_CONF=/x", SVID_IMG_ENV_OTHER },
-		{ "PERLLIB=/x", SVID_IMG_ENV_OTHER },
-		{ "PS4=$(x)", SVID_IMG_ENV_OTHER },
-		{ "NODE_OPTIONS=", SVID_IMG_ENV_OTHER },
-		{ "XLD_PRELOAD=1", 0 },
-		{ "A=LD_PRELOAD=1", 0 },
-		{ "PATH=/bin", 0 },
+	};
+	static char *const others[] = {
+		"LD_BIND_NOW=1", "GLIBC_TUNABLES=", "GCONV_PATH=/x", "PYTHONPATH=/x", "PERLLIB=/x", "RUBYOPT=-rx",
+		"NODE_OPTIONS=", "NODE_PATH=/x", "JAVA_TOOL_OPTIONS=", "JDK_JAVA_OPTIONS=", "_JAVA_OPTIONS=",
+		"CLASSPATH=/x", "BASH_ENV=/x", "BASH_FUNC_x%%=() {", "SHELLOPTS=xtrace", "PS4=$(x)", "LUA_PATH=/x",
+		"PHPRC=/x", "PHP_INI_SCAN_DIR=/x", "ERL_FLAGS=", "DOTNET_STARTUP_HOOKS=/x", "CORECLR_PROFILER=x",
+		"OPENSSL_CONF=/x", "KRB5_CONFIG=/x", "GIO_MODULE_DIR=/x", "GTK_MODULES=x", "QT_PLUGIN_PATH=/x",
+	};
+	static char *const near[] = {
+		"XLD_PRELOAD=1", "A=LD_PRELOAD=1", "PATH=/bin", "LDPATH=/x", "PYT=", "PERIOD=1", "RUN=1",
+		"NODE_ENV=x", "JAVA_HOME=/x", "PS1=$", "BASH=/bin/bash", "SHELL=/bin/sh", "COLUMNS=80", "DOMAIN=x",
+		"ld_preload=", "L", "G=1", NULL,
 	};
 	char *env[] = { "HOME=/", NULL, "Z=1", NULL };
 
 	(void)state;
 	NEED_KERNEL();
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		env[1] = others[i];
+		assert_int_equal(env_flags(env), SVID_IMG_ENV_OTHER);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		env[1] = (char *)table[i].var;
+		env[1] = table[i].var;
 		assert_int_equal(env_flags(env), table[i].flags);
 		assert_int_equal(env_flags(env + 1), table[i].flags); /* the very first one */
 	}
+	assert_int_equal(env_flags(near), 0);
 }
 
-/* The search works in chunks of 4096 and blocks of 64 bytes: no place may hide a name. */
+/* The search works in chunks of 4096, blocks of 128 and words of 8 bytes: no place, and no byte before it, may hide a name. */
 static void loader_variable_is_found_at_every_edge(void **state)
 {
 	static char pad[8400];
-	char *env[] = { pad, "LD_AUDIT=", NULL };
-	static const size_t around[] = { 8, 63, 4095, 4096, 8191 };
+	char *env[] = { pad, "LD_AUDIT=", NULL }, *none[] = { "A=1", NULL };
+	static const size_t around[] = { 8, 127, 4095, 4096, 8191 };
+	static const char fill[] = { 'p', '\x01', '\x80', '\xff' };
 
 	(void)state;
 	NEED_KERNEL();
 	for (size_t i = 0; i < ARRAY_SIZE(around); i++) {
 		for (size_t n = around[i] - 6; n < around[i] + 3; n++) {
-			memset(pad, 'p', n);
+			memset(pad, fill[n % ARRAY_SIZE(fill)], n);
 			pad[n] = 0;
 			assert_int_equal(env_flags(env), SVID_IMG_LD_AUDIT);
 		}
+		assert_int_equal(env_flags(none), 0); /* what that left in the kernel's buffer is nobody's */
 	}
 }
 

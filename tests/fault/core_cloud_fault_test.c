@@ -2,7 +2,7 @@
 /*
  * core_cloud_fault_test.c - svid-core's side of svid-cloud while the nth allocation fails: readers are answered, each with its
  * own, svid-cloud is told everything in the end, its orders end, and a document that was lost comes all the same.
- * links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c agent/parent/spawn.c agent/parent/roles.c */
+ * links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c tests/lib/tree_queue.c agent/parent/spawn.c agent/parent/roles.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

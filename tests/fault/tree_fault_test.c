@@ -2,7 +2,7 @@
 /*
  * tree_fault_test.c - reads in the credential tree, and names that follow documents, while the nth allocation of svid-core
  * fails: every reader has an answer, nobody has another's file, and the next one is served.
- * links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c agent/parent/spawn.c agent/parent/roles.c */
+ * links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c tests/lib/tree_queue.c agent/parent/spawn.c agent/parent/roles.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -19,7 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/tree_rig.h"
+
 #define WAIT_MS 5000
+
+struct seat seat;
 
 static void must(bool ok, const char *what)
 {
@@ -65,6 +69,28 @@ void seat_leave(struct seat *s)
 	close(s->ev);
 	close(s->dev);
 	unlink(s->path);
+}
+
+int seat_setup(void **state)
+{
+	int err = rig_load();
+
+	(void)state;
+	if (!err)
+		seat_take(&seat, SEAT_PATH);
+	return err;
+}
+
+int seat_teardown(void **state)
+{
+	(void)state;
+	seat_leave(&seat);
+	return rig_unload();
+}
+
+uint32_t seat_word(uint32_t slot)
+{
+	return __atomic_load_n(&seat.words->w[slot], __ATOMIC_SEQ_CST);
 }
 
 static bool is_readable(int fd)

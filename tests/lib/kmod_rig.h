@@ -13,6 +13,7 @@
 #include "tests/lib/evidence_caller.h"
 
 #define SEAT_TAG 7
+#define SEAT_PATH "/tmp/kmod.sock"
 
 /* An evidence file, mapped, with a listener at path. */
 struct seat {
@@ -34,6 +35,14 @@ void seat_take(struct seat *s, const char *path);
 
 /** seat_leave() - close all of it. */
 void seat_leave(struct seat *s);
+
+/** seat_setup(), seat_teardown() - for a whole test program: the module loaded, and @seat taken at SEAT_PATH. */
+extern struct seat seat;
+int seat_setup(void **state);
+int seat_teardown(void **state);
+
+/** seat_word() - a word of @seat as it is now. */
+uint32_t seat_word(uint32_t slot);
 
 /** seat_accept() - the next connection, waited for five seconds. Its descriptor or -errno. */
 int seat_accept(const struct seat *s);

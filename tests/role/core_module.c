@@ -6,13 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -23,22 +21,8 @@ struct module module;
 
 static ssize_t on_read(int fd, void *to, size_t size)
 {
-	size_t n = module.n_queue * sizeof(module.queue[0]);
-	uint64_t count;
-
-	(void)!read(fd, &count, sizeof(count));
-	if (!n) {
-		errno = EAGAIN;
-		return -1;
-	}
-	if (n > size) {
-		n = size;
-		(void)!write(fd, &(uint64_t){ 1 }, 8);
-	}
-	memcpy(to, module.queue, n);
-	module.n_queue -= n / sizeof(module.queue[0]);
-	memmove(module.queue, (char *)module.queue + n, module.n_queue * sizeof(module.queue[0]));
-	return (ssize_t)n;
+	(void)fd;
+	return tree_queue_read(&module.queue, to, size);
 }
 
 static int on_answer(const struct svid_tree_answer *a)
@@ -83,7 +67,7 @@ static uint64_t node_of(const char *path)
 	return n->id;
 }
 
-/* As the kernel knows it: in nanoseconds, of which /proc tells clock ticks. */
+/* As the kernel knows it: in nanoseconds, of which /proc tells clock ticks. 0: nobody has that number any more. */
 static uint64_t start_of(pid_t pid)
 {
 	char path[32], text[1024], *p;
@@ -91,7 +75,8 @@ static uint64_t start_of(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
+	if (fd < 0)
+		return 0;
 	text[read(fd, text, sizeof(text) - 1)] = 0;
 	close(fd);
 	p = strrchr(text, ')');
@@ -104,11 +89,10 @@ uint64_t module_ask_as(pid_t pid, pid_t process, uid_t uid, const char *path)
 {
 	uint64_t id = ++module.last_id;
 
-	assert_true(id < MODULE_REQUESTS);
-	module.queue[module.n_queue++] = (struct svid_tree_request){
+	assert_true(id < TREE_QUEUE_MAX);
+	tree_queue_add(&module.queue, &(struct svid_tree_request){
 		.size = sizeof(struct svid_tree_request), .tid = (uint32_t)pid, .tgid = (uint32_t)pid, .id = id,
-		.cookie = node_of(path), .uid = uid, .key = { .start = start_of(process), .tgid = (uint32_t)process } };
-	assert_int_equal(write(module.fd, &(uint64_t){ 1 }, 8), 8);
+		.cookie = node_of(path), .uid = uid, .key = { .start = start_of(process), .tgid = (uint32_t)process } });
 	return id;
 }
 
@@ -121,8 +105,8 @@ void module_start(void)
 {
 	static const struct tree_kmod_calls calls = { on_read, on_ioctl };
 
-	module.fd = eventfd(0, EFD_CLOEXEC);
-	assert_int_equal(tree_kmod_start_with(inside.tree, module.fd, &calls), 0);
+	tree_queue_open(&module.queue);
+	assert_int_equal(tree_kmod_start_with(inside.tree, module.queue.fd, &calls), 0);
 }
 
 pid_t module_reader(unsigned int uid)

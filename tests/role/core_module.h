@@ -6,10 +6,8 @@
 #ifndef TESTS_ROLE_CORE_MODULE_H
 #define TESTS_ROLE_CORE_MODULE_H
 
-#include "kmod/uapi/svid_dev.h"
+#include "tests/lib/tree_queue.h"
 #include "tests/role/core_inside.h"
-
-#define MODULE_REQUESTS 4096
 
 struct module_answer {
 	bool there;
@@ -18,10 +16,8 @@ struct module_answer {
 };
 
 struct module {
-	int fd;
-	struct svid_tree_request queue[MODULE_REQUESTS];
-	size_t n_queue; /* that svid-core has not read yet */
-	struct module_answer answers[MODULE_REQUESTS]; /* by id */
+	struct tree_queue queue;
+	struct module_answer answers[TREE_QUEUE_MAX]; /* by id */
 	unsigned int names; /* files that are there */
 	uint64_t last_id;
 };

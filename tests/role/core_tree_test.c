@@ -1,4 +1,4 @@
-/* links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c */
+/* links: agent/core agent/db agent/sandbox tests/role/core_world.c tests/role/core_fronts.c tests/role/core_clients.c tests/role/core_inside.c tests/role/core_module.c tests/lib/tree_queue.c */
 /* links: agent/parent/spawn.c agent/parent/roles.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
@@ -163,7 +163,7 @@ static void a_thousand_readers_are_all_answered(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		ids[i] = module_ask(i % 2 ? other : root, 0, CERT);
-	while (module.n_queue) {
+	while (module.queue.n) {
 		uint64_t t = clock_boot_ns();
 
 		assert_int_equal(loop_once(inside.loop, 1), 0);

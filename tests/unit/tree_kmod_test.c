@@ -1,4 +1,4 @@
-/* links: tests/lib/core_tree.c agent/core/tree_kmod.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c agent/core/tree_helper.c agent/core/cloud_docs.c agent/core/cloud_join.c agent/core/sorter.c */
+/* links: tests/lib/core_tree.c tests/lib/tree_queue.c agent/core/tree_kmod.c agent/core/tree.c agent/core/tree_sync.c agent/core/tree_read.c agent/core/tree_audit.c agent/core/tree_helper.c agent/core/cloud_docs.c agent/core/cloud_join.c agent/core/sorter.c */
 /* links: agent/core/nobody.c agent/core/bounds.c agent/core/audit.c agent/core/json.c agent/core/policy.c agent/core/policy_build.c agent/core/policy_form.c agent/core/selector.c agent/core/selector_facts.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tree_kmod_test.c - what svid-core says to the kernel module of the credential tree, with this test as the module. */
@@ -10,48 +10,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "agent/base/log.h"
 #include "agent/core/tree_kmod.h"
-#include "kmod/uapi/svid_dev.h"
 #include "tests/lib/core_tree.h"
+#include "tests/lib/tree_queue.h"
 
 #define CERT "svid/cert.pem"
 
 /* What the module was told. */
 static struct {
-	int fd; /* an eventfd, for the poll */
 	unsigned int begins, sweeps, adds, dels;
 	struct svid_tree_path last_add, last_del;
 	struct svid_tree_answer answers[64];
 	unsigned int n_answers;
 	int begin_errno, answer_errno, add_errno;
 	size_t read_cut; /* bytes that a read gives less */
-	struct svid_tree_request queue[64];
-	unsigned int n_queue;
+	struct tree_queue queue;
 } kernel;
 
 static ssize_t on_read(int fd, void *to, size_t size)
 {
-	size_t n = kernel.n_queue * sizeof(kernel.queue[0]);
-	uint64_t count;
+	ssize_t n;
 
-	assert_int_equal(fd, kernel.fd);
-	(void)!read(fd, &count, sizeof(count));
-	if (!n) {
-		errno = EAGAIN;
-		return -1;
-	}
-	if (n > size) {
-		n = size;
-		(void)!write(fd, &(uint64_t){ 1 }, 8);
-	}
-	memcpy(to, kernel.queue, n);
-	kernel.n_queue -= n / sizeof(kernel.queue[0]);
-	memmove(kernel.queue, (char *)kernel.queue + n, kernel.n_queue * sizeof(kernel.queue[0]));
-	return (ssize_t)(n - kernel.read_cut);
+	assert_int_equal(fd, kernel.queue.fd);
+	n = tree_queue_read(&kernel.queue, to, size);
+	return n < 0 ? n : n - (ssize_t)kernel.read_cut;
 }
 
 static int fail_with(int err)
@@ -64,7 +49,7 @@ static int on_ioctl(int fd, unsigned long request, void *arg)
 {
 	int err;
 
-	assert_int_equal(fd, kernel.fd);
+	assert_int_equal(fd, kernel.queue.fd);
 	switch (request) {
 	case SVID_IOC_TREE_BEGIN:
 		kernel.begins++;
@@ -98,13 +83,13 @@ static int setup(void **state)
 	int err = rig_setup(state);
 
 	memset(&kernel, 0, sizeof(kernel));
-	kernel.fd = eventfd(0, EFD_CLOEXEC);
-	return err ? err : tree_kmod_start_with(rig.core.tree, kernel.fd, &calls);
+	tree_queue_open(&kernel.queue);
+	return err ? err : tree_kmod_start_with(rig.core.tree, kernel.queue.fd, &calls);
 }
 
 static int teardown(void **state)
 {
-	close(kernel.fd);
+	close(kernel.queue.fd);
 	return rig_teardown(state);
 }
 
@@ -118,10 +103,9 @@ static void one_document(void)
 /* Thread @tid reads, as the module says it. */
 static void ask(uint64_t id, uint64_t cookie, uint32_t tid)
 {
-	kernel.queue[kernel.n_queue++] = (struct svid_tree_request){
+	tree_queue_add(&kernel.queue, &(struct svid_tree_request){
 		.size = sizeof(struct svid_tree_request), .tid = tid, .tgid = tid, .id = id, .cookie = cookie, .uid = 1000,
-		.key = { .tgid = tid, .start = 1000 + tid } };
-	assert_int_equal(write(kernel.fd, &(uint64_t){ 1 }, 8), 8);
+		.key = { .tgid = tid, .start = 1000 + tid } });
 }
 
 static void turn(void)
@@ -147,7 +131,7 @@ static void all_names_are_said_between_begin_and_sweep(void **state)
 
 	(void)state;
 	assert_int_equal(kernel.begins, 1);
-	assert_int_equal(fcntl(kernel.fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	assert_int_equal(fcntl(kernel.queue.fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	assert_int_equal(kernel.sweeps, 0);
 	one_document();
 	assert_int_equal(kernel.adds, 4);
@@ -257,7 +241,7 @@ static void a_module_that_says_no_to_begin_is_no_backend(void **state)
 	(void)state;
 	assert_int_equal(rig_setup(NULL), 0);
 	kernel.begin_errno = EBADF;
-	assert_int_equal(tree_kmod_start_with(rig.core.tree, kernel.fd, &calls), -EBADF);
+	assert_int_equal(tree_kmod_start_with(rig.core.tree, kernel.queue.fd, &calls), -EBADF);
 	assert_string_equal(tree_backend_name(rig.core.tree), "none");
 	one_document();
 	assert_int_equal(kernel.adds, 0);
@@ -268,7 +252,7 @@ static int no_backend(void **state)
 {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
-	kernel.fd = eventfd(0, EFD_CLOEXEC);
+	tree_queue_open(&kernel.queue);
 	return 0;
 }
 

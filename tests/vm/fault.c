@@ -34,7 +34,6 @@
 #define NEVER 1000000
 
 static int nth = -1; /* this thread's fail-nth; a child opens its own */
-static struct seat seat;
 static int tree = -1;
 
 /* ---- faults ---- */

@@ -23,7 +23,6 @@
 #include "tests/lib/kmod_rig.h"
 #include "tests/lib/tree_rig.h"
 
-#define PATH "/tmp/kmod.sock"
 #define PEERS 6
 #define RELOADS 12
 
@@ -72,16 +71,16 @@ static void seat_for_a_moment(void)
 
 static void module_comes_and_goes_under_traffic(void **state)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = PATH };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = SEAT_PATH };
 	pid_t peers[PEERS + 1];
 
 	(void)state;
 	bystander = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unlink(PATH);
+	unlink(SEAT_PATH);
 	assert_int_equal(bind(bystander, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(bystander, 64), 0);
 	for (int i = 0; i < PEERS; i++)
-		peers[i] = traffic_start(PATH);
+		peers[i] = traffic_start(SEAT_PATH);
 	peers[PEERS] = bystander_start();
 	for (int i = 0; i < RELOADS; i++) {
 		seat_for_a_moment();

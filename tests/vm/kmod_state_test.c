@@ -30,32 +30,8 @@
 #include <unistd.h>
 
 #include "tests/lib/kmod_rig.h"
-#include "tests/lib/tree_rig.h"
 
-#define PATH "/tmp/kmod.sock"
 #define SCOPE_ABSTRACT 1 /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, Linux 6.12 */
-
-static struct seat seat;
-
-static int setup(void **state)
-{
-	(void)state;
-	assert_int_equal(rig_load(), 0);
-	seat_take(&seat, PATH);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	seat_leave(&seat);
-	return rig_unload();
-}
-
-static uint32_t word(uint32_t slot)
-{
-	return __atomic_load_n(&seat.words->w[slot], __ATOMIC_SEQ_CST);
-}
 
 static void own_image(struct svid_image *ret)
 {
@@ -92,21 +68,21 @@ static void hold_compares_and_replaces(void **state)
 	assert_int_equal(seat_unhold(&seat, &img.key), -ENOENT);
 	assert_int_equal(seat_hold(&seat, &img, 10), 0);
 	assert_int_equal(seat_hold(&seat, &img, 11), 0);
-	ten = word(10);
-	eleven = word(11);
+	ten = seat_word(10);
+	eleven = seat_word(11);
 	flip();
-	assert_int_equal(word(10), ten);
-	assert_int_equal(word(11), eleven + 2);
+	assert_int_equal(seat_word(10), ten);
+	assert_int_equal(seat_word(11), eleven + 2);
 	assert_int_equal(seat_hold(&seat, &img, 12), -ESTALE);
 	assert_int_equal(seat_unhold(&seat, &img.key), -ENOENT);
 	flip();
-	assert_int_equal(word(11), eleven + 2);
+	assert_int_equal(seat_word(11), eleven + 2);
 	seat_drain(&seat);
 }
 
 static void second_connection_of_a_process_shares_its_holder(void **state)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = PATH };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = SEAT_PATH };
 	struct svid_mailbox box[2];
 	int s[2], fd[2];
 
@@ -377,7 +353,7 @@ static void reader_is_numbered_as_the_caller_sees_it(void **state)
 
 static void records_go_with_their_connections(void **state)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = PATH };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = SEAT_PATH };
 	struct seat other;
 	int s[40];
 
@@ -496,5 +472,5 @@ int main(int argc, char **argv)
 	};
 
 	caller_main(argc, argv);
-	return cmocka_run_group_tests_name("kmod_state", tests, setup, teardown);
+	return cmocka_run_group_tests_name("kmod_state", tests, seat_setup, seat_teardown);
 }

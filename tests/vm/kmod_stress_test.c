@@ -26,7 +26,6 @@
 #include "tests/lib/kmod_rig.h"
 #include "tests/lib/tree_rig.h"
 
-#define PATH "/tmp/kmod.sock"
 #define PEERS 6
 
 static int64_t length(void)
@@ -123,7 +122,7 @@ static void any_bytes_get_a_documented_errno(void **state)
 	struct seat s;
 
 	(void)state;
-	seat_take(&s, PATH);
+	seat_take(&s, SEAT_PATH);
 	visit_open(&s, &v, 5, 6);
 	fds[n++] = s.ev;
 	fds[n++] = s.listener;
@@ -239,9 +238,9 @@ static void races_with_close_exec_and_exit_harm_nobody(void **state)
 	memset(&r, 0, sizeof(r));
 	for (int i = 0; i < 8; i++)
 		r.fd[i] = -1;
-	seat_take(&r.s, PATH);
+	seat_take(&r.s, SEAT_PATH);
 	for (int i = 0; i < PEERS; i++)
-		peers[i] = traffic_start(PATH);
+		peers[i] = traffic_start(SEAT_PATH);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, part[i], &r), 0);
 	accept_for(&r, rig_ms() + length());

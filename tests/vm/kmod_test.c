@@ -30,33 +30,9 @@
 #include <unistd.h>
 
 #include "tests/lib/kmod_rig.h"
-#include "tests/lib/tree_rig.h"
 
-#define PATH "/tmp/kmod.sock"
 #define CONN_SLOT 5
 #define HOLDER_SLOT 6
-
-static struct seat seat;
-
-static int setup(void **state)
-{
-	(void)state;
-	assert_int_equal(rig_load(), 0);
-	seat_take(&seat, PATH);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	seat_leave(&seat);
-	return rig_unload();
-}
-
-static uint32_t word(uint32_t slot)
-{
-	return __atomic_load_n(&seat.words->w[slot], __ATOMIC_SEQ_CST);
-}
 
 static int call(int fd, unsigned long request, void *arg)
 {
@@ -285,7 +261,7 @@ static void listeners_and_files_are_bounded(void **state)
 
 static void sockets_without_a_record_are_told_apart(void **state)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = PATH };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = SEAT_PATH };
 	struct svid_mailbox box;
 	struct seat other;
 	int pair[2], s = stream(), fd;
@@ -376,7 +352,7 @@ static void expect_change(struct visit *v, uint32_t type, uint32_t before)
 	assert_int_equal(e.key.tgid, v->box.conn.image.key.tgid);
 	assert_int_equal(e.key.start, v->box.conn.image.key.start);
 	assert_int_equal(e.holder_slot, HOLDER_SLOT);
-	assert_int_not_equal(word(HOLDER_SLOT), before);
+	assert_int_not_equal(seat_word(HOLDER_SLOT), before);
 }
 
 static void every_change_bumps_the_holders_word(void **state)
@@ -400,14 +376,14 @@ static void every_change_bumps_the_holders_word(void **state)
 
 		visit_open(&seat, &v, CONN_SLOT, HOLDER_SLOT);
 		seat_drain(&seat);
-		before = word(HOLDER_SLOT);
+		before = seat_word(HOLDER_SLOT);
 		assert_int_equal(v.box.holder_slot, HOLDER_SLOT);
 		assert_int_equal(v.box.holder_word, before);
 		assert_int_equal(v.box.held, 1);
 		assert_int_equal(caller_do(&v.c, t[i].what), 0);
 		expect_change(&v, t[i].type, before);
 		assert_int_equal(seat_ask(&seat, v.fd, SVID_OP_ATTACH, CONN_SLOT, HOLDER_SLOT, NULL), -ESTALE);
-		before = word(HOLDER_SLOT);
+		before = seat_word(HOLDER_SLOT);
 		caller_end(&v.c);
 		v.c.pid = 0;
 		expect_change(&v, SVID_EVENT_EXIT, before);
@@ -425,7 +401,7 @@ static void moving_a_holder_to_a_cgroup_is_seen(void **state)
 	(void)state;
 	visit_open(&seat, &v, CONN_SLOT, HOLDER_SLOT);
 	seat_drain(&seat);
-	before = word(HOLDER_SLOT);
+	before = seat_word(HOLDER_SLOT);
 	assert_true(mkdir("/sys/fs/cgroup/kmod", 0755) == 0 || errno == EEXIST);
 	f = fopen("/sys/fs/cgroup/kmod/cgroup.procs", "we");
 	assert_non_null(f);
@@ -473,7 +449,7 @@ static void whoever_looks_into_a_holder_is_seen(void **state)
 
 		visit_open(&seat, &v, CONN_SLOT, HOLDER_SLOT);
 		seat_drain(&seat);
-		before = word(HOLDER_SLOT);
+		before = seat_word(HOLDER_SLOT);
 		assert_int_equal(v.box.conn.image.flags & SVID_IMG_TRACED, 0);
 		look[i](v.c.pid);
 		expect_change(&v, SVID_EVENT_TRACED, before);
@@ -530,18 +506,18 @@ static void every_foreign_use_marks_and_voids_the_connection(void **state)
 
 		visit_open(&seat, &v, CONN_SLOT, HOLDER_SLOT);
 		seat_drain(&seat);
-		before = word(CONN_SLOT);
+		before = seat_word(CONN_SLOT);
 		assert_int_equal(write(v.fd, "hello", 5), 5);
 		assert_int_equal(caller_do(&v.c, CALLER_SEND), 0);
 		assert_int_equal(caller_do(&v.c, CALLER_RECV), 0);
-		assert_int_equal(word(CONN_SLOT), before);
+		assert_int_equal(seat_word(CONN_SLOT), before);
 		(void)caller_do(&v.c, t[i].what);
 		assert_int_equal(seat_event(&seat, SVID_EVENT_FOREIGN, &e), 0);
 		assert_int_equal(e.marks & t[i].mark, t[i].mark);
 		assert_int_equal(e.conn_slot, CONN_SLOT);
 		assert_int_equal(e.key.tgid, v.c.pid);
 		assert_int_not_equal(e.by.tgid, v.c.pid);
-		assert_int_equal(word(CONN_SLOT), before + 1);
+		assert_int_equal(seat_word(CONN_SLOT), before + 1);
 		visit_close(&v);
 	}
 }
@@ -568,5 +544,5 @@ int main(int argc, char **argv)
 	};
 
 	caller_main(argc, argv);
-	return cmocka_run_group_tests_name("kmod", tests, setup, teardown);
+	return cmocka_run_group_tests_name("kmod", tests, seat_setup, seat_teardown);
 }

@@ -53,6 +53,8 @@ for kernel in $KERNELS; do
 	text=$(tr -d '\r' <"$log")
 	# A VM that broke before all programs ended has failed.
 	[ "$(grep -c '^\[==========\] .* run\.' <<<"$text")" -eq "$(wc -w <<<"$PROGRAMS")" ] || failed=$((failed + 1))
+	# So has a program whose tests never began: its setup failed, which cmocka counts as nothing.
+	failed=$((failed + $(grep -cE '^\[=+\] (.* )?0 test\(s\) run\.' <<<"$text")))
 	ok=$(grep -c '^\[       OK \]' <<<"$text")
 	passed=$((passed + ok))
 	failed=$((failed + $(grep -c '^\[  FAILED  \] [a-zA-Z_ ]*$' <<<"$text")))

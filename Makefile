@@ -290,10 +290,11 @@ install: all man install-kmod # programs, unit, users and the example below DEST
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/svid/federation federation/AWS.md federation/GCP.md federation/AZURE.md
 
 compile_commands: # compile_commands.json for editors
-	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs 'split("\n") | map(select(length > 0) \
-		| {directory: "$(CURDIR)", command: ., file: (capture("-c (?<f>[^ ]+)").f)})' > compile_commands.json
+	$(Q)$(MAKE) -Bnk V=1 all | grep -E '^$(CC) .* -c ' | jq -Rs \
+		'split("\n") | map(select(length > 0) | {directory: "$(CURDIR)", command: ., file: (capture("-c (?<f>[^ ]+)").f)})' > compile_commands.json
 
 clean: # remove build/ but for cached kernels and clients
-	rm -rf build/bin build/san build/fuzz build/gen build/bpf build/agent build/workloadapi build/tests build/conformance
+	rm -rf build/bin build/san build/clang build/arm64 build/fuzz build/gen build/man build/bpf build/agent build/workloadapi \
+		build/federation build/tests build/conformance
 
 -include $(shell find $(O) -name '*.d' -type f -not -path '$(O)/vm/*' -not -path '*/cross/*' -not -path '*/kmod/*/*' 2>/dev/null)

@@ -19,91 +19,9 @@
 #include "federation/cloud.h"
 #include "federation/oidc.h"
 #include "federation/http.h"
+#include "federation/wiped.h"
 
 #define N_FDS (FD_CLOUD_OIDC - FD_CHANNEL + 1)
-#define HEAD 16 /* bytes in front of a block that knows its length */
-
-/* What libraries keep may be a secret: their memory is wiped when it is released. */
-static void *wiped_alloc(size_t len)
-{
-	size_t *p = len < SIZE_MAX - HEAD ? mem_calloc(1, len + HEAD) : NULL;
-
-	if (!p)
-		return NULL;
-	*p = len;
-	return (char *)p + HEAD;
-}
-
-/* jansson goes on after an allocation that failed, over what it has not: better none of us. */
-static void *json_alloc(size_t len)
-{
-	void *block = wiped_alloc(len);
-
-	if (!block)
-		log_fatal("memory", -ENOMEM);
-	return block;
-}
-
-static void wiped_free(void *block)
-{
-	size_t *p = block ? (size_t *)((char *)block - HEAD) : NULL;
-
-	if (p)
-		mem_wipe(p, *p + HEAD);
-	mem_free(p);
-}
-
-static void *wiped_realloc(void *block, size_t len)
-{
-	size_t old = block ? *(size_t *)((char *)block - HEAD) : 0;
-	void *to = wiped_alloc(len);
-
-	if (!to)
-		return NULL;
-	if (old)
-		memcpy(to, block, old < len ? old : len);
-	wiped_free(block);
-	return to;
-}
-
-static void *wiped_calloc(size_t n, size_t size)
-{
-	size_t len;
-
-	return __builtin_mul_overflow(n, size, &len) ? NULL : wiped_alloc(len); /* zeroed in any case */
-}
-
-static char *wiped_strdup(const char *s)
-{
-	size_t len = strlen(s) + 1;
-	char *copy = wiped_alloc(len);
-
-	return copy ? memcpy(copy, s, len) : NULL;
-}
-
-static void *ossl_alloc(size_t len, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return wiped_alloc(len);
-}
-
-static void *ossl_realloc(void *block, size_t len, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	if (len)
-		return wiped_realloc(block, len);
-	wiped_free(block);
-	return NULL;
-}
-
-static void ossl_free(void *block, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	wiped_free(block);
-}
 
 static bool is_listener(int fd)
 {
@@ -160,10 +78,9 @@ int main(int argc, char **argv)
 	(void)role_start(argc, argv, "svid-cloud", N_FDS);
 	/* An answer to the svid-cloud before us, which svid-keys had not sent yet, is none of ours. */
 	cloud.last_order = (uint32_t)clock_random(UINT32_MAX);
-	json_set_alloc_funcs(json_alloc, wiped_free);
-	if (CRYPTO_set_mem_functions(ossl_alloc, ossl_realloc, ossl_free) != 1 ||
-	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc, wiped_strdup, wiped_calloc))
-		log_fatal("start", -ENOMEM);
+	err = wiped_for_libraries();
+	if (err)
+		log_fatal("start", err);
 	cloud.pace.cb = bindings_on_pace;
 	list_init(&cloud.queue);
 	list_init(&cloud.fetches);

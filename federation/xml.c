@@ -6,7 +6,7 @@
 #include <expat.h>
 
 #include "agent/base/err.h"
-#include "agent/base/mem.h"
+#include "federation/wiped.h"
 
 #define DEPTH_MAX 16
 #define PATH_MAX_BYTES 512
@@ -87,42 +87,9 @@ static void on_doctype(void *arg, const char *name, const char *system_id, const
 	stop(arg, -ERR_FORMAT);
 }
 
-/* What expat frees was a secret, maybe: the block knows its length. */
-static void *xml_alloc(size_t len)
-{
-	size_t *p = len < SIZE_MAX - 16 ? mem_calloc(1, len + 16) : NULL;
-
-	if (!p)
-		return NULL;
-	*p = len;
-	return (char *)p + 16;
-}
-
-static void xml_free(void *block)
-{
-	size_t *p = block ? (size_t *)((char *)block - 16) : NULL;
-
-	if (p)
-		mem_wipe(p, *p + 16);
-	mem_free(p);
-}
-
-static void *xml_realloc(void *block, size_t len)
-{
-	size_t old = block ? *(size_t *)((char *)block - 16) : 0;
-	void *to = xml_alloc(len);
-
-	if (!to)
-		return NULL;
-	if (old)
-		memcpy(to, block, old < len ? old : len);
-	xml_free(block);
-	return to;
-}
-
 int xml_read(struct slice doc, struct xml_want *wants, size_t n)
 {
-	static const XML_Memory_Handling_Suite memory = { xml_alloc, xml_realloc, xml_free };
+	static const XML_Memory_Handling_Suite memory = { wiped_alloc, wiped_realloc, wiped_free };
 	struct reader r = { .wants = wants, .n = n, .path = BUF_INIT(PATH_MAX_BYTES) };
 	enum XML_Status status;
 

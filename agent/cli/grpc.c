@@ -25,7 +25,7 @@
  */
 #define ASK_TIMES 3
 #define ASK_AGAIN_MS 50	 /* doubled each time */
-#define ASK_QUICK_MS 500 /* a call that ended within this, that is */
+#define ASK_QUICK_MS 2000 /* a call that ended within this, that is: long, for a machine that is busy */
 
 struct call {
 	struct grpc_reply *reply;

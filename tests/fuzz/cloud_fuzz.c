@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* links: federation/exchange.c federation/exchange_parts.c federation/aws.c federation/roles_anywhere.c federation/gcp.c */
-/* links: federation/azure.c federation/xml.c federation/leaf.c */
+/* links: federation/azure.c federation/xml.c federation/wiped.c federation/leaf.c */
 /*
  * cloud_fuzz.c - any bytes as the answer of a token service: STS's XML, IAM Roles Anywhere's, Google's and Entra's JSON. The
  * first byte says whose, the second its status and step, the rest is the body. A credential is whole or there is none.

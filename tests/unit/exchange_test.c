@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* links: federation/exchange.c federation/exchange_parts.c federation/aws.c federation/roles_anywhere.c federation/gcp.c */
-/* links: federation/azure.c federation/xml.c federation/leaf.c */
+/* links: federation/azure.c federation/xml.c federation/wiped.c federation/leaf.c */
 /* exchange_test.c - what is asked of each cloud's token service, and what its answers mean. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -50,7 +50,7 @@ void *wiped_realloc(void *block, size_t len)
 	return to;
 }
 
-/* jansson goes on after an allocation that failed, over what it has not. Here that is the end; roles that must live: base/spare.h. */
+/* jansson goes on after an allocation that failed, over what it has not: here that is the end. Others: base/spare.h. */
 static void *json_alloc(size_t len)
 {
 	void *block = wiped_alloc(len);

@@ -18,7 +18,7 @@ enum { RESPONSE_SPIFFE_ID = 1, RESPONSE_CLAIMS = 2 };
 enum { STRUCT_FIELDS = 1, ENTRY_KEY = 1, ENTRY_VALUE = 2, LIST_VALUES = 1 };
 enum { VALUE_NULL = 1, VALUE_NUMBER, VALUE_STRING, VALUE_BOOL, VALUE_STRUCT, VALUE_LIST };
 
-static void put_value(struct buf *out, uint32_t number, const json_t *v);
+static void fill_value(struct buf *value, const json_t *v);
 
 /* A message that was built apart, because its length comes first. */
 static void put_message(struct buf *out, uint32_t number, const struct buf *message)
@@ -28,13 +28,21 @@ static void put_message(struct buf *out, uint32_t number, const struct buf *mess
 	pb_put_bytes(out, number, buf_slice(message));
 }
 
-static void put_entry(struct buf *out, const char *key, const json_t *v)
+static void put_field(struct buf *out, const char *key, const struct buf *value)
 {
 	AUTO(buf) struct buf entry = BUF_INIT(LIM_GRPC_RESPONSE);
 
 	pb_put_bytes(&entry, ENTRY_KEY, slice_str(key));
-	put_value(&entry, ENTRY_VALUE, v);
+	put_message(&entry, ENTRY_VALUE, value);
 	put_message(out, STRUCT_FIELDS, &entry);
+}
+
+static void put_entry(struct buf *out, const char *key, const json_t *v)
+{
+	AUTO(buf) struct buf value = BUF_INIT(LIM_GRPC_RESPONSE);
+
+	fill_value(&value, v);
+	put_field(out, key, &value);
 }
 
 static void put_object(struct buf *out, uint32_t number, const json_t *v)
@@ -48,58 +56,59 @@ static void put_object(struct buf *out, uint32_t number, const json_t *v)
 	put_message(out, number, &object);
 }
 
+static void put_item(struct buf *list, const json_t *v)
+{
+	AUTO(buf) struct buf value = BUF_INIT(LIM_GRPC_RESPONSE);
+
+	fill_value(&value, v);
+	put_message(list, LIST_VALUES, &value);
+}
+
+/* @v: an array, or a value that stands for a list of it alone. */
 static void put_list(struct buf *out, uint32_t number, const json_t *v)
 {
 	AUTO(buf) struct buf list = BUF_INIT(LIM_GRPC_RESPONSE);
 
+	if (!json_is_array(v))
+		put_item(&list, v);
 	for (size_t i = 0; i < json_array_size(v); i++)
-		put_value(&list, LIST_VALUES, json_array_get(v, i));
+		put_item(&list, json_array_get(v, i));
 	put_message(out, number, &list);
 }
 
-static void put_value(struct buf *out, uint32_t number, const json_t *v)
+static void fill_value(struct buf *value, const json_t *v)
 {
-	AUTO(buf) struct buf value = BUF_INIT(LIM_GRPC_RESPONSE);
-
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
-		put_object(&value, VALUE_STRUCT, v);
+		put_object(value, VALUE_STRUCT, v);
 		break;
 	case JSON_ARRAY:
-		put_list(&value, VALUE_LIST, v);
+		put_list(value, VALUE_LIST, v);
 		break;
 	case JSON_STRING:
-		pb_put_bytes(&value, VALUE_STRING, jsondoc_text(v));
+		pb_put_bytes(value, VALUE_STRING, jsondoc_text(v));
 		break;
 	case JSON_REAL:
 	case JSON_INTEGER:
-		pb_put_double(&value, VALUE_NUMBER, json_number_value(v));
+		pb_put_double(value, VALUE_NUMBER, json_number_value(v));
 		break;
 	case JSON_TRUE:
 	case JSON_FALSE:
-		pb_put_varint(&value, VALUE_BOOL, json_is_true(v));
+		pb_put_varint(value, VALUE_BOOL, json_is_true(v));
 		break;
 	case JSON_NULL:
-		pb_put_varint(&value, VALUE_NULL, 0);
+		pb_put_varint(value, VALUE_NULL, 0);
 		break;
 	}
-	put_message(out, number, &value);
 }
 
 /* RFC 7519 4.1.3 lets one audience stand alone; readers of the answer need not know that. */
 static void put_aud(struct buf *out, const json_t *aud)
 {
-	AUTO(jsondoc) json_t *list = NULL;
+	AUTO(buf) struct buf value = BUF_INIT(LIM_GRPC_RESPONSE);
 
-	if (json_is_array(aud)) {
-		put_entry(out, "aud", aud);
-		return;
-	}
-	list = json_array();
-	if (!list || json_array_append(list, (json_t *)(uintptr_t)aud))
-		out->err = out->err ? out->err : -ENOMEM;
-	else
-		put_entry(out, "aud", list);
+	put_list(&value, VALUE_LIST, aud);
+	put_field(out, "aud", &value);
 }
 
 static bool is_always_told(const char *claim)

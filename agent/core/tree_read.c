@@ -181,13 +181,18 @@ static int count_userns(struct tree_read *r, const struct svid_creds *cr)
 	return 0;
 }
 
+static uint64_t in_ticks(uint64_t ns)
+{
+	return ns / (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 /* Whether the kernel module means this process, too. In `attestation: socket`, /proc tells its start in clock ticks. */
 static bool is_asked_by(const struct tree_read *r, const struct svid_key *key)
 {
 	struct svid_key asked = r->key;
 
-	if (r->tree->core->plan.tier == TIER_SOCKET)
-		asked.start -= asked.start % (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+	if (r->tree->core->plan.tier == TIER_SOCKET && in_ticks(asked.start) == in_ticks(key->start))
+		asked.start = key->start;
 	return memcmp(&asked, key, sizeof(asked)) == 0;
 }
 

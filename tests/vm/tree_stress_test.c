@@ -62,12 +62,13 @@ struct flood {
 };
 
 static int *counts_of_flood;
+static const char *path_of_flood; /* tree_path() is for one thread */
 
 /* Whose wait is over begins another: so they all wait at some time, however slowly they come. */
 static void *flood_main(void *arg)
 {
 	char data[64];
-	int fd = open(tree_path(ENTRY), O_RDONLY | O_CLOEXEC);
+	int fd = open(path_of_flood, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	(void)arg;
@@ -84,7 +85,7 @@ static void flood_run(uid_t uid, int n)
 	pthread_attr_t small;
 
 	close(tree);
-	tree_path(ENTRY);
+	path_of_flood = tree_path(ENTRY);
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 65536);
 	if (setresuid(uid, uid, uid))

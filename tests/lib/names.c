@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* names.c - files mounted over the machine's in a mount namespace, and a DNS server in a thread (RFC 1035 4). */
+/*
+ * names.c - files mounted over the machine's in a mount namespace, and a DNS server (RFC 1035 4). It is a process: tests fork
+ * children that go on without exec, and a thread may hold a lock of the heap meanwhile, which no child would ever get.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,17 +13,19 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/names.h"
@@ -28,9 +33,8 @@
 #define HEAD 12 /* bytes of a DNS message before its question */
 #define TYPE_A 1
 
-static atomic_uint asked;
-static pthread_t thread;
-static int server, stop[2];
+static atomic_uint *asked; /* shared with the server */
+static pid_t server;
 
 static void write_over(const char *path, const char *text)
 {
@@ -77,32 +81,31 @@ static size_t answer(uint8_t *m, size_t len)
 	memset(m + 6, 0, 6);
 	if (m[at - 3] != TYPE_A)
 		return at;
-	asked++;
+	(*asked)++;
 	m[7] = 1;
 	memcpy(m + at, address, sizeof(address));
 	return at + sizeof(address);
 }
 
-static void *serve(void *arg)
+static _Noreturn void serve(int fd)
 {
-	struct pollfd p[] = { { .fd = server, .events = POLLIN }, { .fd = stop[0], .events = POLLIN } };
-
-	while (poll(p, 2, -1) >= 0 && !p[1].revents) {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
 		struct sockaddr_in from;
 		socklen_t from_len = sizeof(from);
 		uint8_t m[1024];
-		ssize_t n = recvfrom(server, m, 512, 0, (struct sockaddr *)&from, &from_len);
+		ssize_t n = recvfrom(fd, m, 512, 0, (struct sockaddr *)&from, &from_len);
 		size_t len = n > HEAD ? answer(m, (size_t)n) : 0;
 
 		if (len)
-			(void)!sendto(server, m, len, 0, (struct sockaddr *)&from, from_len);
+			(void)!sendto(fd, m, len, 0, (struct sockaddr *)&from, from_len);
 	}
-	return arg;
 }
 
 void names_start(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd;
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		fail_msg("no namespaces: this test takes root");
@@ -111,18 +114,22 @@ void names_start(void)
 	mount_over("/etc/nsswitch.conf");
 	mount_over("/etc/resolv.conf");
 	write_over("/etc/resolv.conf", "nameserver 127.0.0.1\n");
-	server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(pipe2(stop, O_CLOEXEC), 0);
-	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	asked = mmap(NULL, sizeof(*asked), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(asked, MAP_FAILED);
+	server = fork();
+	assert_true(server >= 0);
+	if (!server)
+		serve(fd);
+	close(fd);
 }
 
 void names_stop(void)
 {
-	close(stop[1]);
-	pthread_join(thread, NULL);
-	close(stop[0]);
-	close(server);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	munmap(asked, sizeof(*asked));
 }
 
 void names_set(const char *hosts, const char *nsswitch)
@@ -133,5 +140,5 @@ void names_set(const char *hosts, const char *nsswitch)
 
 unsigned int names_asked(void)
 {
-	return asked;
+	return *asked;
 }

@@ -13,7 +13,7 @@ check="libclang-rt-14-dev libcmocka-dev liburing-dev qemu-system-x86 cpio xz-uti
 cross="gcc-aarch64-linux-gnu"
 debug="flex bison bc"
 
-yes='' want="$build $check" tools="javac:openjdk-17-jdk-headless mvn:maven node:nodejs npm:npm"
+yes='' want="$build $check" tools="javac:openjdk-17-jdk-headless mvn:maven node:nodejs npm:npm systemd-sysusers:systemd-standalone-sysusers"
 for word; do
 	case $word in
 	--yes) yes=1 ;;
@@ -31,7 +31,7 @@ missing=
 for p in $want; do
 	dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || missing="$missing $p"
 done
-# Languages of clients in tests/e2e: another vendor's package is as good, and Debian's may not go beside it.
+# What another vendor, or systemd itself, may have brought is as good, and Debian's package may not go beside it.
 for tool in $tools; do
 	command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool#*:}"
 done

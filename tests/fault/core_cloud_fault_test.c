@@ -74,12 +74,8 @@ static void cloud_step(void)
 
 static bool turn(long nth)
 {
-	int hit;
+	bool hit = inside_turn(&w, nth);
 
-	mem_fail_after(nth);
-	assert_int_equal(loop_once(inside.loop, 1), 0);
-	hit = mem_fail_after(-1);
-	world_step(&w, 0);
 	cloud_step();
 	return hit;
 }
@@ -94,15 +90,7 @@ static bool turns(int step, long nth)
 	return hit;
 }
 
-#define turns_until(cond)                                                                    \
-	do {                                                                                 \
-		uint64_t until_ = clock_boot_ns() + WORLD_WAIT_MS * NS_PER_MS;               \
-                                                                                             \
-		while (!(cond) && clock_boot_ns() < until_)                                  \
-			turn(-1);                                                            \
-		if (!(cond))                                                                 \
-			fail_msg("not in %d ms: %s", WORLD_WAIT_MS, #cond);                  \
-	} while (0)
+#define turns_until(cond) INSIDE_UNTIL(cond, turn(-1))
 
 /* ---- readers ---- */
 

@@ -26,18 +26,6 @@
 #define ALLOCATIONS 40
 
 static struct world w;
-/* One turn of svid-core, in which allocation @nth fails (-1: none), then one of its siblings. */
-static bool turn(long nth)
-{
-	int hit;
-
-	mem_fail_after(nth);
-	assert_int_equal(loop_once(inside.loop, 2), 0);
-	hit = mem_fail_after(-1);
-	world_step(&w, 0);
-	return hit;
-}
-
 static void forget_conns(void)
 {
 	for (size_t i = 0; i < w.n_conns; i++)
@@ -61,7 +49,7 @@ static void assert_next_is_served(int step, long nth)
 	int fd = world_client(&w);
 
 	for (uint64_t again = clock_boot_ns() + NS_PER_S; !is_served() && clock_boot_ns() < until;) {
-		turn(-1);
+		inside_turn(&w, -1);
 		if (clock_boot_ns() < again)
 			continue;
 		/* as a client does it: whoever was ended comes again */
@@ -82,7 +70,7 @@ static void end_all(void)
 				(void)!ipc_put(w.fronts[i].fd, FR_CLOSED, 0, .conn = w.conns[k].number);
 	forget_conns();
 	for (int i = 0; i < 50 && inside.n_conns; i++)
-		turn(-1);
+		inside_turn(&w, -1);
 }
 
 /* Returns whether the allocation was reached. */
@@ -92,7 +80,7 @@ static bool try(int step, long nth)
 	int fd = world_client(&w);
 
 	for (int i = 0; i < STEPS; i++)
-		hit |= turn(i == step ? nth : -1);
+		hit |= inside_turn(&w, i == step ? nth : -1);
 	close(fd);
 	end_all();
 	assert_next_is_served(step, nth);
@@ -126,12 +114,12 @@ static void documents_come_into_force_whatever_allocation_failed_before(void **s
 		generation = docs_generation(inside.docs);
 		compiler_run(&inside);
 		for (int i = 0; i < 70 && docs_generation(inside.docs) == generation; i++)
-			hit |= turn(nth);
+			hit |= inside_turn(&w, nth);
 		compiler_run(&inside);
 		for (int i = 0; i < 400 && docs_generation(inside.docs) == generation; i++)
-			turn(-1);
+			inside_turn(&w, -1);
 		for (int i = 0; i < 70; i++)
-			turn(-1);
+			inside_turn(&w, -1);
 		assert_int_equal(policy_count(docs_policy(inside.docs), &(size_t){ 0 }), 1);
 		if (!hit)
 			break;
@@ -159,15 +147,15 @@ static void documents_that_change_end_a_few_callers_in_each_turn(void **state)
 	(void)state;
 	for (size_t i = 0; i < CROWD; i++) {
 		fds[i] = world_client(&w);
-		turn(-1);
+		inside_turn(&w, -1);
 	}
 	for (int i = 0; i < 1000 && w.n_conns < CROWD; i++)
-		turn(-1);
+		inside_turn(&w, -1);
 	assert_int_equal(w.n_conns, CROWD);
 	w.documents = "none {\"workloadID\":\"none\",\"selectors\":[{\"unix:uid\":[\"7\"]}]}";
 	compiler_run(&inside);
 	for (uint64_t was = docs_generation(inside.docs); docs_generation(inside.docs) == was;)
-		turn(-1);
+		inside_turn(&w, -1);
 	for (bool over = false; !over; turns++) {
 		struct budget b = BUDGET_INIT(500);
 		size_t ended = inside.revoked;
@@ -177,14 +165,14 @@ static void documents_that_change_end_a_few_callers_in_each_turn(void **state)
 		assert_in_range(inside.revoked - ended, 0, 3);
 	}
 	for (int i = 0; i < 200 && not_ended(); i++)
-		turn(-1);
+		inside_turn(&w, -1);
 	assert_int_equal(not_ended(), 0);
 	for (size_t i = 0; i < CROWD; i++)
 		close(fds[i]);
 	w.documents = before;
 	compiler_run(&inside);
 	for (uint64_t was = docs_generation(inside.docs); docs_generation(inside.docs) == was;)
-		turn(-1);
+		inside_turn(&w, -1);
 	end_all();
 }
 
@@ -198,7 +186,7 @@ static int setup(void **state)
 	w.ways.restart = true;
 	inside_start(&w);
 	for (int i = 0; i < 1000 && !w.ready; i++)
-		turn(-1);
+		inside_turn(&w, -1);
 	return w.ready ? 0 : -1;
 }
 

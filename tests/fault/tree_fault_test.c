@@ -27,23 +27,12 @@
 static struct world w;
 static pid_t root;
 
-static bool turn(long nth)
-{
-	int hit;
-
-	mem_fail_after(nth);
-	assert_int_equal(loop_once(inside.loop, 1), 0);
-	hit = mem_fail_after(-1);
-	world_step(&w, 0);
-	return hit;
-}
-
 static uint32_t answer_of(uint64_t id)
 {
 	uint64_t until = clock_boot_ns() + (LIM_TREE_WAIT_MS + 3000) * NS_PER_MS;
 
 	while (!module.answers[id].there && clock_boot_ns() < until)
-		turn(-1);
+		inside_turn(&w, -1);
 	assert_true(module.answers[id].there);
 	assert_true(module.answers[id].err || strstr(module.answers[id].text, "what 0"));
 	return module.answers[id].err;
@@ -72,7 +61,7 @@ static void readers_are_answered_whatever_allocation_failed(void **state)
 			bool hit = false;
 
 			for (int i = 0; i < STEPS; i++)
-				hit |= turn(i == step ? nth : -1);
+				hit |= inside_turn(&w, i == step ? nth : -1);
 			answer_of(id);
 			assert_is_served(step, nth);
 			if (!hit)
@@ -90,10 +79,9 @@ static void apply(const char *documents, long nth)
 
 	w.documents = documents;
 	compiler_run(&inside);
-	while (docs_generation(inside.docs) == was)
-		turn(-1);
+	INSIDE_UNTIL(docs_generation(inside.docs) != was, inside_turn(&w, -1));
 	do {
-		turn(nth);
+		inside_turn(&w, nth);
 		tree_get_stats(inside.tree, &s);
 	} while (!s.complete);
 }
@@ -113,7 +101,7 @@ static void names_follow_whatever_allocation_failed(void **state)
 		assert_int_equal(module.names + s.not_shown, s.files);
 		left_out += s.left_out;
 		for (uint64_t until = clock_boot_ns() + 8 * NS_PER_S; s.identities < 2 && clock_boot_ns() < until;) {
-			turn(-1);
+			inside_turn(&w, -1);
 			tree_get_stats(inside.tree, &s);
 		}
 		assert_int_equal(s.identities, 2);
@@ -151,7 +139,7 @@ static int setup(void **state)
 	inside_start(&w);
 	module_start();
 	for (int i = 0; i < 3000 && !(w.ready && s.complete); i++) {
-		turn(-1);
+		inside_turn(&w, -1);
 		tree_get_stats(inside.tree, &s);
 	}
 	return w.ready && s.complete ? 0 : -1;

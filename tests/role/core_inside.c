@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "agent/base/mem.h"
 #include "tests/role/core_inside.h"
 
 struct core inside = {
@@ -37,4 +38,15 @@ void inside_start(struct world *w)
 	assert_int_equal(canary_start(&inside), 0);
 	assert_int_equal(admin_start(&inside), 0);
 	assert_int_equal(server_start(&inside), 0);
+}
+
+bool inside_turn(struct world *w, long nth)
+{
+	int hit;
+
+	mem_fail_after(nth);
+	assert_int_equal(loop_once(inside.loop, 1), 0);
+	hit = mem_fail_after(-1);
+	world_step(w, 0);
+	return hit;
 }

@@ -12,4 +12,18 @@ extern struct core inside;
 /** inside_start() - as main.c does it, in the world @w. */
 void inside_start(struct world *w);
 
+/** inside_turn() - one turn of svid-core, in which allocation @nth fails (-1: none), then one of its siblings. Whether one did. */
+bool inside_turn(struct world *w, long nth);
+
+/* Does @turn until @cond holds; the test fails when that takes long. */
+#define INSIDE_UNTIL(cond, turn)                                               \
+	do {                                                                   \
+		uint64_t until_ = clock_boot_ns() + WORLD_WAIT_MS * NS_PER_MS; \
+									       \
+		while (!(cond) && clock_boot_ns() < until_)                    \
+			turn;                                                  \
+		if (!(cond))                                                   \
+			fail_msg("not in %d ms: %s", WORLD_WAIT_MS, #cond);    \
+	} while (0)
+
 #endif

@@ -37,19 +37,10 @@ static pid_t root, other, nobody;
 
 static void turn(void)
 {
-	assert_int_equal(loop_once(inside.loop, 1), 0);
-	world_step(&w, 0);
+	inside_turn(&w, -1);
 }
 
-#define until(cond)                                                             \
-	do {                                                                    \
-		uint64_t until_ = clock_boot_ns() + WORLD_WAIT_MS * NS_PER_MS;  \
-										\
-		while (!(cond) && clock_boot_ns() < until_)                     \
-			turn();                                                 \
-		if (!(cond))                                                    \
-			fail_msg("not in %d ms: %s", WORLD_WAIT_MS, #cond);     \
-	} while (0)
+#define until(cond) INSIDE_UNTIL(cond, turn())
 
 static const struct module_answer *answer_of(uint64_t id)
 {

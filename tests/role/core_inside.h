@@ -12,7 +12,7 @@ extern struct core inside;
 /** inside_start() - as main.c does it, in the world @w. */
 void inside_start(struct world *w);
 
-/** inside_turn() - one turn of svid-core, in which allocation @nth fails (-1: none), then one of its siblings. Whether one did. */
+/** inside_turn() - a turn of svid-core, in which allocation @nth fails (-1: none), then one of its siblings. Whether one did. */
 bool inside_turn(struct world *w, long nth);
 
 /* Does @turn until @cond holds; the test fails when that takes long. */
